@@ -1,0 +1,1 @@
+//! Past fixes, from their notes.

@@ -1,0 +1,1 @@
+//! Judges a commit, a range or what is staged.

@@ -1,0 +1,1 @@
+//! A sample project walked through the loop once.

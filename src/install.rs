@@ -1,0 +1,1 @@
+//! Puts the hooks in and takes them out.

@@ -1,0 +1,1 @@
+//! Production errors as plain values: events, and the issues that group them.

@@ -1,0 +1,50 @@
+//! koan-guard lets an agent's fix into git only inside a perimeter that a person can read, and only with proof.
+//!
+//! ```text
+//! index / commit ─▶ Change ─▶ findings ─┐
+//!                     │                 ├─▶ Verdict ─▶ Statement ─▶ git note ─▶ audit
+//!                     └─▶ test runs ─▶ Proof (FAIL_TO_PASS, PASS_TO_PASS)
+//! ```
+//!
+//! The groups below are layers, lowest first: a module may use only modules of the groups above its own.
+//! `tests/layers.rs` keeps it so.
+
+// Values: no I/O, no opinion.
+pub mod change;
+pub mod issue;
+pub mod usage;
+
+// What a fix is allowed to do.
+pub mod policy;
+
+// The outside: the repository, the project's tests, the places errors live.
+pub mod git;
+pub mod source;
+pub mod suite;
+
+// Judgement.
+pub mod perimeter;
+pub mod proof;
+pub mod triage;
+
+// Findings and proof, weighed.
+pub mod verdict;
+
+// The trace a verdict leaves.
+pub mod attestation;
+
+// Use cases.
+pub mod check;
+pub mod init;
+pub mod install;
+
+// Use cases built on use cases.
+pub mod audit;
+pub mod demo;
+pub mod hook;
+
+// Values into text.
+pub mod render;
+
+// Clap, streams, exit codes.
+pub mod cli;

@@ -1,0 +1,1 @@
+//! Marks by which known agents are recognised: exact names, as data.

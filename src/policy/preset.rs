@@ -1,0 +1,1 @@
+//! The presets that are shipped in `policies/`.

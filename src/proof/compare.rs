@@ -1,0 +1,1 @@
+//! The pure comparison of runs: pairs of outcomes in, proof or gaps and doubts out.

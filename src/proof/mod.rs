@@ -1,0 +1,112 @@
+//! Proof that a fix fixes: new tests fail before it and pass after it, and nothing else breaks.
+
+mod compare;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::change::RepoPath;
+use crate::suite::{NotBuilt, TestId};
+
+/// A proof that holds. It has at least one FAIL_TO_PASS test; [`compare`](compare::compare) is the only way to build one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// With what the runner said about the failure BEFORE the fix.
+    fail_to_pass: BTreeMap<TestId, String>,
+    pass_to_pass: BTreeSet<TestId>,
+    /// Failed at the parent already and still fails: not this commit's doing.
+    still_red: BTreeSet<TestId>,
+    /// Runs of each new test on each side.
+    samples: usize,
+}
+
+/// Why there is no proof: the change is refused.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gap {
+    /// No test file and no inline test is added or changed.
+    NoTest,
+    /// Tests only.
+    NoFix,
+    /// Every new or changed test passes without the fix.
+    AlreadyPasses(Vec<TestId>),
+    /// A new or changed test fails with the fix.
+    StillFails(TestId),
+    /// It passed at the parent.
+    Broken(TestId),
+    /// It ran at the parent and is absent or skipped now.
+    Vanished(TestId),
+    /// The change touches a file that decides how tests run.
+    JudgeInputChanged(RepoPath),
+}
+
+/// Why it cannot be said whether there is a proof: undecided is a refusal too.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Doubt {
+    /// The samples of one side disagree.
+    Flaky(TestId),
+    /// Without the fix a new test does not build, collect or start: that says nothing about the bug.
+    BeforeErrored {
+        what: String,
+        detail: String,
+    },
+    /// A run that cannot be believed. `tree` is `PARENT`, `BEFORE`, `AFTER` or `AFTER with the parent's tests`.
+    RunnerUntrusted {
+        tree: &'static str,
+        reason: String,
+    },
+    /// The parent's version of this test fails on the new source, the commit's version passes: a product decision.
+    ExpectationChanged(TestId),
+    /// The parent's tests do not build on the new source.
+    OldTestsNotBuilt {
+        what: String,
+        detail: String,
+    },
+    /// Nothing, or next to nothing, ran at the parent.
+    NoBaseline(String),
+    TimedOut(TestId),
+    /// One test part and one fix part cannot be told apart in this file.
+    CannotSplit {
+        path: RepoPath,
+        reason: String,
+    },
+    SandboxBelowPolicy {
+        level: u8,
+        min_level: u8,
+    },
+    /// A hook's time for the proof is over.
+    BudgetSpent {
+        seconds: u64,
+    },
+    /// Anything else that could not be found out.
+    Other(String),
+}
+
+impl Proof {
+    pub fn fail_to_pass(&self) -> &BTreeMap<TestId, String> {
+        &self.fail_to_pass
+    }
+
+    pub fn pass_to_pass(&self) -> &BTreeSet<TestId> {
+        &self.pass_to_pass
+    }
+
+    pub fn still_red(&self) -> &BTreeSet<TestId> {
+        &self.still_red
+    }
+
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+}
+
+impl From<&NotBuilt> for Doubt {
+    fn from(not_built: &NotBuilt) -> Doubt {
+        Doubt::BeforeErrored {
+            what: not_built.what.clone(),
+            detail: not_built.detail.clone(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Values into text. Nothing here decides and nothing here prints.

@@ -1,0 +1,1 @@
+//! Where production errors live. Everything here only reads.

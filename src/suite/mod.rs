@@ -1,0 +1,85 @@
+//! The project's own test suite: test cases, their outcomes, and runs of them in a sandbox.
+
+pub mod area;
+pub mod inline;
+pub mod process;
+pub mod runner;
+pub mod sandbox;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of a test case: `FILE::NAME` for pytest, `MODULE.CLASS.NAME` for unittest, `PACKAGE TARGET::PATH` for cargo.
+///
+/// It holds no line number and no absolute path, so that it means the same in every tree.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TestId(pub String);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Passed,
+    /// The test ran, and an assertion did not hold or the code under test raised.
+    Failed,
+    /// The test could not be built, collected or set up, or it stumbled over a name that is not there.
+    Errored,
+    Skipped,
+    TimedOut,
+}
+
+/// One test case of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestResult {
+    pub outcome: Outcome,
+    /// The first line of what the runner said about a test that did not pass.
+    pub detail: String,
+}
+
+/// What one run said about each test case, and whether that can be believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TestRun {
+    pub results: BTreeMap<TestId, TestResult>,
+    /// Reasons to believe nothing of this run: no report, no end, a contradiction, a silent canary. Empty in a run that counts.
+    pub distrust: Vec<String>,
+    /// Files or targets that could not be built or collected, with the first line of the reason. Their tests are absent.
+    pub not_built: Vec<NotBuilt>,
+}
+
+/// A file (Python) or a target (cargo) that gave no tests because it could not be built, collected or imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotBuilt {
+    pub what: String,
+    pub detail: String,
+}
+
+impl TestRun {
+    pub fn outcome(&self, test: &TestId) -> Option<Outcome> {
+        self.results.get(test).map(|result| result.outcome)
+    }
+}
+
+impl fmt::Display for TestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Passed => "passed",
+            Outcome::Failed => "failed",
+            Outcome::Errored => "errored",
+            Outcome::Skipped => "skipped",
+            Outcome::TimedOut => "timed out",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

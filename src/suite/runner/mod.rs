@@ -1,0 +1,91 @@
+//! Adapters to test runners, one file each: list, run only these, read, map.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::area::{Area, Side};
+use super::{TestId, TestRun};
+use crate::change::RepoPath;
+
+/// One test framework, driven from outside.
+pub trait Runner {
+    /// `pytest`, `unittest`, `cargo`.
+    fn name(&self) -> &'static str;
+
+    /// Name and version of what runs the tests, for the evidence: `pytest 9.2.0, CPython 3.11.7`.
+    fn version(&self) -> &str;
+
+    /// `content` with a test of the guard's own added that must fail, beside the tests of this file and of their assertion family.
+    /// `None` if this file can hold none. Every line that was there keeps its number.
+    fn plant(&self, path: &RepoPath, content: &[u8], canary: &Canary) -> Option<Vec<u8>>;
+
+    /// A file of its own that holds a canary, for a tree without a touched test file: path and content. `beside` is a path of the change.
+    fn canary_file(&self, beside: &RepoPath, canary: &Canary) -> (RepoPath, Vec<u8>);
+
+    /// Runs tests and reads what they did. What was asked for but could not be built or collected is in [`TestRun::not_built`];
+    /// whatever makes the run unbelievable (also a canary that was asked for and not reported failed with its nonce) is in
+    /// [`TestRun::distrust`]. The canary itself is not among the results.
+    ///
+    /// # Errors
+    /// The runner could not be started at all.
+    fn run(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<TestRun>;
+}
+
+/// What one run is asked to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    pub selection: Selection<'a>,
+    pub canary: Option<&'a Canary>,
+    /// Shuffles the tests where the runner can.
+    pub seed: Option<u64>,
+    /// For each phase, and for each test where every test is a process of its own.
+    pub timeout: Duration,
+    /// The policy's `proof.env`.
+    pub env: &'a BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Selection<'a> {
+    /// The whole suite.
+    All,
+    /// Every test that stands in these files (for cargo: in the targets that they belong to). Files that are not in the tree are left out.
+    Files(&'a [RepoPath]),
+    /// These tests of these files.
+    Tests {
+        files: &'a [RepoPath],
+        tests: &'a BTreeSet<TestId>,
+    },
+}
+
+/// A test that must be reported failed. Whoever reports otherwise cannot be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canary {
+    /// An identifier in any language: `koan_` and hexadecimal digits.
+    pub name: String,
+    /// Stands in the failure's message.
+    pub nonce: String,
+}
+
+/// Where the tools of the project are looked for.
+#[derive(Clone, Debug)]
+pub struct Toolbox {
+    /// The user's checkout: a `.venv` in it is read, nothing is written.
+    pub work_dir: Option<PathBuf>,
+    /// `PATH`, `VIRTUAL_ENV`, `CARGO_HOME`, `RUSTUP_HOME`, `HOME` and their kin, as the guard was started with.
+    pub env: BTreeMap<String, String>,
+    /// Where programs of the guard may be written that the tests can read but not change.
+    pub scripts: PathBuf,
+}
+
+/// The names of the built-in runners.
+pub const NAMES: &[&str] = &["cargo", "pytest", "unittest"];
+
+/// Finds the tools of a built-in runner.
+///
+/// # Errors
+/// The runner is not installed: the message says how to get it.
+pub fn open(name: &str, toolbox: &Toolbox) -> anyhow::Result<Box<dyn Runner>> {
+    let _ = toolbox;
+    anyhow::bail!("no runner `{name}`")
+}

@@ -1,0 +1,1 @@
+//! Which errors come first, each term of the score shown.
