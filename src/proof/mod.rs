@@ -3,6 +3,7 @@
 mod compare;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::Serialize;
 
@@ -37,6 +38,10 @@ pub enum Gap {
     Broken(TestId),
     /// It ran at the parent and is absent or skipped now.
     Vanished(TestId),
+    /// A test file or target builds at the parent and not with the commit.
+    NotBuilt { what: String, detail: String },
+    /// The only red tests were red at the parent already, by the parent's own version: nothing new is shown.
+    AlreadyRed(Vec<TestId>),
     /// The change touches a file that decides how tests run.
     JudgeInputChanged(RepoPath),
 }
@@ -52,9 +57,9 @@ pub enum Doubt {
         what: String,
         detail: String,
     },
-    /// A run that cannot be believed. `tree` is `PARENT`, `BEFORE`, `AFTER` or `AFTER with the parent's tests`.
+    /// A run that cannot be believed.
     RunnerUntrusted {
-        tree: &'static str,
+        tree: Tree,
         reason: String,
     },
     /// The parent's version of this test fails on the new source, the commit's version passes: a product decision.
@@ -82,6 +87,70 @@ pub enum Doubt {
     },
     /// Anything else that could not be found out.
     Other(String),
+}
+
+/// All that is short of a proof. Gaps are certain; doubts are not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shortfall {
+    pub gaps: Vec<Gap>,
+    pub doubts: Vec<Doubt>,
+}
+
+/// The four trees of a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tree {
+    Parent,
+    /// The parent's tree with the test part of the change.
+    Before,
+    /// The commit's tree.
+    After,
+    /// The commit's tree with the parent's tests.
+    OldTests,
+}
+
+impl Shortfall {
+    pub fn is_empty(&self) -> bool {
+        self.gaps.is_empty() && self.doubts.is_empty()
+    }
+
+    /// `value`, if nothing is short.
+    pub fn into_result<T>(self, value: T) -> Result<T, Shortfall> {
+        if self.is_empty() {
+            Ok(value)
+        } else {
+            Err(self)
+        }
+    }
+}
+
+impl From<Gap> for Shortfall {
+    fn from(gap: Gap) -> Shortfall {
+        Shortfall {
+            gaps: vec![gap],
+            doubts: Vec::new(),
+        }
+    }
+}
+
+impl From<Doubt> for Shortfall {
+    fn from(doubt: Doubt) -> Shortfall {
+        Shortfall {
+            gaps: Vec::new(),
+            doubts: vec![doubt],
+        }
+    }
+}
+
+impl fmt::Display for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Tree::Parent => "PARENT",
+            Tree::Before => "BEFORE",
+            Tree::After => "AFTER",
+            Tree::OldTests => "AFTER with the parent's tests",
+        })
+    }
 }
 
 impl Proof {
