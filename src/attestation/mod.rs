@@ -1,1 +1,202 @@
-//! The trace a verdict leaves: an in-toto statement, one line of a git note.
+//! The trace a verdict leaves: an in-toto Statement v1, one line of a git note.
+//!
+//! <https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>; the predicate is described in `docs/attestation.md`.
+
+pub mod ledger;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::proof::{Evidence, Proof};
+use crate::suite::{Outcome, TestId};
+
+pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
+pub const PREDICATE_TYPE: &str = "urn:koan-guard:fail-to-pass:v1";
+
+/// What is said of one commit. Serialized on one line, because notes are merged by lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Statement {
+    #[serde(rename = "_type")]
+    pub kind: String,
+    pub subject: Vec<Subject>,
+    pub predicate_type: String,
+    pub predicate: Predicate,
+}
+
+/// A commit and its tree, by git's own ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    pub name: String,
+    pub digest: BTreeMap<String, String>,
+}
+
+/// What was shown, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Predicate {
+    /// Always `accepted`: refusals leave no statement.
+    pub result: String,
+    pub lane: String,
+    /// `check`, or `hook` for a result of the place where the commit was made, which whoever works there could have written.
+    pub judged_by: String,
+    pub policy: PolicyRef,
+    /// The production error that the fix names, by its fingerprint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issue: Option<String>,
+    pub trees: TreeIds,
+    /// Every FAIL_TO_PASS test: what it did in each sample on each side.
+    pub fail_to_pass: BTreeMap<TestId, Witness>,
+    pub pass_to_pass: TestSet,
+    /// Tests that were red at the parent and stayed red.
+    pub still_red: Vec<TestId>,
+    pub runner: RunnerRef,
+    pub sandbox: serde_json::Value,
+    pub milliseconds: u64,
+    pub guard_version: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyRef {
+    /// SHA-256 of the effective policy, hex.
+    pub digest: String,
+    /// The commit whose policy judged.
+    pub commit: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TreeIds {
+    pub parent: String,
+    pub before: String,
+    pub after: String,
+    pub old_tests: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witness {
+    pub before: Vec<Outcome>,
+    pub after: Vec<Outcome>,
+    /// What the runner said about the failure.
+    pub detail: String,
+}
+
+/// A set of tests too large to be listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestSet {
+    pub count: usize,
+    /// SHA-256 over the sorted ids, each followed by a line feed.
+    pub sha256: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunnerRef {
+    pub name: String,
+    pub version: String,
+    /// `all` or `touched`: what had to keep passing.
+    pub suite: String,
+}
+
+/// The circumstances that a proof alone does not know.
+#[derive(Clone, Debug)]
+pub struct Circumstances<'a> {
+    pub judged_by: &'static str,
+    pub lane: &'static str,
+    pub policy: PolicyRef,
+    pub issue: Option<String>,
+    pub parent_tree_id: String,
+    pub tree_id: String,
+    pub evidence: &'a Evidence,
+}
+
+impl Predicate {
+    pub fn of(proof: &Proof, around: &Circumstances) -> anyhow::Result<Predicate> {
+        let evidence = around.evidence;
+        let samples = |outcome| vec![outcome; proof.samples()];
+        let witness = |detail: &String| Witness {
+            before: samples(Outcome::Failed),
+            after: samples(Outcome::Passed),
+            detail: detail.clone(),
+        };
+        Ok(Predicate {
+            result: "accepted".into(),
+            lane: around.lane.into(),
+            judged_by: around.judged_by.into(),
+            policy: around.policy.clone(),
+            issue: around.issue.clone(),
+            trees: TreeIds {
+                parent: around.parent_tree_id.clone(),
+                before: evidence.before_tree_id.clone(),
+                after: around.tree_id.clone(),
+                old_tests: evidence.old_tests_tree_id.clone(),
+            },
+            fail_to_pass: proof
+                .fail_to_pass()
+                .iter()
+                .map(|(test, detail)| (test.clone(), witness(detail)))
+                .collect(),
+            pass_to_pass: TestSet::of(proof.pass_to_pass()),
+            still_red: proof.still_red().iter().cloned().collect(),
+            runner: RunnerRef {
+                name: evidence.runner.clone(),
+                version: evidence.runner_version.clone(),
+                suite: evidence.suite.as_str().into(),
+            },
+            sandbox: serde_json::to_value(&evidence.sandbox)?,
+            milliseconds: evidence.milliseconds,
+            guard_version: env!("CARGO_PKG_VERSION").into(),
+        })
+    }
+}
+
+impl TestSet {
+    fn of<'a>(tests: impl IntoIterator<Item = &'a TestId>) -> TestSet {
+        let mut hasher = Sha256::new();
+        let mut count = 0;
+        for test in tests {
+            hasher.update(test.0.as_bytes());
+            hasher.update(b"\n");
+            count += 1;
+        }
+        TestSet {
+            count,
+            sha256: hasher
+                .finalize()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        }
+    }
+}
+
+impl Statement {
+    pub fn about(
+        commit_id: &str,
+        tree_id: &str,
+        subject_line: &str,
+        predicate: Predicate,
+    ) -> Statement {
+        let digest = BTreeMap::from([
+            ("gitCommit".to_owned(), commit_id.to_owned()),
+            ("gitTree".to_owned(), tree_id.to_owned()),
+        ]);
+        Statement {
+            kind: STATEMENT_TYPE.into(),
+            subject: vec![Subject {
+                name: subject_line.to_owned(),
+                digest,
+            }],
+            predicate_type: PREDICATE_TYPE.into(),
+            predicate,
+        }
+    }
+
+    /// The commit and the tree that the statement is about, if it names them.
+    pub fn commit_and_tree(&self) -> Option<(&str, &str)> {
+        let digest = &self.subject.first()?.digest;
+        Some((digest.get("gitCommit")?, digest.get("gitTree")?))
+    }
+}

@@ -50,6 +50,16 @@ pub enum Lane {
     Repair,
 }
 
+impl Lane {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Lane::Human => "human",
+            Lane::Agent => "agent",
+            Lane::Repair => "repair",
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct Lanes {
     pub repair_branches: GlobSet,
@@ -148,6 +158,15 @@ pub enum Suite {
 pub enum RedCommits {
     Allow,
     Deny,
+}
+
+impl Suite {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Suite::All => "all",
+            Suite::Touched => "touched",
+        }
+    }
 }
 
 /// What happens when the parent's version of a test fails on the new source while the commit's version passes.

@@ -166,6 +166,21 @@ pub fn green(
     short.into_result(())
 }
 
+/// A further run BEFORE agrees with the first: every candidate failed again.
+pub fn still_red(candidates: &BTreeSet<TestId>, before: &TestRun) -> Result<(), Shortfall> {
+    trusted(Tree::Before, before)?;
+    let doubts = candidates
+        .iter()
+        .filter(|test| before.outcome(test) != Some(Outcome::Failed))
+        .map(|test| Doubt::Flaky(test.clone()))
+        .collect();
+    Shortfall {
+        gaps: Vec::new(),
+        doubts,
+    }
+    .into_result(())
+}
+
 /// FAIL_TO_PASS: failed in every sample BEFORE, passed in every sample AFTER. Any disagreement is flaky.
 ///
 /// The value is what the runner said about the first failure.

@@ -1,6 +1,9 @@
 //! Proof that a fix fixes: new tests fail before it and pass after it, and nothing else breaks.
 
 mod compare;
+mod runs;
+mod split;
+mod trees;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,6 +12,8 @@ use serde::Serialize;
 
 use crate::change::RepoPath;
 use crate::suite::{NotBuilt, TestId};
+
+pub use runs::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop, prove};
 
 /// A proof that holds. It has at least one FAIL_TO_PASS test; [`compare`](compare::compare) is the only way to build one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

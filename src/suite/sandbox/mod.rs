@@ -27,3 +27,15 @@ pub enum SandboxLevel {
     /// L3: and namespaces, with layers at one path.
     Hermetic,
 }
+
+impl SandboxLevel {
+    /// 0 to 3, as policies write it.
+    pub fn number(self) -> u8 {
+        match self {
+            SandboxLevel::None => 0,
+            SandboxLevel::Limited => 1,
+            SandboxLevel::Confined => 2,
+            SandboxLevel::Hermetic => 3,
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! Runs a proof: which trees, in which order, how often, and where to stop.
+//!
+//! The new tests come first, interleaved on both sides, then the suite; the first gap stops the run.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use gix::ObjectId;
+use serde::Serialize;
+
+use super::compare::{self, Runs, SuiteRuns, Terms};
+use super::split::Split;
+use super::trees::{self, LaidOut};
+use super::{Doubt, Gap, Proof, Shortfall, Tree};
+use crate::change::{Change, RepoPath};
+use crate::git::Repo;
+use crate::policy::{Policy, RedCommits, Suite};
+use crate::suite::area::Area;
+use crate::suite::runner::{self, Canary, Order, Runner, Selection, Toolbox};
+use crate::suite::sandbox::Sandbox;
+use crate::suite::{TestId, TestRun};
+
+/// What is to be proved, and with what.
+#[derive(Debug)]
+pub struct Case<'a> {
+    pub change: &'a Change,
+    pub parent_tree_id: ObjectId,
+    pub tree_id: ObjectId,
+    /// Red tests of earlier commits of the range, and the files they stand in.
+    pub carried: &'a Carried,
+    pub suite: Suite,
+    /// A hook's limit for the whole proof.
+    pub budget: Option<Duration>,
+}
+
+/// What a range owes: tests that an earlier commit brought red.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Carried {
+    pub tests: BTreeSet<TestId>,
+    pub files: BTreeSet<RepoPath>,
+}
+
+/// The tools of one proof.
+#[derive(Debug)]
+pub struct Workshop {
+    /// The work area's folder, outside the repository.
+    pub root: PathBuf,
+    pub sandbox: Sandbox,
+    pub toolbox: Toolbox,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Attempt {
+    pub result: Result<Shown, Shortfall>,
+    pub evidence: Option<Evidence>,
+}
+
+/// What a change was shown to do.
+#[derive(Debug)]
+pub enum Shown {
+    Fix(Proof),
+    /// Tests only, and red: the fix is still owed.
+    Red(Carried),
+}
+
+/// The circumstances of the runs, for the statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    pub runner: String,
+    pub runner_version: String,
+    pub sandbox: Sandbox,
+    pub suite: Suite,
+    pub before_tree_id: String,
+    pub old_tests_tree_id: String,
+    pub milliseconds: u64,
+}
+
+/// What is being done right now, for people who wait.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress {
+    Waiting,
+    Running { tree: Tree, what: What },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum What {
+    /// The touched test files, sample `n` of `of`.
+    Sample {
+        n: usize,
+        of: usize,
+    },
+    Suite,
+}
+
+/// Proves that a change fixes what its tests show.
+///
+/// # Errors
+/// Something that the proof needs could not be read, written or started. What the tests themselves do is never an error.
+pub fn prove(
+    repo: &Repo,
+    policy: &Policy,
+    workshop: &Workshop,
+    case: &Case,
+    progress: &mut dyn FnMut(Progress),
+) -> anyhow::Result<Attempt> {
+    let split = match Split::of(case.change, policy)
+        .and_then(|split| scope(&split, case, policy).map(|()| split))
+    {
+        Ok(split) => split,
+        Err(short) => {
+            return Ok(Attempt {
+                result: Err(short),
+                evidence: None,
+            });
+        }
+    };
+    let min_level = policy.proof.sandbox_min_level;
+    let level = workshop.sandbox.level.number();
+    if level < min_level {
+        let short = Shortfall::from(Doubt::SandboxBelowPolicy { level, min_level });
+        return Ok(Attempt {
+            result: Err(short),
+            evidence: None,
+        });
+    }
+    let started = Instant::now();
+    let before_tree_id = split.before(repo, case.change, case.parent_tree_id)?;
+    let old_tests_tree_id = split.old_tests(repo, case.change, case.tree_id)?;
+    let runner = runner::open(&policy.proof.runner, &workshop.toolbox)?;
+    progress(Progress::Waiting);
+    let deadline = case.budget.map(|budget| started + budget);
+    let area = Area::open(
+        &workshop.root,
+        &workshop.sandbox,
+        patience(policy, deadline),
+    )?;
+    let mut bench = Bench {
+        repo,
+        policy,
+        runner: runner.as_ref(),
+        area: &area,
+        canary: trees::new_canary()?,
+        touched: split
+            .test_files()
+            .into_iter()
+            .chain(case.carried.files.iter().cloned())
+            .collect(),
+        deadline,
+        progress,
+    };
+    let trees = Trees {
+        parent: case.parent_tree_id,
+        before: before_tree_id,
+        after: case.tree_id,
+        old_tests: old_tests_tree_id,
+    };
+    let result = if split.has_fix() {
+        bench.fix(&trees, case)
+    } else {
+        bench.red(&trees, &split)
+    }?;
+    let evidence = Evidence {
+        runner: runner.name().to_owned(),
+        runner_version: runner.version().to_owned(),
+        sandbox: workshop.sandbox.clone(),
+        suite: case.suite,
+        before_tree_id: before_tree_id.to_string(),
+        old_tests_tree_id: old_tests_tree_id.to_string(),
+        milliseconds: started.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+    };
+    Ok(Attempt {
+        result,
+        evidence: Some(evidence),
+    })
+}
+
+/// At least one test and one production file, or tests only where the policy lets them come first.
+fn scope(split: &Split, case: &Case, policy: &Policy) -> Result<(), Shortfall> {
+    let may_be_red = policy.proof.red_commits == RedCommits::Allow;
+    if !split.has_tests() && case.carried.tests.is_empty() {
+        return Err(Gap::NoTest.into());
+    }
+    if !split.has_fix() && !(may_be_red && split.has_tests()) {
+        return Err(Gap::NoFix.into());
+    }
+    Ok(())
+}
+
+/// How long another guard in the same work area is waited for.
+fn patience(policy: &Policy, deadline: Option<Instant>) -> Duration {
+    match deadline {
+        Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+        None => policy.proof.timeout,
+    }
+}
+
+struct Trees {
+    parent: ObjectId,
+    before: ObjectId,
+    after: ObjectId,
+    old_tests: ObjectId,
+}
+
+/// All that one proof works with.
+struct Bench<'a> {
+    repo: &'a Repo,
+    policy: &'a Policy,
+    runner: &'a dyn Runner,
+    area: &'a Area,
+    canary: Canary,
+    touched: Vec<RepoPath>,
+    deadline: Option<Instant>,
+    progress: &'a mut dyn FnMut(Progress),
+}
+
+/// A stage's answer: an error of ours, or a shortfall of the change's.
+type Staged<T> = anyhow::Result<Result<T, Shortfall>>;
+
+/// Leaves the function with a shortfall, as `?` leaves it with an error.
+macro_rules! stage {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(short) => return Ok(Err(Shortfall::from(short))),
+        }
+    };
+}
+
+impl Bench<'_> {
+    fn fix(&mut self, trees: &Trees, case: &Case) -> Staged<Shown> {
+        let terms = Terms {
+            existing_tests: self.policy.proof.existing_tests,
+            carried: &case.carried.tests,
+        };
+        let n_samples = self.policy.proof.samples;
+
+        let parent = self.lay_out(None, Tree::Parent, trees.parent)?;
+        let parent_run = stage!(self.run_touched(&parent, 1)?);
+        let before = self.lay_out(Some(&parent), Tree::Before, trees.before)?;
+        let mut before_runs = vec![stage!(self.run_touched(&before, 1)?)];
+        let candidates = stage!(compare::red(&parent_run, &before_runs[0], &terms));
+        let after = self.lay_out(Some(&parent), Tree::After, trees.after)?;
+        let mut after_runs = vec![stage!(self.run_touched(&after, 1)?)];
+        stage!(compare::green(
+            &candidates,
+            &parent_run,
+            &before_runs[0],
+            &after_runs[0]
+        ));
+
+        for n in 2..=n_samples {
+            // The order of the sides changes, so that what one leaves behind cannot always come before the other.
+            let after_first = n % 2 == 0;
+            for is_after in [after_first, !after_first] {
+                let (laid_out, runs) = if is_after {
+                    (&after, &mut after_runs)
+                } else {
+                    (&before, &mut before_runs)
+                };
+                runs.push(stage!(self.run_candidates(laid_out, &candidates, n)?));
+            }
+        }
+        stage!(compare::reproduced(&candidates, &before_runs, &after_runs));
+
+        let old_tests = self.lay_out(Some(&parent), Tree::OldTests, trees.old_tests)?;
+        let parent_suite = stage!(self.run_suite(&parent, case.suite)?);
+        let after_suite = stage!(self.run_suite(&after, case.suite)?);
+        let old_tests_suite = stage!(self.run_suite(&old_tests, case.suite)?);
+        let runs = Runs {
+            parent: &parent_run,
+            before: &before_runs,
+            after: &after_runs,
+            suite: SuiteRuns {
+                parent: &parent_suite,
+                after: &after_suite,
+                old_tests: &old_tests_suite,
+                expects_baseline: case.suite == Suite::All,
+            },
+        };
+        Ok(compare::compare(&runs, &terms).map(Shown::Fix))
+    }
+
+    /// Tests without a fix: they must be red, in every sample.
+    fn red(&mut self, trees: &Trees, split: &Split) -> Staged<Shown> {
+        let terms = Terms {
+            existing_tests: self.policy.proof.existing_tests,
+            carried: &BTreeSet::new(),
+        };
+        let parent = self.lay_out(None, Tree::Parent, trees.parent)?;
+        let parent_run = stage!(self.run_touched(&parent, 1)?);
+        let before = self.lay_out(Some(&parent), Tree::Before, trees.before)?;
+        let first = stage!(self.run_touched(&before, 1)?);
+        let candidates = match compare::red(&parent_run, &first, &terms) {
+            Ok(candidates) => candidates,
+            // Green tests alone fix nothing.
+            Err(short) if short.doubts.is_empty() => return Ok(Err(Gap::NoFix.into())),
+            Err(short) => return Ok(Err(short)),
+        };
+        for n in 2..=self.policy.proof.samples {
+            let run = stage!(self.run_candidates(&before, &candidates, n)?);
+            stage!(compare::still_red(&candidates, &run));
+        }
+        Ok(Ok(Shown::Red(Carried {
+            tests: candidates,
+            files: split.test_files().into_iter().collect(),
+        })))
+    }
+
+    fn lay_out(
+        &self,
+        base: Option<&LaidOut>,
+        tree: Tree,
+        tree_id: ObjectId,
+    ) -> anyhow::Result<LaidOut> {
+        let base = base.map(|base| &base.side);
+        trees::lay_out(
+            self.repo,
+            self.area,
+            base,
+            self.runner,
+            &self.canary,
+            (tree, tree_id),
+            &self.touched,
+        )
+    }
+
+    fn run_touched(&mut self, laid_out: &LaidOut, n: usize) -> Staged<TestRun> {
+        let what = What::Sample {
+            n,
+            of: self.policy.proof.samples,
+        };
+        self.run(laid_out, what, Selection::Files(&laid_out.files), None)
+    }
+
+    fn run_candidates(
+        &mut self,
+        laid_out: &LaidOut,
+        tests: &BTreeSet<TestId>,
+        n: usize,
+    ) -> Staged<TestRun> {
+        let of = self.policy.proof.samples;
+        // The last sample runs in another order.
+        let seed = (n == of).then_some(n as u64);
+        self.run(
+            laid_out,
+            What::Sample { n, of },
+            Selection::Tests {
+                files: &laid_out.files,
+                tests,
+            },
+            seed,
+        )
+    }
+
+    fn run_suite(&mut self, laid_out: &LaidOut, suite: Suite) -> Staged<TestRun> {
+        let selection = match suite {
+            Suite::All => Selection::All,
+            Suite::Touched => Selection::Files(&laid_out.files),
+        };
+        self.run(laid_out, What::Suite, selection, None)
+    }
+
+    fn run(
+        &mut self,
+        laid_out: &LaidOut,
+        what: What,
+        selection: Selection,
+        seed: Option<u64>,
+    ) -> Staged<TestRun> {
+        let timeout = stage!(self.time_left()).min(self.policy.proof.timeout);
+        (self.progress)(Progress::Running {
+            tree: laid_out.tree,
+            what,
+        });
+        let order = Order {
+            selection,
+            canary: Some(&self.canary),
+            seed,
+            timeout,
+            env: &self.policy.proof.env,
+        };
+        let run = self.runner.run(self.area, &laid_out.side, &order)?;
+        // What was cut short by the budget says nothing about the tests.
+        stage!(self.time_left());
+        Ok(Ok(run))
+    }
+
+    fn time_left(&self) -> Result<Duration, Doubt> {
+        let Some(deadline) = self.deadline else {
+            return Ok(Duration::MAX);
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let seconds = self.policy.proof.hook_budget.as_secs();
+        if left.is_zero() {
+            Err(Doubt::BudgetSpent { seconds })
+        } else {
+            Ok(left)
+        }
+    }
+}

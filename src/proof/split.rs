@@ -1,0 +1,183 @@
+//! Cuts a change into its test part and its fix part, and makes the trees of the proof from them.
+
+use gix::ObjectId;
+
+use super::{Doubt, Gap, Shortfall};
+use crate::change::{Change, Content, FileChange, FileMode, FileVersion, RepoPath};
+use crate::git::{Blob, Edit, Repo};
+use crate::policy::{FileKind, Policy};
+use crate::suite::inline;
+
+/// The parts of a change, by path.
+#[derive(Debug, Default)]
+pub struct Split {
+    /// Files that belong to the tests as a whole.
+    pub tests: Vec<RepoPath>,
+    /// Production files whose inline tests change.
+    pub inline: Vec<Inline>,
+    /// Production files whose production part changes.
+    pub fix: Vec<RepoPath>,
+}
+
+/// A production file with tests in it, in the two forms that no tree of the repository has.
+#[derive(Debug)]
+pub struct Inline {
+    pub path: RepoPath,
+    mode: FileMode,
+    /// The parent's production code with the commit's tests.
+    before: String,
+    /// The commit's production code with the parent's tests.
+    old_tests: String,
+}
+
+impl Split {
+    /// Sorts every file of the change into its part.
+    pub fn of(change: &Change, policy: &Policy) -> Result<Split, Shortfall> {
+        let mut split = Split::default();
+        let mut short = Shortfall::default();
+        for file in &change.files {
+            match policy.kind_of(&file.path) {
+                FileKind::JudgeInput => short.gaps.push(Gap::JudgeInputChanged(file.path.clone())),
+                FileKind::Test => split.tests.push(file.path.clone()),
+                FileKind::Documentation => (),
+                FileKind::Protected | FileKind::Production => match split_inline(file) {
+                    Ok(parts) => split.add(file, parts),
+                    Err(reason) => short.doubts.push(Doubt::CannotSplit {
+                        path: file.path.clone(),
+                        reason,
+                    }),
+                },
+            }
+        }
+        short.into_result(split)
+    }
+
+    fn add(&mut self, file: &FileChange, parts: Parts) {
+        match parts {
+            Parts::Fix => self.fix.push(file.path.clone()),
+            Parts::Both { inline, has_fix } => {
+                self.inline.push(inline);
+                if has_fix {
+                    self.fix.push(file.path.clone());
+                }
+            }
+        }
+    }
+
+    pub fn has_tests(&self) -> bool {
+        !self.tests.is_empty() || !self.inline.is_empty()
+    }
+
+    pub fn has_fix(&self) -> bool {
+        !self.fix.is_empty()
+    }
+
+    /// Every file with a part in the tests.
+    pub fn test_files(&self) -> Vec<RepoPath> {
+        self.tests
+            .iter()
+            .chain(self.inline.iter().map(|inline| &inline.path))
+            .cloned()
+            .collect()
+    }
+
+    /// BEFORE: the parent's tree with the test part of the change.
+    pub fn before(
+        &self,
+        repo: &Repo,
+        change: &Change,
+        parent_tree_id: ObjectId,
+    ) -> anyhow::Result<ObjectId> {
+        let mut edits = self.whole_files(change, |file| file.new.as_ref());
+        edits.extend(self.inline.iter().map(|inline| inline.edit(&inline.before)));
+        repo.edit_tree(parent_tree_id, edits)
+    }
+
+    /// The commit's tree with the parent's tests. What the commit's tests add is gone, what they change or remove is back.
+    pub fn old_tests(
+        &self,
+        repo: &Repo,
+        change: &Change,
+        tree_id: ObjectId,
+    ) -> anyhow::Result<ObjectId> {
+        let mut edits = self.whole_files(change, |file| file.old.as_ref());
+        edits.extend(
+            self.inline
+                .iter()
+                .map(|inline| inline.edit(&inline.old_tests)),
+        );
+        repo.edit_tree(tree_id, edits)
+    }
+
+    fn whole_files(
+        &self,
+        change: &Change,
+        side: impl Fn(&FileChange) -> Option<&FileVersion>,
+    ) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        for path in &self.tests {
+            let version = change.file(path).and_then(&side);
+            edits.push(match version {
+                Some(version) => Edit::Put {
+                    path: path.clone(),
+                    mode: version.mode,
+                    content: Blob::Id(version.id),
+                },
+                None => Edit::Remove { path: path.clone() },
+            });
+        }
+        // Removals first: a file may have become a folder.
+        edits.sort_by_key(|edit| matches!(edit, Edit::Put { .. }));
+        edits
+    }
+}
+
+impl Inline {
+    fn edit(&self, text: &str) -> Edit {
+        Edit::Put {
+            path: self.path.clone(),
+            mode: self.mode,
+            content: Blob::Bytes(text.as_bytes().to_vec()),
+        }
+    }
+}
+
+enum Parts {
+    Fix,
+    Both { inline: Inline, has_fix: bool },
+}
+
+/// Looks for tests inside a production file. Only Rust has them here; every other file is all fix.
+fn split_inline(file: &FileChange) -> Result<Parts, String> {
+    let (Some(old), Some(new)) = (&file.old, &file.new) else {
+        // A new file's tests cannot have failed without it, and a deleted one's are gone: nothing to tell apart.
+        return Ok(Parts::Fix);
+    };
+    if file.path.extension() != Some(b"rs") || old.content == new.content {
+        return Ok(Parts::Fix);
+    }
+    let (Content::Text(old_bytes), Content::Text(new_bytes)) = (&old.content, &new.content) else {
+        return Ok(Parts::Fix);
+    };
+    if !inline::may_hold_tests(old_bytes) && !inline::may_hold_tests(new_bytes) {
+        return Ok(Parts::Fix);
+    }
+    let (Some(old_text), Some(new_text)) = (old.content.text(), new.content.text()) else {
+        return Ok(Parts::Fix);
+    };
+    let before = inline::join(old_text, new_text).map_err(|reason| reason.0)?;
+    let old_tests = inline::join(new_text, old_text).map_err(|reason| reason.0)?;
+    if before == old_text {
+        return Ok(Parts::Fix);
+    }
+    let has_fix = before != new_text;
+    Ok(Parts::Both {
+        inline: Inline {
+            path: file.path.clone(),
+            mode: new.mode,
+            before,
+            old_tests,
+        },
+        has_fix,
+    })
+}

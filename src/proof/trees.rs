@@ -1,0 +1,90 @@
+//! The trees of a proof, laid out in a work area with the guard's own failing test in each.
+
+use std::io::Read as _;
+
+use anyhow::Context as _;
+use gix::ObjectId;
+
+use super::Tree;
+use crate::change::{FileMode, RepoPath};
+use crate::git::{Blob, Edit, Repo};
+use crate::suite::area::{Area, Side};
+use crate::suite::runner::{Canary, Runner};
+
+/// One tree, ready to run.
+#[derive(Debug)]
+pub struct LaidOut {
+    pub tree: Tree,
+    pub side: Side,
+    /// The touched test files that this tree has, and the canary's own file where it needed one.
+    pub files: Vec<RepoPath>,
+}
+
+/// A name and a nonce that nobody can guess.
+pub fn new_canary() -> anyhow::Result<Canary> {
+    let mut bytes = [0u8; 24];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("read random bytes from `/dev/urandom`")?;
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    Ok(Canary {
+        name: format!("koan_{}", hex(&bytes[..8])),
+        nonce: hex(&bytes[8..]),
+    })
+}
+
+/// Plants the canary into every touched test file of the tree and exports the tree as a side of the area.
+pub fn lay_out(
+    repo: &Repo,
+    area: &Area,
+    base: Option<&Side>,
+    runner: &dyn Runner,
+    canary: &Canary,
+    (tree, tree_id): (Tree, ObjectId),
+    touched: &[RepoPath],
+) -> anyhow::Result<LaidOut> {
+    let all = repo.files(tree_id)?;
+    let mut files: Vec<RepoPath> = Vec::new();
+    let mut edits = Vec::new();
+    for path in touched {
+        let Some(file) = all.iter().find(|file| file.path == *path) else {
+            continue;
+        };
+        files.push(path.clone());
+        if !matches!(file.mode, FileMode::Regular | FileMode::Executable) {
+            continue;
+        }
+        let content = repo
+            .read_file(tree_id, path)?
+            .with_context(|| format!("{path:?} is in the tree and cannot be read"))?;
+        if let Some(planted) = runner.plant(path, &content, canary) {
+            edits.push(Edit::Put {
+                path: path.clone(),
+                mode: file.mode,
+                content: Blob::Bytes(planted),
+            });
+        }
+    }
+    if edits.is_empty() {
+        let beside = touched
+            .first()
+            .context("a proof without a touched test file")?;
+        let (path, content) = runner.canary_file(beside, canary);
+        edits.push(Edit::Put {
+            path: path.clone(),
+            mode: FileMode::Regular,
+            content: Blob::Bytes(content),
+        });
+        files.push(path);
+    }
+    let planted_tree_id = repo.edit_tree(tree_id, edits)?;
+    let side = area
+        .add_side(base, |folder| repo.export(planted_tree_id, folder))
+        .with_context(|| format!("lay out {tree}"))?;
+    Ok(LaidOut { tree, side, files })
+}
