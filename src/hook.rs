@@ -1,1 +1,282 @@
-//! What the hook shims call.
+//! What the hook shims call: fast feedback while a commit is made, and the note once it is made.
+//!
+//! `pre-commit` judges the staged tree and keeps the result beside the index; `commit-msg` judges the message and makes sure that just this
+//! tree was judged; `post-commit` compares the committed tree with the judged one and writes the note. The verdict of record is `check`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use gix::ObjectId;
+use serde::{Deserialize, Serialize};
+
+use crate::attestation::ledger::{self, Standing};
+use crate::attestation::{Predicate, Statement};
+use crate::change::{CommitMessage, shown};
+use crate::check::lane::{self, Marks};
+use crate::check::{self, Judgement, Next, Place, Settings, Staged, trust};
+use crate::git::{Commit, Person, Repo};
+use crate::policy::Lane;
+use crate::proof::Progress;
+use crate::verdict::Verdict;
+
+/// What the place of the work tells besides the index.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Whether the running `git commit` replaces `HEAD`.
+    pub amends: bool,
+    /// The author that git is about to write, and the committer of the configuration.
+    pub people: Vec<Person>,
+    /// Names of environment variables.
+    pub environment: Vec<String>,
+}
+
+/// The answer of `pre-commit` and `commit-msg`.
+#[derive(Debug)]
+pub enum Answer {
+    Judged(Box<Judgement>),
+    /// `commit-msg`: this very tree was judged a moment ago, and the message is fine.
+    JudgedBefore,
+}
+
+/// What `post-commit` found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Trace {
+    /// The note was written.
+    Noted { commit: String },
+    /// Red tests only: nothing to note yet.
+    Pending { commit: String },
+    /// A commit that the policy wants judged, and that was not.
+    Unguarded { commit: String, why: &'static str },
+    /// The policy asks nothing of this commit.
+    None,
+}
+
+/// What `pre-commit` keeps for the hooks after it. Whoever works here could write it: it saves time, and is no evidence.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    parent_tree: String,
+    tree: String,
+    policy_digest: String,
+    guard_version: String,
+    /// `None` for a pending change, or where the policy only observes.
+    predicate: Option<Predicate>,
+}
+
+pub fn pre_commit(
+    repo: &Repo,
+    settings: &Settings,
+    around: &Surroundings,
+    progress: &mut dyn FnMut(Progress),
+) -> anyhow::Result<Answer> {
+    forget(repo)?;
+    let staged = check::staged(repo, settings, around.next(None))?;
+    judge_and_keep(repo, settings, &staged, progress)
+}
+
+/// `file` holds the message as git will clean it.
+pub fn commit_msg(
+    repo: &Repo,
+    settings: &Settings,
+    around: &Surroundings,
+    file: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> anyhow::Result<Answer> {
+    let raw = fs::read(file).with_context(|| format!("read the message `{}`", file.display()))?;
+    let message = CommitMessage::clean(
+        &raw,
+        repo.config("core.commentString")
+            .or_else(|| repo.config("core.commentChar"))
+            .as_deref(),
+    );
+    let staged = check::staged(repo, settings, around.next(Some(message)))?;
+    if staged.lane.lane == Lane::Human {
+        return judge_and_keep(repo, settings, &staged, progress);
+    }
+    let is_judged = recall(repo)?.is_some_and(|record| record.is_about(&staged));
+    let perimeter = check::perimeter(&staged);
+    match (is_judged, &perimeter.verdict) {
+        (true, Verdict::Accepted(_)) => Ok(Answer::JudgedBefore),
+        (true, _) => Ok(Answer::Judged(Box::new(perimeter))),
+        (false, _) => judge_and_keep(repo, settings, &staged, progress),
+    }
+}
+
+pub fn post_commit(
+    repo: &Repo,
+    settings: &Settings,
+    around: &Surroundings,
+) -> anyhow::Result<Trace> {
+    let head_id = repo
+        .head_id()?
+        .context("a commit was just made, and there is no HEAD")?;
+    let commit = repo.commit(head_id)?;
+    let name = trust::short(head_id);
+    let parent_tree = parent_tree_id(repo, &commit)?.to_string();
+    let record = recall(repo)?.filter(|record| {
+        record.tree == commit.tree_id.to_string() && record.parent_tree == parent_tree
+    });
+    forget(repo)?;
+    match record {
+        Some(Record {
+            predicate: Some(mut predicate),
+            ..
+        }) => {
+            predicate.issue = issue_of(&commit);
+            let subject = shown(&commit.message.subject());
+            let statement = Statement::about(
+                &commit.id.to_string(),
+                &commit.tree_id.to_string(),
+                &subject,
+                predicate,
+            );
+            ledger::record(repo, commit.id, &statement)?;
+            Ok(Trace::Noted { commit: name })
+        }
+        Some(_) => Ok(Trace::Pending { commit: name }),
+        None => unguarded(repo, settings, around, &commit, name),
+    }
+}
+
+/// Commits that were rewritten while they had a note: `(new, standing)` for each `old new` line that git hands over.
+pub fn post_rewrite(repo: &Repo, lines: &str) -> anyhow::Result<Vec<(String, Standing)>> {
+    let mut rewritten = Vec::new();
+    for line in lines.lines() {
+        let Some(new) = line.split_whitespace().nth(1) else {
+            continue;
+        };
+        let new_id = ObjectId::from_hex(new.as_bytes())
+            .with_context(|| format!("read the rewritten commit `{}`", shown(new.as_bytes())))?;
+        let standing = ledger::standing(repo, &repo.commit(new_id)?)?;
+        if standing != Standing::Missing {
+            rewritten.push((trust::short(new_id), standing));
+        }
+    }
+    Ok(rewritten)
+}
+
+/// The production error that a fix names.
+pub fn issue_of(commit: &Commit) -> Option<String> {
+    let trailers = commit.message.trailers();
+    trailers
+        .into_iter()
+        .find(|trailer| trailer.token.eq_ignore_ascii_case("koan-issue"))
+        .map(|trailer| trailer.value)
+}
+
+fn judge_and_keep(
+    repo: &Repo,
+    settings: &Settings,
+    staged: &Staged,
+    progress: &mut dyn FnMut(Progress),
+) -> anyhow::Result<Answer> {
+    let judgement = staged.judge(repo, settings, progress)?;
+    let is_kept = staged.lane.lane != Lane::Human
+        && matches!(
+            judgement.verdict,
+            Verdict::Accepted(_) | Verdict::Pending(_)
+        );
+    if is_kept {
+        keep(repo, &judgement)?;
+    }
+    Ok(Answer::Judged(Box::new(judgement)))
+}
+
+fn unguarded(
+    repo: &Repo,
+    settings: &Settings,
+    around: &Surroundings,
+    commit: &Commit,
+    name: String,
+) -> anyhow::Result<Trace> {
+    let (_, policy) = trust::policy(
+        repo,
+        settings.trusted_tip.as_ref(),
+        commit.parent_ids.first().copied(),
+    )?;
+    let trailers = commit.message.trailers();
+    let branch = repo.head_branch()?;
+    let marks = Marks {
+        branch: branch.as_deref(),
+        people: vec![&commit.author, &commit.committer],
+        trailers: &trailers,
+        environment: &around.environment,
+    };
+    match lane::decide(settings.lane, &policy, &marks).lane {
+        Lane::Human => Ok(Trace::None),
+        Lane::Agent | Lane::Repair => Ok(Trace::Unguarded {
+            commit: name,
+            why: "no hook judged this tree",
+        }),
+    }
+}
+
+fn parent_tree_id(repo: &Repo, commit: &Commit) -> anyhow::Result<ObjectId> {
+    match commit.parent_ids.first() {
+        Some(&parent_id) => Ok(repo.commit(parent_id)?.tree_id),
+        None => Ok(repo.empty_tree_id()),
+    }
+}
+
+fn record_path(repo: &Repo) -> PathBuf {
+    repo.git_dir().join("koan-guard").join("judged.json")
+}
+
+fn keep(repo: &Repo, judgement: &Judgement) -> anyhow::Result<()> {
+    let path = record_path(repo);
+    let record = Record {
+        parent_tree: judgement.parent_tree.clone(),
+        tree: judgement.tree.clone(),
+        policy_digest: judgement.policy_digest.clone(),
+        guard_version: env!("CARGO_PKG_VERSION").into(),
+        predicate: judgement.predicate(Place::Hook, None)?,
+    };
+    let write = || {
+        fs::create_dir_all(path.parent().unwrap_or(&path))?;
+        let half = path.with_extension("json.new");
+        fs::write(&half, serde_json::to_vec(&record)?)?;
+        fs::rename(&half, &path)
+    };
+    write().with_context(|| format!("keep the verdict in `{}`", path.display()))
+}
+
+/// What was kept, if anything readable was.
+fn recall(repo: &Repo) -> anyhow::Result<Option<Record>> {
+    let path = record_path(repo);
+    match fs::read(&path) {
+        // A half-written or foreign file is as good as none: the tree is judged again.
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(err).with_context(|| format!("read `{}`", path.display())),
+    }
+}
+
+fn forget(repo: &Repo) -> anyhow::Result<()> {
+    let path = record_path(repo);
+    match fs::remove_file(&path) {
+        Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
+            Err(err).with_context(|| format!("remove `{}`", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Record {
+    fn is_about(&self, staged: &Staged) -> bool {
+        self.tree == staged.subject.tree_id.to_string()
+            && self.parent_tree == staged.subject.parent_tree_id.to_string()
+            && self.policy_digest == staged.policy.digest
+            && self.guard_version == env!("CARGO_PKG_VERSION")
+    }
+}
+
+impl Surroundings {
+    fn next(&self, message: Option<CommitMessage>) -> Next<'_> {
+        Next {
+            amends: self.amends,
+            message,
+            people: self.people.iter().collect(),
+            environment: &self.environment,
+        }
+    }
+}

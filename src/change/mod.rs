@@ -2,6 +2,7 @@
 
 mod message;
 mod path;
+mod shown;
 
 use std::ops::Range;
 
@@ -9,6 +10,7 @@ use gix::ObjectId;
 
 pub use message::{CommitMessage, Trailer};
 pub use path::RepoPath;
+pub use shown::{is_plain, shown};
 
 /// The difference between a parent tree and the tree under judgement, sorted by path.
 ///

@@ -8,6 +8,8 @@ use std::path::Path;
 use gix::bstr::{BStr, BString, ByteSlice as _};
 use serde::{Serialize, Serializer};
 
+use super::shown::is_plain;
+
 /// A path from the top of the tree, `/` between its parts, not necessarily UTF-8.
 ///
 /// [`Display`](fmt::Display) and [`Serialize`] show it as git quotes paths: plain if every byte is printable ASCII or valid printable
@@ -74,7 +76,9 @@ impl fmt::Debug for RepoPath {
 impl fmt::Display for RepoPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.to_str() {
-            Some(text) if text.chars().all(is_plain) => f.write_str(text),
+            Some(text) if text.chars().all(|c| is_plain(c) && c != '"' && c != '\\') => {
+                f.write_str(text)
+            }
             _ => {
                 f.write_str("\"")?;
                 for &byte in self.as_bytes() {
@@ -92,14 +96,6 @@ impl fmt::Display for RepoPath {
             }
         }
     }
-}
-
-/// Shown as it is: not a control, not a quote, and none of the characters that are invisible or turn the writing direction.
-fn is_plain(c: char) -> bool {
-    let is_hidden = matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
-    !c.is_control() && !is_hidden && c != '"' && c != '\\'
 }
 
 impl Serialize for RepoPath {

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
+use crate::check::Judgement;
+use crate::check::range::RangeJudgement;
 use crate::usage::UsageError;
+use crate::verdict::Verdict;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -22,6 +25,46 @@ impl ExitStatus {
             ExitStatus::Undecided
         }
     }
+
+    /// One judged change. A pending one owes a fix, and is accepted nowhere but in a hook.
+    pub fn of_judgement(judgement: &Judgement) -> ExitStatus {
+        match &judgement.verdict {
+            _ if judgement.observed => ExitStatus::Accepted,
+            Verdict::Accepted(_) => ExitStatus::Accepted,
+            Verdict::Pending(_) | Verdict::Refused { .. } => ExitStatus::Refused,
+            Verdict::Undecided { .. } => ExitStatus::Undecided,
+        }
+    }
+
+    /// A hook lets a red commit pass: its fix may be the next one.
+    pub fn of_hook(judgement: &Judgement) -> ExitStatus {
+        match &judgement.verdict {
+            Verdict::Pending(_) => ExitStatus::Accepted,
+            _ => ExitStatus::of_judgement(judgement),
+        }
+    }
+
+    /// A range is accepted if each commit is accepted or pending, nothing is owed, and the whole is accepted. Nothing judged is undecided.
+    pub fn of_range(range: &RangeJudgement) -> ExitStatus {
+        let mut statuses = Vec::new();
+        statuses.extend(range.commits.iter().map(ExitStatus::of_hook));
+        statuses.extend(range.whole.iter().map(ExitStatus::of_judgement));
+        let is_observed = range.commits.iter().all(|judgement| judgement.observed);
+        if statuses.is_empty() {
+            ExitStatus::Undecided
+        } else if statuses.contains(&ExitStatus::Refused)
+            || (!range.owed.is_empty() && !is_observed)
+        {
+            ExitStatus::Refused
+        } else if statuses
+            .iter()
+            .all(|&status| status == ExitStatus::Accepted)
+        {
+            ExitStatus::Accepted
+        } else {
+            ExitStatus::Undecided
+        }
+    }
 }
 
 impl From<ExitStatus> for ExitCode {
@@ -32,8 +75,9 @@ impl From<ExitStatus> for ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use anyhow::Context as _;
+
+    use super::*;
 
     #[test]
     fn any_unmarked_error_is_undecided() {
@@ -44,8 +88,20 @@ mod tests {
     #[test]
     fn a_marked_error_stays_usage_under_context() {
         let err = Err::<(), _>(UsageError::new("no such revision"))
+            .context("resolve")
             .context("check")
-            .unwrap_err();
+            .expect_err("an error");
         assert_eq!(ExitStatus::of_error(&err), ExitStatus::Usage);
+    }
+
+    #[test]
+    fn an_empty_range_is_undecided() {
+        let range = RangeJudgement {
+            commits: Vec::new(),
+            clean_merges: Vec::new(),
+            whole: None,
+            owed: Default::default(),
+        };
+        assert_eq!(ExitStatus::of_range(&range), ExitStatus::Undecided);
     }
 }

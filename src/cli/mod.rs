@@ -1,12 +1,91 @@
 //! The command line: the only place that knows clap, streams, and exit codes.
 
+mod audit;
+mod check;
 mod exit;
+mod hook;
+mod settings;
+mod ui;
 
 use std::ffi::OsString;
+use std::panic::{self, AssertUnwindSafe};
+
+use clap::{Parser, Subcommand};
 
 pub use exit::ExitStatus;
 
+use crate::usage::UsageError;
+
+/// Let an agent's fix into git only inside a perimeter, and with a test that failed before it
+#[derive(Parser)]
+#[command(name = "koan-guard", version, max_term_width = 100)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::CheckArgs),
+    Prove(check::ProveArgs),
+    Audit(audit::AuditArgs),
+    Hook(hook::HookArgs),
+}
+
+/// Runs the program. A panic is a doubt like any other.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
-    let _ = args;
-    ExitStatus::Undecided
+    let args: Vec<OsString> = args.into_iter().collect();
+    match panic::catch_unwind(AssertUnwindSafe(|| run(args))) {
+        Ok(status) => status,
+        Err(_) => {
+            ui::say("error: koan-guard itself failed: nothing was decided");
+            ExitStatus::Undecided
+        }
+    }
+}
+
+fn run(args: Vec<OsString>) -> ExitStatus {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(err) => return clap_answer(&err),
+    };
+    let outcome = match args.command {
+        Command::Check(args) => check::check(args),
+        Command::Prove(args) => check::prove(args),
+        Command::Audit(args) => audit::audit(args),
+        Command::Hook(args) => hook::hook(args),
+    };
+    outcome.unwrap_or_else(|err| {
+        explain(&err);
+        ExitStatus::of_error(&err)
+    })
+}
+
+/// Help and version are answers; anything else that clap says is a wrong command line.
+fn clap_answer(err: &clap::Error) -> ExitStatus {
+    let is_answer = !err.use_stderr();
+    let text = err.render().ansi().to_string();
+    let text = anstream::adapter::strip_str(&text).to_string();
+    if !is_answer {
+        ui::say(text.trim_end());
+        return ExitStatus::Usage;
+    }
+    match ui::answer(&text) {
+        Ok(()) => ExitStatus::Accepted,
+        Err(_) => ExitStatus::Undecided,
+    }
+}
+
+fn explain(err: &anyhow::Error) {
+    let chain: Vec<String> = err
+        .chain()
+        .map(|cause| crate::change::shown(cause.to_string().as_bytes()))
+        .collect();
+    ui::say(&format!("error: {}", chain.join(": ")));
+    if let Some(hint) = err
+        .downcast_ref::<UsageError>()
+        .and_then(|usage| usage.hint.as_ref())
+    {
+        ui::say(&format!("hint: {hint}"));
+    }
 }

@@ -3,6 +3,7 @@
 //! Reading goes by raw objects: replace refs, grafts, attributes, filters and text conversion are without effect. Objects that are made while
 //! judging (the tree of the index, the tree BEFORE) stay in memory; only [`notes`] and [`refs`] write.
 
+pub mod caller;
 pub mod notes;
 
 use std::path::{Path, PathBuf};
@@ -212,5 +213,14 @@ impl Repo {
     /// The folder that git looks for hooks in: `core.hooksPath` or the common folder's `hooks`.
     pub fn hooks_dir(&self) -> anyhow::Result<PathBuf> {
         anyhow::bail!("not there yet")
+    }
+}
+impl Repo {
+    /// TEMP contract
+    pub fn remote_default_branch(&self) -> anyhow::Result<Option<String>> {
+        anyhow::bail!("not there yet")
+    }
+    pub fn empty_tree_id(&self) -> ObjectId {
+        ObjectId::empty_tree(self.inner.object_hash())
     }
 }

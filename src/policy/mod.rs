@@ -242,3 +242,21 @@ impl PathSet {
         self.set.is_match(path.as_path())
     }
 }
+impl Policy {
+    pub fn load(text: &str, name: &str) -> anyhow::Result<Policy> {
+        let _ = (text, name);
+        anyhow::bail!("not there yet")
+    }
+}
+impl Lanes {
+    /// TEMP contract
+    pub fn of_marks(
+        &self,
+        people: &[&crate::git::Person],
+        trailers: &[crate::change::Trailer],
+        environment: &[String],
+    ) -> Option<(Lane, String)> {
+        let _ = (people, trailers, environment);
+        None
+    }
+}

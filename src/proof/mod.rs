@@ -95,7 +95,7 @@ pub enum Doubt {
 }
 
 /// All that is short of a proof. Gaps are certain; doubts are not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Shortfall {
     pub gaps: Vec<Gap>,
     pub doubts: Vec<Doubt>,

@@ -51,14 +51,15 @@ pub struct Workshop {
 }
 
 /// What came of it.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Attempt {
     pub result: Result<Shown, Shortfall>,
     pub evidence: Option<Evidence>,
 }
 
 /// What a change was shown to do.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Shown {
     Fix(Proof),
     /// Tests only, and red: the fix is still owed.

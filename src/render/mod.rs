@@ -1,1 +1,7 @@
 //! Values into text. Nothing here decides and nothing here prints.
+
+pub mod json;
+pub mod text;
+mod words;
+
+pub use words::{Words, of_doubt, of_gap};

@@ -1,1 +1,0 @@
-//! Judges a commit, a range or what is staged.

@@ -1,0 +1,263 @@
+//! A range of commits: each by itself, and all of them as one change.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
+use gix::ObjectId;
+use serde::Serialize;
+
+use super::lane::{self, LaneDecision, Marks};
+use super::trust;
+use super::{Judgement, Settings, Subject, judge, subject_of};
+use crate::git::{Commit, Repo, Revision};
+use crate::perimeter::Shape;
+use crate::policy::{Lane, Policy};
+use crate::proof::{Carried, Progress};
+use crate::suite::TestId;
+use crate::usage::UsageError;
+use crate::verdict::{Basis, Verdict};
+
+/// The answers for a range.
+#[derive(Debug, Serialize)]
+pub struct RangeJudgement {
+    /// Parents before children. Merges that hold nothing of their own are left out.
+    pub commits: Vec<Judgement>,
+    /// Merges that are just what an automatic merge makes of their parents.
+    pub clean_merges: Vec<String>,
+    /// The range as one change; `None` where one commit is all of it, or where no commit of it is in lane `repair`.
+    pub whole: Option<Judgement>,
+    /// Red tests that no later commit turned green.
+    pub owed: BTreeSet<TestId>,
+}
+
+/// Judges every commit that `to` has and `from` has not, and then the whole.
+///
+/// # Errors
+/// [`UsageError`] where there is no policy; anything that could not be read.
+pub fn check(
+    repo: &Repo,
+    settings: &Settings,
+    (from, to): (ObjectId, ObjectId),
+    branch: Option<&str>,
+    progress: &mut dyn FnMut(&str, Progress),
+) -> anyhow::Result<RangeJudgement> {
+    let base_id = repo
+        .merge_base(from, to)?
+        .context("the two ends of the range have no common history")?;
+    let (trusted, policy) = trust::policy(repo, settings.trusted_tip.as_ref(), Some(base_id))?;
+    let ids = repo.commits_between(Some(from), to)?;
+    let mut range = RangeJudgement {
+        commits: Vec::new(),
+        clean_merges: Vec::new(),
+        whole: None,
+        owed: BTreeSet::new(),
+    };
+    let mut carried = Carried::default();
+    let mut strictest: Option<LaneDecision> = None;
+    for id in &ids {
+        let commit = repo.commit(*id)?;
+        let lane = lane_of(settings, &policy, &commit, branch);
+        if strictest
+            .as_ref()
+            .is_none_or(|other| other.lane < lane.lane)
+        {
+            strictest = Some(lane.clone());
+        }
+        let name = trust::short(*id);
+        let judgement = match subject(repo, commit)? {
+            Judged::CleanMerge => {
+                range.clean_merges.push(id.to_string());
+                continue;
+            }
+            Judged::Conflict(subject) => {
+                Judgement::of_conflict((&trusted, &policy), lane, &subject)
+            }
+            Judged::Change(subject) => {
+                let mut tell = |what| progress(&name, what);
+                judge(
+                    repo,
+                    settings,
+                    (&trusted, &policy),
+                    lane,
+                    &subject,
+                    &carried,
+                    &mut tell,
+                )?
+            }
+        };
+        note_debts(&judgement, &mut carried);
+        range.commits.push(judgement);
+    }
+    let needs_whole = ids.len() > 1
+        && strictest
+            .as_ref()
+            .is_some_and(|lane| lane.lane >= Lane::Agent);
+    if let (true, Some(lane)) = (needs_whole, strictest) {
+        let subject = whole(repo, base_id, to)?;
+        let mut tell = |what| progress("the range", what);
+        let mut judgement = judge(
+            repo,
+            settings,
+            (&trusted, &policy),
+            lane,
+            &subject,
+            &Carried::default(),
+            &mut tell,
+        )?;
+        judgement.name = format!(
+            "{}..{} as one change",
+            trust::short(base_id),
+            trust::short(to)
+        );
+        range.whole = Some(judgement);
+    }
+    range.owed = carried.tests;
+    Ok(range)
+}
+
+/// A pending commit adds to what is owed; a proof that turns those tests green takes from it.
+fn note_debts(judgement: &Judgement, carried: &mut Carried) {
+    match &judgement.verdict {
+        Verdict::Pending(red) => {
+            carried.tests.extend(red.tests.iter().cloned());
+            carried.files.extend(red.files.iter().cloned());
+        }
+        Verdict::Accepted(Basis::Proof(proof)) => {
+            carried
+                .tests
+                .retain(|test| !proof.fail_to_pass().contains_key(test));
+            if carried.tests.is_empty() {
+                carried.files.clear();
+            }
+        }
+        _ => (),
+    }
+}
+
+pub(super) fn lane_of(
+    settings: &Settings,
+    policy: &Policy,
+    commit: &Commit,
+    branch: Option<&str>,
+) -> LaneDecision {
+    let trailers = commit.message.trailers();
+    let marks = Marks {
+        branch,
+        people: vec![&commit.author, &commit.committer],
+        trailers: &trailers,
+        environment: &[],
+    };
+    lane::decide(settings.lane, policy, &marks)
+}
+
+/// What of a commit is to be judged.
+pub enum Judged {
+    Change(Subject),
+    /// Exactly what an automatic merge makes.
+    CleanMerge,
+    /// A merge that git could not have made alone.
+    Conflict(Subject),
+}
+
+/// A commit's own change. A merge is made again: what it has beyond that is its change.
+pub fn subject(repo: &Repo, commit: Commit) -> anyhow::Result<Judged> {
+    let (ours, theirs) = match commit.parent_ids[..] {
+        [] | [_] => return subject_of(repo, commit).map(Judged::Change),
+        [ours, theirs] => (ours, theirs),
+        _ => {
+            // More than two parents: nobody makes such a merge by hand, and no difference of it can be shown.
+            let mut subject = subject_of(repo, commit)?;
+            subject.shape = Shape::Merge;
+            return Ok(Judged::Change(subject));
+        }
+    };
+    let Some(auto_tree_id) = repo.auto_merge(ours, theirs)? else {
+        let mut subject = subject_of(repo, commit)?;
+        subject.shape = Shape::Merge;
+        return Ok(Judged::Conflict(subject));
+    };
+    if auto_tree_id == commit.tree_id {
+        return Ok(Judged::CleanMerge);
+    }
+    let change = repo.diff(auto_tree_id, commit.tree_id)?;
+    let tree_id = commit.tree_id;
+    Ok(Judged::Change(Subject {
+        commit: Some(commit),
+        message: None,
+        parent_tree_id: auto_tree_id,
+        tree_id,
+        change,
+        shape: Shape::Merge,
+    }))
+}
+
+/// The range as one change, without a message of its own.
+fn whole(repo: &Repo, base_id: ObjectId, to: ObjectId) -> anyhow::Result<Subject> {
+    let parent_tree_id = repo.commit(base_id)?.tree_id;
+    let tree_id = repo.commit(to)?.tree_id;
+    let change = repo.diff(parent_tree_id, tree_id)?;
+    Ok(Subject {
+        commit: None,
+        message: None,
+        parent_tree_id,
+        tree_id,
+        change,
+        shape: Shape::Ordinary,
+    })
+}
+
+impl RangeJudgement {
+    /// Every judgement, the whole last.
+    pub fn all(&self) -> impl Iterator<Item = &Judgement> {
+        self.commits.iter().chain(&self.whole)
+    }
+}
+
+/// What an argument of `check` asks for.
+#[derive(Debug)]
+pub enum Asked {
+    Commit(ObjectId),
+    Range {
+        from: ObjectId,
+        to: ObjectId,
+        branch: Option<String>,
+    },
+}
+
+/// Reads the argument: nothing is trusted..HEAD, a branch is trusted..branch, anything else a commit or a range.
+pub fn asked(repo: &Repo, settings: &Settings, spec: Option<&str>) -> anyhow::Result<Asked> {
+    let trusted = || {
+        settings.trusted_tip.as_ref().map(|tip| tip.commit_id).ok_or_else(|| {
+            UsageError::with_hint(
+                "there is no trusted ref to compare with",
+                "name one with `--base`, or for good: `git config koan.trustedRef refs/heads/main`; one commit needs none: `koan-guard check HEAD`",
+            )
+        })
+    };
+    let Some(spec) = spec else {
+        let to = repo
+            .head_id()?
+            .ok_or_else(|| UsageError::new("there is no commit yet"))?;
+        return Ok(Asked::Range {
+            from: trusted()?,
+            to,
+            branch: repo.head_branch()?,
+        });
+    };
+    let branch = format!("refs/heads/{spec}");
+    if let Some(to) = repo.find_ref(&branch)? {
+        return Ok(Asked::Range {
+            from: trusted()?,
+            to,
+            branch: Some(branch),
+        });
+    }
+    match repo.parse(spec)? {
+        Revision::Commit(id) => Ok(Asked::Commit(id)),
+        Revision::Range { from, to } => Ok(Asked::Range {
+            from,
+            to,
+            branch: None,
+        }),
+    }
+}

@@ -1,0 +1,159 @@
+//! Where the policy comes from: the trusted side of the judged change, never the change itself.
+
+use anyhow::Context as _;
+use gix::ObjectId;
+use serde::Serialize;
+
+use crate::change::RepoPath;
+use crate::git::Repo;
+use crate::policy::{self, Policy};
+use crate::usage::UsageError;
+
+/// The tip that is trusted, before it is known what is judged.
+#[derive(Clone, Debug)]
+pub struct Tip {
+    pub commit_id: ObjectId,
+    /// As it was named: a revision, a ref.
+    pub name: String,
+    pub source: TrustSource,
+}
+
+/// Who named the trusted ref.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrustSource {
+    /// `--base`
+    Argument,
+    /// `koan.trustedRef`
+    Config,
+    /// The remote's default branch.
+    Remote,
+    /// Nobody: the commit before what is judged.
+    Parent,
+}
+
+/// The policy's origin, part of every verdict: local refs and configuration are writable by whoever works there.
+#[derive(Clone, Debug, Serialize)]
+pub struct Trusted {
+    /// The commit whose tree holds the policy.
+    pub commit: String,
+    pub name: String,
+    pub source: TrustSource,
+}
+
+/// Finds the trusted tip: `base`, else `koan.trustedRef`, else the remote's default branch, else nothing.
+///
+/// # Errors
+/// A [`UsageError`] where a name is given that names no commit.
+pub fn tip(repo: &Repo, base: Option<&str>) -> anyhow::Result<Option<Tip>> {
+    if let Some(name) = base {
+        return named(repo, name, TrustSource::Argument)
+            .context("resolve `--base`")
+            .map(Some);
+    }
+    if let Some(name) = repo.config("koan.trustedRef") {
+        return named(repo, &name, TrustSource::Config)
+            .context("resolve `koan.trustedRef`")
+            .map(Some);
+    }
+    let Some(name) = repo.remote_default_branch()? else {
+        return Ok(None);
+    };
+    named(repo, &name, TrustSource::Remote)
+        .context("resolve the remote's default branch")
+        .map(Some)
+}
+
+fn named(repo: &Repo, name: &str, source: TrustSource) -> anyhow::Result<Tip> {
+    let commit_id = match repo.parse(name)? {
+        crate::git::Revision::Commit(commit_id) => commit_id,
+        crate::git::Revision::Range { .. } => {
+            return Err(UsageError::new(format!("`{name}` is a range, not one commit")).into());
+        }
+    };
+    Ok(Tip {
+        commit_id,
+        name: name.to_owned(),
+        source,
+    })
+}
+
+/// Reads the policy for a change whose parent is `parent_id`: from where the trusted tip and the parent meet.
+///
+/// # Errors
+/// A [`UsageError`] if there is no policy there, or one that does not load.
+pub fn policy(
+    repo: &Repo,
+    tip: Option<&Tip>,
+    parent_id: Option<ObjectId>,
+) -> anyhow::Result<(Trusted, Policy)> {
+    let (commit_id, name, source) = match (tip, parent_id) {
+        (Some(tip), Some(parent_id)) => {
+            let base_id = repo
+                .merge_base(tip.commit_id, parent_id)?
+                .with_context(|| {
+                    format!(
+                        "the judged commit and the trusted `{}` have no common history",
+                        tip.name
+                    )
+                })?;
+            (base_id, tip.name.clone(), tip.source)
+        }
+        (Some(tip), None) => (tip.commit_id, tip.name.clone(), tip.source),
+        (None, Some(parent_id)) => (parent_id, "the parent".to_owned(), TrustSource::Parent),
+        (None, None) => return Err(no_policy("there is no commit yet").into()),
+    };
+    let tree_id = repo.commit(commit_id)?.tree_id;
+    let text = repo
+        .read_file(tree_id, &RepoPath::from(policy::PATH))?
+        .ok_or_else(|| {
+            no_policy(&format!(
+                "there is no `{}` in {} ({name})",
+                policy::PATH,
+                short(commit_id)
+            ))
+        })?;
+    let text = String::from_utf8(text).map_err(|_| {
+        UsageError::new(format!(
+            "`{}` in {} is not UTF-8",
+            policy::PATH,
+            short(commit_id)
+        ))
+    })?;
+    let policy = Policy::load(&text, policy::PATH)
+        .with_context(|| format!("read the policy of {}", short(commit_id)))?;
+    Ok((
+        Trusted {
+            commit: commit_id.to_string(),
+            name,
+            source,
+        },
+        policy,
+    ))
+}
+
+fn no_policy(fact: &str) -> UsageError {
+    UsageError::with_hint(
+        format!("no policy to judge by: {fact}"),
+        format!(
+            "`koan-guard init` writes one; a person commits `{}` on the trusted branch",
+            policy::PATH
+        ),
+    )
+}
+
+/// The first digits of an id, for people.
+pub fn short(id: ObjectId) -> String {
+    id.to_hex_with_len(10).to_string()
+}
+
+impl TrustSource {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TrustSource::Argument => "--base",
+            TrustSource::Config => "koan.trustedRef",
+            TrustSource::Remote => "the remote's default branch",
+            TrustSource::Parent => "no trusted ref is configured",
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What several commands take from the command line and the environment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+
+use crate::check::lane::LaneChoice;
+use crate::check::{Place, Settings, trust};
+use crate::git::Repo;
+use crate::policy::Lane;
+use crate::suite::runner::Toolbox;
+
+/// Whom to trust and how strictly to judge.
+#[derive(Args, Debug)]
+pub struct JudgeArgs {
+    /// How strictly to judge
+    #[arg(long, value_enum, default_value_t = LaneArg::Repair)]
+    pub lane: LaneArg,
+    /// The trusted revision whose policy judges (default: `koan.trustedRef`, else the remote's default branch, else the parent)
+    #[arg(long, visible_alias = "trusted-ref", value_name = "REV")]
+    pub base: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LaneArg {
+    /// Perimeter, message and proof
+    Repair,
+    /// Advice for people
+    Human,
+    /// By branch and by marks of agents
+    Auto,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+pub fn settings(repo: &Repo, args: &JudgeArgs, place: Place) -> anyhow::Result<Settings> {
+    let lane = match args.lane {
+        LaneArg::Repair => LaneChoice::Fixed(Lane::Repair),
+        LaneArg::Human => LaneChoice::Fixed(Lane::Human),
+        LaneArg::Auto => LaneChoice::Auto,
+    };
+    let cache_dir = cache_dir()?;
+    Ok(Settings {
+        lane,
+        trusted_tip: trust::tip(repo, args.base.as_deref())?,
+        place,
+        toolbox: toolbox(repo, cache_dir.join("scripts")),
+        cache_dir,
+    })
+}
+
+/// `$XDG_CACHE_HOME/koan-guard` or `~/.cache/koan-guard`; relative values are ignored, as the specification wants it.
+fn cache_dir() -> anyhow::Result<PathBuf> {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    Ok(base
+        .context("neither `XDG_CACHE_HOME` nor `HOME` names a folder for the work area")?
+        .join("koan-guard"))
+}
+
+fn toolbox(repo: &Repo, scripts: PathBuf) -> Toolbox {
+    const NAMES: [&str; 8] = [
+        "PATH",
+        "HOME",
+        "VIRTUAL_ENV",
+        "CARGO_HOME",
+        "RUSTUP_HOME",
+        "RUSTUP_TOOLCHAIN",
+        "PYENV_ROOT",
+        "PYENV_VERSION",
+    ];
+    let env: BTreeMap<String, String> = NAMES
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
+        .collect();
+    Toolbox {
+        work_dir: repo.work_dir().map(PathBuf::from),
+        env,
+        scripts,
+    }
+}

@@ -1,0 +1,298 @@
+//! Answers for people: they read well without colour.
+
+use std::fmt::{self, Write as _};
+
+use super::words::{self, Words};
+use crate::audit::Audit;
+use crate::change::shown;
+use crate::check::Judgement;
+use crate::check::range::RangeJudgement;
+use crate::perimeter::{Finding, Location};
+use crate::policy::Lane;
+use crate::proof::{Attempt, Evidence, Proof, Shortfall, Shown};
+use crate::verdict::{Basis, Verdict};
+
+/// At most so many reasons of one kind are spelled out.
+const MANY: usize = 12;
+
+/// One judged change: the verdict first, then its reasons, then where they come from.
+pub fn judgement(judgement: &Judgement, out: &mut String) -> fmt::Result {
+    let word = match (&judgement.verdict, judgement.observed) {
+        (Verdict::Refused { .. }, true) => "would refuse",
+        (Verdict::Undecided { .. }, true) => "would not decide",
+        (Verdict::Accepted(_), _) => "accepted",
+        (Verdict::Pending(_), _) => "pending",
+        (Verdict::Refused { .. }, false) => "refused",
+        (Verdict::Undecided { .. }, false) => "undecided",
+    };
+    writeln!(out, "{word}: {}", judgement.name)?;
+    match &judgement.verdict {
+        Verdict::Accepted(Basis::Proof(proof)) => accepted(proof, out)?,
+        Verdict::Accepted(Basis::Perimeter(lane)) => perimeter_only(*lane, out)?,
+        Verdict::Pending(red) => {
+            for test in red.tests.iter().take(MANY) {
+                writeln!(out, "  red           {}", shown(test.0.as_bytes()))?;
+            }
+            writeln!(
+                out,
+                "  next: commit the fix that turns them green; the range is accepted only then"
+            )?;
+        }
+        Verdict::Refused { findings, gaps } => {
+            capped(findings.iter(), findings.len(), out, |item, out| {
+                finding("refused", item, out)
+            })?;
+            capped(gaps.iter(), gaps.len(), out, |gap, out| {
+                reason("refused", &words::of_gap(gap), out)
+            })?;
+        }
+        Verdict::Undecided { doubts } => {
+            capped(doubts.iter(), doubts.len(), out, |doubt, out| {
+                reason("undecided", &words::of_doubt(doubt), out)
+            })?;
+        }
+    }
+    for warning in &judgement.warnings {
+        finding("warning", warning, out)?;
+    }
+    if let Some(evidence) = &judgement.evidence {
+        circumstances(evidence, out)?;
+    }
+    origin(judgement, out)
+}
+
+/// Every commit of a range, the whole, and what is owed.
+pub fn range(range: &RangeJudgement, out: &mut String) -> fmt::Result {
+    for item in range.all() {
+        judgement(item, out)?;
+    }
+    for merge in &range.clean_merges {
+        writeln!(out, "clean merge: {merge}")?;
+    }
+    for test in &range.owed {
+        let test = shown(test.0.as_bytes());
+        writeln!(
+            out,
+            "refused[still-pending]: `{test}` was committed red, and no later commit turns it green"
+        )?;
+    }
+    Ok(())
+}
+
+/// A proof by itself, both sides shown.
+pub fn attempt(attempt: &Attempt, out: &mut String) -> fmt::Result {
+    match &attempt.result {
+        Ok(Shown::Fix(proof)) => both_sides(proof, out)?,
+        Ok(Shown::Red(red)) => {
+            writeln!(out, "pending: tests only, red without a fix")?;
+            for test in &red.tests {
+                writeln!(out, "  red           {}", shown(test.0.as_bytes()))?;
+            }
+        }
+        Err(Shortfall { gaps, doubts }) => {
+            capped(gaps.iter(), gaps.len(), out, |gap, out| {
+                reason("refused", &words::of_gap(gap), out)
+            })?;
+            capped(doubts.iter(), doubts.len(), out, |doubt, out| {
+                reason("undecided", &words::of_doubt(doubt), out)
+            })?;
+        }
+    }
+    attempt
+        .evidence
+        .as_ref()
+        .map_or(Ok(()), |evidence| circumstances(evidence, out))
+}
+
+fn both_sides(proof: &Proof, out: &mut String) -> fmt::Result {
+    for (test, detail) in proof.fail_to_pass() {
+        writeln!(out, "{}", shown(test.0.as_bytes()))?;
+        writeln!(
+            out,
+            "  BEFORE  failed {0} of {0}: {1}",
+            proof.samples(),
+            shown(detail.as_bytes())
+        )?;
+        writeln!(out, "  AFTER   passed {0} of {0}", proof.samples())?;
+    }
+    kept(proof, out)
+}
+
+fn accepted(proof: &Proof, out: &mut String) -> fmt::Result {
+    for (test, detail) in proof.fail_to_pass().iter().take(MANY) {
+        writeln!(out, "  FAIL_TO_PASS  {}", shown(test.0.as_bytes()))?;
+        if !detail.is_empty() {
+            writeln!(
+                out,
+                "                it failed with: {}",
+                shown(detail.as_bytes())
+            )?;
+        }
+    }
+    if proof.fail_to_pass().len() > MANY {
+        writeln!(
+            out,
+            "  FAIL_TO_PASS  and {} more",
+            proof.fail_to_pass().len() - MANY
+        )?;
+    }
+    kept(proof, out)
+}
+
+fn kept(proof: &Proof, out: &mut String) -> fmt::Result {
+    writeln!(
+        out,
+        "  PASS_TO_PASS  {}",
+        n_of(proof.pass_to_pass().len(), "test")
+    )?;
+    for test in proof.still_red().iter().take(MANY) {
+        writeln!(
+            out,
+            "  still red     {} (as at the parent)",
+            shown(test.0.as_bytes())
+        )?;
+    }
+    Ok(())
+}
+
+fn perimeter_only(lane: Lane, out: &mut String) -> fmt::Result {
+    writeln!(
+        out,
+        "  nothing was proved: lane `{}` does not ask for it",
+        lane.as_str()
+    )
+}
+
+fn capped<T>(
+    items: impl Iterator<Item = T>,
+    n_items: usize,
+    out: &mut String,
+    write: impl Fn(T, &mut String) -> fmt::Result,
+) -> fmt::Result {
+    for item in items.take(MANY) {
+        write(item, out)?;
+    }
+    if n_items > MANY {
+        writeln!(out, "  and {} more", n_items - MANY)
+    } else {
+        Ok(())
+    }
+}
+
+fn finding(word: &str, finding: &Finding, out: &mut String) -> fmt::Result {
+    let info = finding.rule.info();
+    writeln!(
+        out,
+        "{word}[{}]: {}{}",
+        info.id,
+        place(finding.location.as_ref()),
+        finding.fact
+    )?;
+    writeln!(out, "  why: {}", info.why)?;
+    writeln!(out, "  next: {}", info.next)
+}
+
+fn place(location: Option<&Location>) -> String {
+    match location {
+        Some(Location {
+            path,
+            line: Some(line),
+        }) => format!("{path}:{line}: "),
+        Some(Location { path, line: None }) => format!("{path}: "),
+        None => String::new(),
+    }
+}
+
+fn reason(word: &str, words: &Words, out: &mut String) -> fmt::Result {
+    writeln!(out, "{word}[{}]: {}", words.id, words.fact)?;
+    writeln!(out, "  why: {}", words.why)?;
+    writeln!(out, "  next: {}", words.next)
+}
+
+fn circumstances(evidence: &Evidence, out: &mut String) -> fmt::Result {
+    writeln!(
+        out,
+        "  run by {}, suite {}, sandbox L{} in {:.1} s",
+        shown(evidence.runner_version.as_bytes()),
+        evidence.suite.as_str(),
+        evidence.sandbox.level.number(),
+        evidence.milliseconds as f64 / 1000.0,
+    )?;
+    for missing in &evidence.sandbox.missing {
+        writeln!(out, "  not enforced: {missing}")?;
+    }
+    Ok(())
+}
+
+fn origin(judgement: &Judgement, out: &mut String) -> fmt::Result {
+    let trusted = &judgement.trusted;
+    writeln!(
+        out,
+        "  lane {} ({}), policy of {} ({}, {})",
+        judgement.lane.lane.as_str(),
+        shown(judgement.lane.reason.as_bytes()),
+        trusted.commit.get(..10).unwrap_or(&trusted.commit),
+        shown(trusted.name.as_bytes()),
+        trusted.source.as_str(),
+    )
+}
+
+/// `1 test`, `2 tests`.
+pub fn n_of(n: usize, noun: &str) -> String {
+    if n == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{n} {noun}s")
+    }
+}
+
+/// One line a commit, newest first, and what they come to.
+pub fn audit(audit: &Audit, out: &mut String) -> fmt::Result {
+    for entry in &audit.entries {
+        let mark = if entry.is_unproved() {
+            "UNPROVED"
+        } else {
+            entry.standing
+        };
+        write!(out, "{mark:<9} {}  {}", entry.commit, entry.subject)?;
+        match &entry.statement {
+            Some(statement) => {
+                let predicate = &statement.predicate;
+                let tests: Vec<String> = predicate
+                    .fail_to_pass
+                    .keys()
+                    .map(|test| shown(test.0.as_bytes()))
+                    .collect();
+                write!(
+                    out,
+                    "  [{}; {} kept; judged by {}]",
+                    tests.join(", "),
+                    predicate.pass_to_pass.count,
+                    predicate.judged_by
+                )?;
+            }
+            None => write!(
+                out,
+                "  [{} note; {}]",
+                entry.standing,
+                shown(entry.lane.reason.as_bytes())
+            )?,
+        }
+        writeln!(out)?;
+    }
+    writeln!(
+        out,
+        "{}, {} with a note, {} unproved",
+        n_of(audit.n_commits, "commit"),
+        noted(audit),
+        audit.n_unproved()
+    )
+}
+
+fn noted(audit: &Audit) -> usize {
+    audit
+        .entries
+        .iter()
+        .filter(|entry| entry.standing != "missing")
+        .count()
+}

@@ -1,0 +1,207 @@
+//! What a gap or a doubt is called, what happened, why it matters, and one legal next step.
+
+use crate::change::shown;
+use crate::proof::{Doubt, Gap};
+use crate::suite::TestId;
+
+/// One reason of a refusal, in words. Sentences without a period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    pub id: &'static str,
+    pub fact: String,
+    pub why: &'static str,
+    pub next: &'static str,
+}
+
+pub fn of_gap(gap: &Gap) -> Words {
+    let (id, fact, why, next) = match gap {
+        Gap::NoTest => (
+            "no-test",
+            "the change adds or changes no test".into(),
+            "a fix without a test that failed before it is a guess",
+            "add a test that fails without the fix, in the same commit",
+        ),
+        Gap::NoFix => (
+            "no-fix",
+            "the change touches no production file".into(),
+            "tests that pass already repair nothing",
+            "commit the fix together with its test",
+        ),
+        Gap::AlreadyPasses(tests) => (
+            "already-passes",
+            already_passes(tests),
+            "a test that passes without the fix does not show the bug",
+            "make the test fail on the parent first, then fix",
+        ),
+        Gap::AlreadyRed(tests) => (
+            "already-red",
+            format!(
+                "{} failed at the parent already, by the parent's own version",
+                list(tests)
+            ),
+            "a test that was red before shows nothing new",
+            "add a test of the bug, or judge the range that brought the red test",
+        ),
+        Gap::StillFails(test) => (
+            "still-fails",
+            format!("{} fails with the fix", name(test)),
+            "the test is the contract: the fix does not keep it",
+            "repair the code until the new test passes",
+        ),
+        Gap::Broken(test) => (
+            "broken",
+            format!("{} passed at the parent and fails now", name(test)),
+            "a fix must not break what worked",
+            "find another fix; if the old expectation is wrong, a person decides",
+        ),
+        Gap::Vanished(test) => (
+            "vanished",
+            format!(
+                "{} ran at the parent and is absent or skipped now",
+                name(test)
+            ),
+            "a test that does not run cannot fail",
+            "restore the test",
+        ),
+        Gap::NotBuilt { what, detail } => (
+            "not-built",
+            format!(
+                "{} builds at the parent and not with the commit: {}",
+                code(what),
+                shown(detail.as_bytes())
+            ),
+            "tests that cannot run have not passed",
+            "make it build",
+        ),
+        Gap::JudgeInputChanged(path) => (
+            "judge-input-changed",
+            format!("`{path}` decides how tests run"),
+            "whoever changes the judge's inputs judges himself",
+            "leave the file as it is; a person changes it in a commit of their own",
+        ),
+    };
+    Words {
+        id,
+        fact,
+        why,
+        next,
+    }
+}
+
+pub fn of_doubt(doubt: &Doubt) -> Words {
+    let (id, fact, why, next) = match doubt {
+        Doubt::Flaky(test) => (
+            "flaky",
+            format!("{} did not do the same in every sample", name(test)),
+            "a test that sometimes fails proves nothing when it fails",
+            "make the test deterministic: no clock, no randomness, no order",
+        ),
+        Doubt::BeforeErrored { what, detail } => (
+            "before-errored",
+            format!(
+                "without the fix {} does not even start: {}",
+                code(what),
+                shown(detail.as_bytes())
+            ),
+            "an error of build, import or name is not the bug",
+            "let the test reach the bug through names that the parent has",
+        ),
+        Doubt::RunnerUntrusted { tree, reason } => (
+            "runner-untrusted",
+            format!(
+                "the run on {tree} cannot be believed: {}",
+                shown(reason.as_bytes())
+            ),
+            "what the judged code can make its runner say is no evidence",
+            "run the tests by hand; something ends, replaces or rewrites the test run",
+        ),
+        Doubt::ExpectationChanged(test) => (
+            "expectation-changed",
+            format!(
+                "{} passes as the commit has it; the parent's version fails on the new code",
+                name(test)
+            ),
+            "what an existing test expects is a product decision",
+            "keep the old expectation and add a new test, or ask a person",
+        ),
+        Doubt::OldTestsNotBuilt { what, detail } => (
+            "old-tests-not-built",
+            format!(
+                "the parent's tests of {} do not build on the new code: {}",
+                code(what),
+                shown(detail.as_bytes())
+            ),
+            "a change of what tests build against is more than a fix",
+            "keep the interface that the existing tests use, or ask a person",
+        ),
+        Doubt::NoBaseline(said) => (
+            "no-baseline",
+            shown(said.as_bytes()),
+            "what never ran cannot have kept passing",
+            "get the parent's tests to run here first",
+        ),
+        Doubt::TimedOut(test) => (
+            "timed-out",
+            format!("{} ran into the time limit without the fix", name(test)),
+            "slow is not the same as wrong",
+            "let the test fail by an assertion; a deadlock needs a time limit of the test's own",
+        ),
+        Doubt::CannotSplit { path, reason } => (
+            "cannot-split",
+            format!(
+                "tests and code of `{path}` cannot be told apart: {}",
+                shown(reason.as_bytes())
+            ),
+            "BEFORE must be the parent with the new tests and nothing else",
+            "put the tests into a `#[cfg(test)] mod tests` or a file of their own",
+        ),
+        Doubt::SandboxBelowPolicy { level, min_level } => (
+            "sandbox-too-low",
+            format!("this machine gives sandbox level {level}, the policy wants {min_level}"),
+            "test code is the judged side's code, and it runs here",
+            "judge on a machine with Landlock and user namespaces, or let a person lower `proof.sandbox.min_level`",
+        ),
+        Doubt::BudgetSpent { seconds } => (
+            "budget-spent",
+            format!("the proof takes longer than the hook's {seconds} s"),
+            "a hook gives an answer while somebody waits, or none",
+            "judge it outside the hook: `koan-guard check --staged`",
+        ),
+        Doubt::Other(reason) => (
+            "undecided",
+            shown(reason.as_bytes()),
+            "when in doubt, do not act",
+            "a person decides",
+        ),
+    };
+    Words {
+        id,
+        fact,
+        why,
+        next,
+    }
+}
+
+fn already_passes(tests: &[TestId]) -> String {
+    match tests {
+        [] => "no new test ran and failed without the fix".into(),
+        tests => format!("{} passes without the fix", list(tests)),
+    }
+}
+
+/// The first few of many.
+fn list(tests: &[TestId]) -> String {
+    let named: Vec<String> = tests.iter().take(3).map(name).collect();
+    match tests.len().saturating_sub(named.len()) {
+        0 => named.join(", "),
+        n_more => format!("{} and {n_more} more", named.join(", ")),
+    }
+}
+
+fn name(test: &TestId) -> String {
+    code(&test.0)
+}
+
+fn code(text: &str) -> String {
+    format!("`{}`", shown(text.as_bytes()))
+}
