@@ -8,15 +8,16 @@ use gix::bstr::{BStr, BString, ByteSlice as _};
 use gix::diff::blob::sources::byte_lines;
 use gix::diff::blob::{Algorithm, Diff, InternedInput};
 use gix::diff::tree::{Recorder, Visit, visit};
+use gix::error::ResultExt as _;
 use gix::objs::tree::EntryMode;
-use gix::objs::{Kind, TreeRefIter};
+use gix::objs::{Find, Kind, TreeRefIter};
 
 use super::Repo;
 use super::tree::{check_name, file_mode};
 use crate::change::{Change, Content, FileChange, FileMode, FileVersion, Hunk, Lines, RepoPath};
 
 /// More changed paths than this are not judged: a tree can name itself often enough to fill any memory.
-const MAX_FILES: usize = 200_000;
+const MAX_FILES: usize = 100_000;
 
 /// More bytes than this, of both sides together, are not held at a time.
 const MAX_TOTAL_BYTES: u64 = 512 << 20;
@@ -32,6 +33,9 @@ struct Collector {
     entries: Vec<(BString, Option<Entry>, Option<Entry>)>,
     trouble: Option<anyhow::Error>,
 }
+
+/// Reads trees; an error names the one that cannot be read.
+struct Trees<'a>(&'a gix::Repository);
 
 impl Repo {
     /// The difference between two trees.
@@ -64,7 +68,7 @@ impl Repo {
             TreeRefIter::from_bytes(&old_tree, old_tree_id.kind()),
             TreeRefIter::from_bytes(&new_tree, new_tree_id.kind()),
             gix::diff::tree::State::default(),
-            &self.inner,
+            Trees(&self.inner),
             &mut collector,
         );
         if let Some(trouble) = collector.trouble {
@@ -207,6 +211,17 @@ impl Visit for Collector {
     }
 }
 
+impl Find for Trees<'_> {
+    fn try_find<'a>(
+        &self,
+        id: &gix::oid,
+        buffer: &'a mut Vec<u8>,
+    ) -> gix::Result<Option<gix::objs::Data<'a>>> {
+        let found = self.0.try_find(id, buffer);
+        Ok(found.or_raise(|| gix::error::message!("read tree `{id}`"))?)
+    }
+}
+
 /// The text to compare: that of a file, nothing where there is no file, `None` where there is a file that is not text.
 fn text(version: Option<&FileVersion>) -> Option<&[u8]> {
     match version.map(|version| &version.content) {
@@ -277,5 +292,254 @@ impl Cursor<'_> {
             self.byte += rest.find_byte(b'\n').map_or(rest.len(), |at| at + 1);
             self.line += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::super::testing::TestRepo;
+    use super::*;
+
+    /// Shows the hunks between two texts as `-start,lines +start,lines`, and that the lines in them are those that differ.
+    #[track_caller]
+    fn check(old: &str, new: &str, expected: &str) {
+        let shown: Vec<String> = hunks(old.as_bytes(), new.as_bytes())
+            .iter()
+            .map(|hunk| {
+                let (old_bytes, new_bytes) = (&hunk.old.bytes, &hunk.new.bytes);
+                format!(
+                    "-{},{} {:?} +{},{} {:?}",
+                    hunk.old.start,
+                    hunk.old.n_lines,
+                    &old[old_bytes.clone()],
+                    hunk.new.start,
+                    hunk.new.n_lines,
+                    &new[new_bytes.clone()]
+                )
+            })
+            .collect();
+        assert_eq!(shown.join("\n"), expected);
+    }
+
+    #[test]
+    fn a_hunk_has_no_context() {
+        check("a\nb\nc\n", "a\nX\nc\n", r#"-2,1 "b\n" +2,1 "X\n""#);
+        check("a\nc\n", "a\nb\nc\n", r#"-2,0 "" +2,1 "b\n""#);
+        check("a\nb\nc\n", "a\nc\n", r#"-2,1 "b\n" +2,0 """#);
+    }
+
+    #[test]
+    fn an_empty_side_is_one_hunk() {
+        check("", "a\nb", r#"-1,0 "" +1,2 "a\nb""#);
+        check("a\n", "", r#"-1,1 "a\n" +1,0 """#);
+        check("", "", "");
+        check("same\n", "same\n", "");
+    }
+
+    #[test]
+    fn a_line_feed_at_the_end_is_a_difference() {
+        check("a\nb", "a\nb\n", r#"-2,1 "b" +2,1 "b\n""#);
+        check("a\r\nb\n", "a\nb\n", r#"-1,1 "a\r\n" +1,1 "a\n""#);
+    }
+
+    #[test]
+    fn line_numbers_hold_behind_other_hunks() {
+        let old = "1\n2\n3\n4\n5\n6\n7\n8\n";
+        let new = "0\n1\n2\n3\n5\n6\n7\nX\nY\n";
+        check(
+            old,
+            new,
+            "-1,0 \"\" +1,1 \"0\\n\"\n-4,1 \"4\\n\" +5,0 \"\"\n-8,1 \"8\\n\" +8,2 \"X\\nY\\n\"",
+        );
+    }
+
+    /// The difference between the last two commits of `main`.
+    #[track_caller]
+    fn last_change(repo: &TestRepo) -> anyhow::Result<Change> {
+        let (old, new) = (repo.id("HEAD~^{tree}"), repo.id("HEAD^{tree}"));
+        repo.open().diff(old, new)
+    }
+
+    #[track_caller]
+    fn check_change(repo: &TestRepo, expected: &str) {
+        let change = last_change(repo).expect("compare");
+        let mut shown = String::new();
+        for file in &change.files {
+            let side = |version: &Option<FileVersion>| match version {
+                None => "none".to_owned(),
+                Some(version) => {
+                    let content = match version.content {
+                        Content::Text(_) => "text",
+                        Content::Binary(_) => "binary",
+                        Content::TooLarge { .. } => "large",
+                        Content::None => "nothing",
+                    };
+                    format!("{:?}/{content}", version.mode).to_lowercase()
+                }
+            };
+            let (old, new) = (side(&file.old), side(&file.new));
+            let (added, removed) = (file.n_added(), file.n_removed());
+            writeln!(shown, "{} {old} {new} +{added} -{removed}", file.path).expect("write");
+        }
+        assert_eq!(shown.trim_end(), expected);
+    }
+
+    #[test]
+    fn a_rename_is_a_deletion_and_an_addition() {
+        let repo = TestRepo::new();
+        repo.write("old", "1\n2\n").commit("one");
+        repo.git(&["mv", "old", "new"]);
+        repo.commit("two");
+        check_change(
+            &repo,
+            "new none regular/text +2 -0\nold regular/text none +0 -2",
+        );
+    }
+
+    #[test]
+    fn types_and_modes_are_kept_apart() {
+        let repo = TestRepo::new();
+        repo.write("link", "target")
+            .write("mode", "x\n")
+            .write("sub/x", "x\n");
+        let commit_id = repo.commit("one").to_string();
+        std::fs::remove_file(repo.path().join("link")).expect("remove");
+        std::os::unix::fs::symlink("target", repo.path().join("link")).expect("link");
+        repo.add();
+        repo.git(&["update-index", "--chmod=+x", "mode"]);
+        repo.git(&["rm", "-q", "--cached", "-r", "sub"]);
+        repo.git(&[
+            "update-index",
+            "--add",
+            "--cacheinfo",
+            &format!("160000,{commit_id},sub"),
+        ]);
+        repo.git(&["commit", "-q", "-m", "two"]);
+        check_change(
+            &repo,
+            "link regular/text symlink/text +0 -0\n\
+             mode regular/text executable/text +0 -0\n\
+             sub none gitlink/nothing +0 -0\n\
+             sub/x regular/text none +0 -1",
+        );
+    }
+
+    #[test]
+    fn attributes_and_replace_refs_hide_nothing() {
+        let repo = TestRepo::new();
+        repo.write("a.txt", "old\n")
+            .write(".gitattributes", "*.txt -diff binary\n");
+        repo.git(&["config", "core.useReplaceRefs", "true"]);
+        repo.commit("one");
+        repo.write("a.txt", "new\n").commit("two");
+        let [old_tree_id, new_tree_id] = ["HEAD~^{tree}", "HEAD^{tree}"].map(|spec| repo.id(spec));
+        let pairs = [
+            ("HEAD:a.txt", "HEAD~:a.txt"),
+            ("HEAD^{tree}", "HEAD~^{tree}"),
+        ];
+        for (old, new) in pairs.map(|(old, new)| (repo.id(old), repo.id(new).to_string())) {
+            repo.git(&["update-ref", &format!("refs/replace/{old}"), &new]);
+        }
+        let seen = repo.git(&["diff", "--shortstat", "HEAD~", "HEAD"]);
+        assert_eq!(seen, "", "git is deceived");
+        let change = repo.open().diff(old_tree_id, new_tree_id).expect("compare");
+        let file = change.file(&"a.txt".into()).expect("the file");
+        assert_eq!(file.added_lines().collect::<Vec<_>>(), [(1, &b"new"[..])]);
+    }
+
+    #[test]
+    fn a_large_or_binary_file_has_no_hunks() {
+        let repo = TestRepo::new();
+        let large = vec![b'\n'; Content::MAX_BYTES as usize + 1];
+        repo.write("large", "x\n")
+            .write("nul", "x\n")
+            .write("latin", "x\n");
+        repo.commit("one");
+        repo.write("large", large)
+            .write("nul", "x\0\n")
+            .write("latin", b"\xe4\n");
+        repo.commit("two");
+        check_change(
+            &repo,
+            "large regular/text regular/large +0 -0\n\
+             latin regular/text regular/binary +0 -0\n\
+             nul regular/text regular/binary +0 -0",
+        );
+    }
+
+    #[test]
+    fn a_missing_or_damaged_object_is_named() {
+        let repo = TestRepo::new();
+        repo.write("a/b", "one\n").commit("one");
+        repo.write("a/b", "two\n").commit("two");
+        for object in ["HEAD:a/b", "HEAD:a"] {
+            let id = repo.id(object).to_string();
+            let path = repo
+                .path()
+                .join(".git/objects")
+                .join(&id[..2])
+                .join(&id[2..]);
+            let bytes = std::fs::read(&path).expect("read");
+            std::fs::remove_file(&path).expect("remove");
+            let missing = last_change(&repo).expect_err("a missing object");
+            assert!(format!("{missing:#}").contains(&id), "{missing:#}");
+            std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("write");
+            let damaged = last_change(&repo).expect_err("a damaged object");
+            assert!(format!("{damaged:#}").contains(&id), "{damaged:#}");
+            std::fs::write(&path, &bytes).expect("write");
+        }
+    }
+
+    #[test]
+    fn a_tree_that_names_itself_too_often_is_not_walked_to_its_end() {
+        let repo = TestRepo::new();
+        repo.write("f", "x").commit("one");
+        let mut id = repo.id("HEAD:f").to_string();
+        for (kind, mode) in [
+            ("blob", "100644"),
+            ("tree", "040000"),
+            ("tree", "040000"),
+            ("tree", "040000"),
+            ("tree", "040000"),
+            ("tree", "040000"),
+            ("tree", "040000"),
+        ] {
+            let entries = (0..10).map(|n| format!("{mode} {kind} {id}\t{n}\n"));
+            id = mktree(&repo, &entries.collect::<String>());
+        }
+        let (empty, bomb) = (
+            ObjectId::empty_tree(gix::hash::Kind::Sha1),
+            id.parse().expect("id"),
+        );
+        let error = repo.open().diff(empty, bomb).expect_err("too large");
+        assert!(
+            format!("{error:#}").contains("too large to judge"),
+            "{error:#}"
+        );
+    }
+
+    #[test]
+    fn a_name_that_git_would_not_check_out_is_an_error() {
+        let repo = TestRepo::new();
+        repo.write("f", "x").commit("one");
+        let blob_id = repo.id("HEAD:f").to_string();
+        for name in [".git", ".GIT", ".g\u{200c}it", "..", "."] {
+            let tree_id = mktree(&repo, &format!("100644 blob {blob_id}\t{name}\n"));
+            let tree_id = mktree(&repo, &format!("040000 tree {tree_id}\tsub\n"));
+            let error = repo
+                .open()
+                .diff(repo.id("HEAD^{tree}"), tree_id.parse().expect("id"))
+                .expect_err(name);
+            assert!(
+                format!("{error:#}").contains("is not the name of a file"),
+                "{error:#}"
+            );
+        }
+    }
+
+    fn mktree(repo: &TestRepo, entries: &str) -> String {
+        repo.git_with(&["mktree"], entries)
     }
 }

@@ -105,3 +105,93 @@ fn make_dir(path: &Path) -> anyhow::Result<()> {
 fn shown(path: &Path) -> RepoPath {
     RepoPath::new(path.as_os_str().as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::super::testing::TestRepo;
+    use super::*;
+
+    #[track_caller]
+    fn export(repo: &TestRepo, tree_id: ObjectId) -> anyhow::Result<tempfile::TempDir> {
+        let folder = tempfile::tempdir().expect("make a folder");
+        repo.open().export(tree_id, folder.path())?;
+        Ok(folder)
+    }
+
+    #[test]
+    fn what_is_laid_out_is_the_tree() {
+        let repo = TestRepo::new();
+        repo.write(".gitattributes", "* text eol=crlf ident export-ignore\n");
+        repo.write("a/b", "$Id$\nline\n")
+            .write("run", "x")
+            .write("bin", b"\0\xff");
+        symlink("../../etc/passwd", repo.path().join("link")).expect("link");
+        repo.add();
+        repo.git(&["update-index", "--chmod=+x", "run"]);
+        let commit_id = repo.id(":run").to_string();
+        repo.git(&[
+            "update-index",
+            "--add",
+            "--cacheinfo",
+            &format!("160000,{commit_id},sub"),
+        ]);
+        repo.git(&["commit", "-q", "-m", "x"]);
+        let folder = export(&repo, repo.id("HEAD^{tree}")).expect("export");
+        let at = |path: &str| folder.path().join(path);
+        assert_eq!(fs::read(at("a/b")).expect("read"), b"$Id$\nline\n");
+        assert_eq!(fs::read(at("bin")).expect("read"), b"\0\xff");
+        let target = fs::read_link(at("link")).expect("a symlink");
+        assert_eq!(target, Path::new("../../etc/passwd"));
+        let mode = |path: &str| fs::metadata(at(path)).expect("there").permissions().mode();
+        assert!(mode("run") & 0o100 != 0 && mode("bin") & 0o111 == 0);
+        assert_eq!(fs::read_dir(at("sub")).expect("a folder").count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_empty_is_an_error() {
+        let repo = TestRepo::new();
+        repo.write("f", "x").commit("one");
+        let folder = tempfile::tempdir().expect("make a folder");
+        symlink("/etc", folder.path().join("f")).expect("link");
+        assert!(
+            repo.open()
+                .export(repo.id("HEAD^{tree}"), folder.path())
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_symlink_or_out_of_the_folder() {
+        let repo = TestRepo::new();
+        repo.write("f", "x").write("target", "/tmp").commit("one");
+        let (file, link) = (repo.id("HEAD:f"), repo.id("HEAD:target"));
+        let sub = repo.git_with(&["mktree"], &format!("100644 blob {file}\tx\n"));
+        for entries in [
+            format!("120000 blob {link}\ta\n040000 tree {sub}\ta\n"),
+            format!("120000 blob {link}\ta\n100644 blob {file}\ta\n"),
+            format!("040000 tree {sub}\t..\n"),
+            format!("040000 tree {sub}\t.git\n"),
+            format!("100644 blob {file}\t.GiT\n"),
+        ] {
+            let tree_id = repo.git_with(&["mktree"], &entries).parse().expect("id");
+            assert!(export(&repo, tree_id).is_err(), "{entries}");
+        }
+    }
+
+    #[test]
+    fn a_tree_entry_with_a_slash_is_an_error() {
+        let repo = TestRepo::new();
+        let blob_id = repo.git_with(&["hash-object", "-w", "--stdin"], "x");
+        let blob_id: ObjectId = blob_id.parse().expect("id");
+        for name in ["a/b", "/a", "../a", "a/../../b"] {
+            let mut tree = format!("100644 {name}\0").into_bytes();
+            tree.extend_from_slice(blob_id.as_bytes());
+            repo.write("../tree", tree);
+            let args = ["hash-object", "-w", "--literally", "-t", "tree", "../tree"];
+            let tree_id = repo.git(&args).parse().expect("id");
+            assert!(export(&repo, tree_id).is_err(), "{name}");
+        }
+    }
+}

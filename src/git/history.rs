@@ -214,3 +214,262 @@ fn utf8(name: &gix::bstr::BStr) -> anyhow::Result<String> {
     let name = name.to_str().context("a ref name is not UTF-8")?;
     Ok(name.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::TestRepo;
+    use super::*;
+
+    /// What `spec` means: `commit`, `range`, or the message of the usage error.
+    #[track_caller]
+    fn check(repo: &TestRepo, spec: &str, expected: &str) {
+        let meaning = match repo.open().parse(spec) {
+            Ok(Revision::Commit(id)) => repo.git(&["log", "-1", "--format=%s", &id.to_string()]),
+            Ok(Revision::Range { from, to }) => {
+                let range = format!("{from}..{to}");
+                repo.git(&["log", "--format=%s", &range]).replace('\n', " ")
+            }
+            Err(error) => {
+                let usage = error.downcast_ref::<UsageError>();
+                usage.unwrap_or_else(|| panic!("{error:#}")).message.clone()
+            }
+        };
+        assert_eq!(meaning, expected, "{spec}");
+    }
+
+    /// one ── two ── merge (main)
+    ///   └─ side ─────┘
+    fn repo() -> TestRepo {
+        let repo = TestRepo::new();
+        repo.write("f", "1\n").commit("one");
+        repo.git(&["switch", "-q", "-c", "side"]);
+        repo.write("s", "1\n").commit("side");
+        repo.git(&["switch", "-q", "main"]);
+        repo.write("f", "2\n").commit("two");
+        repo.git(&["merge", "-q", "-m", "merge", "side"]);
+        repo
+    }
+
+    #[test]
+    fn a_revision_is_what_git_takes_it_for() {
+        let repo = repo();
+        repo.git(&["tag", "-a", "-m", "tag", "v1", "side"]);
+        repo.git(&["tag", "-a", "-m", "tag of a tag", "v2", "v1"]);
+        check(&repo, "HEAD", "merge");
+        check(&repo, "HEAD~1", "two");
+        check(&repo, "HEAD^2", "side");
+        check(&repo, "v2", "side");
+        check(&repo, "side", "side");
+        check(&repo, &repo.id("main").to_string()[..8], "merge");
+        check(&repo, "side..main", "merge two");
+        check(&repo, "v2..main", "merge two");
+        check(&repo, "side..", "merge two");
+        check(&repo, "main..side", "");
+    }
+
+    #[test]
+    fn what_names_no_commit_is_the_users_to_correct() {
+        let repo = repo();
+        check(&repo, "nope", "`nope` names no commit");
+        check(&repo, "nope..main", "`nope..main` names no commit");
+        check(
+            &repo,
+            "side...main",
+            "`side...main` means the commits of either side",
+        );
+        check(&repo, "HEAD:f", "`HEAD:f` is a blob, not a commit");
+        check(
+            &repo,
+            "HEAD^{tree}",
+            "`HEAD^{tree}` is a tree, not a commit",
+        );
+        check(&repo, "^main", "`^main` is neither a commit nor a range");
+        check(&repo, "", "`` names no commit");
+        check(&repo, "--staged", "`--staged` names no commit");
+    }
+
+    #[test]
+    fn a_range_has_parents_before_children_whatever_the_dates_say() {
+        let repo = TestRepo::new();
+        let mut ids = Vec::new();
+        for (n, date) in [500, 100, 900, 50, 700].iter().enumerate() {
+            let date = format!("@{date} +0000");
+            let subject = n.to_string();
+            let mut command = repo.command(repo.path());
+            command.args(["commit", "-q", "--allow-empty", "-m", &subject]);
+            let status = command.env("GIT_COMMITTER_DATE", date).status();
+            assert!(status.expect("start git").success());
+            ids.push(repo.id("HEAD"));
+        }
+        let between = |from, to| repo.open().commits_between(from, to).expect("walk");
+        assert_eq!(between(None, ids[4]), ids);
+        assert_eq!(between(Some(ids[1]), ids[4]), ids[2..]);
+        assert_eq!(between(Some(ids[4]), ids[1]), ids[..0]);
+        assert_eq!(between(Some(ids[4]), ids[4]), ids[..0]);
+    }
+
+    #[test]
+    fn a_merge_comes_after_both_sides() {
+        let repo = repo();
+        let range = repo
+            .open()
+            .commits_between(None, repo.id("main"))
+            .expect("walk");
+        let at = |spec: &str| {
+            range
+                .iter()
+                .position(|&id| id == repo.id(spec))
+                .expect("there")
+        };
+        assert_eq!(range.len(), 4);
+        assert!(at("main~2") < at("side") && at("side") < at("main") && at("main~1") < at("main"));
+        let base_id = repo.open().merge_base(repo.id("main~1"), repo.id("side"));
+        assert_eq!(base_id.expect("walk"), Some(repo.id("main~2")));
+    }
+
+    #[test]
+    fn unrelated_histories_have_no_merge_base() {
+        let repo = repo();
+        repo.git(&["switch", "-q", "--orphan", "other"]);
+        repo.commit("other");
+        let base_id = repo.open().merge_base(repo.id("main"), repo.id("other"));
+        assert_eq!(base_id.expect("walk"), None);
+    }
+
+    #[test]
+    fn a_shallow_clone_says_that_it_is_shallow() {
+        let repo = repo();
+        repo.git(&["switch", "-q", "-c", "fork", "main~2"]);
+        repo.commit("fork");
+        repo.git(&["switch", "-q", "main"]);
+        repo.commit("three");
+        let url = format!("file://{}", repo.path().display());
+        repo.git(&[
+            "clone",
+            "-q",
+            "--depth=2",
+            "--no-single-branch",
+            &url,
+            "../shallow",
+        ]);
+        let shallow = repo.at("shallow");
+        let (main, fork) = (shallow.id("origin/main"), shallow.id("origin/fork"));
+        let open = shallow.open();
+        let cut = |error: anyhow::Error| {
+            let usage = error.downcast_ref::<UsageError>();
+            let hint = usage.and_then(|usage| usage.hint.as_deref());
+            assert!(
+                hint.is_some_and(|hint| hint.contains("--unshallow")),
+                "{error:#}"
+            );
+        };
+        cut(open.merge_base(main, fork).expect_err("a cut"));
+        cut(open.commits_between(None, main).expect_err("a cut"));
+        cut(open.commits_between(Some(fork), main).expect_err("a cut"));
+        let whole = open.commits_between(Some(shallow.id("origin/main~1")), main);
+        assert_eq!(whole.expect("not cut"), [main]);
+        let boundary = open.commit(shallow.id("origin/main~1")).expect("there");
+        cut(open.commit(boundary.parent_ids[0]).expect_err("a cut"));
+    }
+
+    #[test]
+    fn replace_refs_and_grafts_change_no_history() {
+        let repo = repo();
+        let (main, side) = (repo.id("main"), repo.id("side"));
+        repo.git(&["commit-graph", "write", "--reachable"]);
+        repo.git(&["replace", &main.to_string(), &side.to_string()]);
+        std::fs::create_dir_all(repo.path().join(".git/info")).expect("make a folder");
+        repo.write(".git/info/grafts", format!("{side}\n"));
+        let open = repo.open();
+        assert_eq!(open.commit(main).expect("read").message.subject(), "merge");
+        assert_eq!(open.commits_between(None, main).expect("walk").len(), 4);
+        assert_eq!(open.commit(side).expect("read").parent_ids.len(), 1);
+    }
+
+    /// Stores a commit object that `git commit` would not make, and says what is wrong with it.
+    #[track_caller]
+    fn check_commit(extra: &str, message: &str, expected: &str) {
+        let repo = repo();
+        let tree_id = repo.id("HEAD^{tree}");
+        let person = "Ada <ada@example.com> 1700000000 +0000";
+        let commit =
+            format!("tree {tree_id}\nauthor {person}\ncommitter {person}\n{extra}\n{message}");
+        repo.write("../commit", commit);
+        let args = [
+            "hash-object",
+            "-w",
+            "--literally",
+            "-t",
+            "commit",
+            "../commit",
+        ];
+        let id = repo.git(&args).parse().expect("id");
+        let read = match repo.open().commit(id) {
+            Ok(commit) => format!("{}", commit.message.as_bstr()),
+            Err(error) => error.root_cause().to_string(),
+        };
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_commit_is_read_strictly() {
+        check_commit("", "subject\n", "subject\n");
+        check_commit("encoding ISO-8859-1\n", "subject\n", "subject\n");
+        check_commit("", "shown\n\0\nKoan-Issue: hidden\n", "it holds a NUL byte");
+        let other = "parent 1111111111111111111111111111111111111111\n";
+        check_commit(
+            other,
+            "x\n",
+            "its header `parent` is repeated or out of order",
+        );
+        check_commit(
+            "author Eve <e> 1 +0000\n",
+            "x\n",
+            "its header `author` is repeated or out of order",
+        );
+    }
+
+    #[test]
+    fn people_and_dates_are_read() {
+        let repo = repo();
+        let commit = repo.open().commit(repo.id("side")).expect("read");
+        assert_eq!(
+            (commit.author.name.as_str(), commit.author.email.as_str()),
+            ("Ada", "ada@example.com")
+        );
+        assert_eq!(commit.committer.seconds, 1_700_000_000);
+        assert_eq!(commit.tree_id, repo.id("side^{tree}"));
+    }
+
+    #[test]
+    fn head_and_refs_are_found_by_their_full_names() {
+        let repo = repo();
+        let open = repo.open();
+        assert_eq!(
+            open.head_branch().expect("read"),
+            Some("refs/heads/main".to_owned())
+        );
+        assert_eq!(
+            open.find_ref("refs/heads/side").expect("read"),
+            Some(repo.id("side"))
+        );
+        assert_eq!(open.find_ref("refs/heads/nope").expect("read"), None);
+        assert!(open.find_ref("side").is_err());
+        repo.git(&["tag", "-a", "-m", "x", "v1", "side"]);
+        assert_eq!(
+            open.find_ref("refs/tags/v1").expect("read"),
+            Some(repo.id("side"))
+        );
+        repo.git(&["switch", "-q", "--detach", "side"]);
+        assert_eq!(open.head_branch().expect("read"), None);
+        assert_eq!(open.head_id().expect("read"), Some(repo.id("side")));
+        assert_eq!(open.remote_default_branch().expect("read"), None);
+        repo.git(&[
+            "symbolic-ref",
+            "refs/remotes/origin/HEAD",
+            "refs/remotes/origin/main",
+        ]);
+        let default = open.remote_default_branch().expect("read");
+        assert_eq!(default.as_deref(), Some("refs/remotes/origin/main"));
+    }
+}

@@ -315,16 +315,8 @@ mod tests {
     fn an_unmerged_entry_is_undecided() {
         let repo = repo();
         let blob_id = repo.id("HEAD:a").to_string();
-        let mut child = repo
-            .command(repo.path())
-            .args(["update-index", "--index-info"])
-            .stdin(std::process::Stdio::piped())
-            .spawn()
-            .expect("start git");
-        let line = format!("100644 {blob_id} 2\tb/one\n");
-        std::io::Write::write_all(&mut child.stdin.take().expect("stdin"), line.as_bytes())
-            .expect("write");
-        assert!(child.wait().expect("wait").success());
+        let entry = format!("100644 {blob_id} 2\tb/one\n");
+        repo.git_with(&["update-index", "--index-info"], &entry);
         check_error(&repo, "`b/one` is unmerged");
     }
 

@@ -244,3 +244,201 @@ fn jitter(pause: Duration) -> Duration {
     let random = RandomState::new().hash_one(()) % 1024;
     pause / 2 + pause * random as u32 / 1024
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::super::testing::TestRepo;
+    use super::*;
+
+    fn repo() -> (TestRepo, ObjectId) {
+        let repo = TestRepo::new();
+        let commit_id = repo.write("f", "1\n").commit("one");
+        (repo, commit_id)
+    }
+
+    /// Ids that need not be there to be noted.
+    fn ids(n: usize) -> Vec<ObjectId> {
+        let blob = |n: usize| format!("object {n}").into_bytes();
+        (0..n)
+            .map(|n| gix::objs::compute_hash(gix::hash::Kind::Sha1, Kind::Blob, &blob(n)))
+            .collect::<Result<_, _>>()
+            .expect("hash")
+    }
+
+    #[test]
+    fn git_shows_what_was_appended() {
+        let (test, commit_id) = repo();
+        let repo = test.open();
+        assert_eq!(get(&repo, commit_id).expect("read"), None);
+        append(&repo, commit_id, r#"{"a":1}"#).expect("write");
+        append(&repo, commit_id, r#"{"b":2}"#).expect("write");
+        append(&repo, commit_id, r#"{"a":1}"#).expect("write");
+        let shown = test.git(&["notes", "--ref=koan", "show", "HEAD"]);
+        assert_eq!(shown, "{\"a\":1}\n{\"b\":2}");
+        let note = get(&test.open(), commit_id).expect("read");
+        assert_eq!(note, Some(b"{\"a\":1}\n{\"b\":2}\n".to_vec()));
+        let log = test.git(&["log", "--format=%s", REF]);
+        assert_eq!(
+            log,
+            format!("{MESSAGE}\n{MESSAGE}"),
+            "the third time there was nothing to write"
+        );
+        assert_eq!(
+            test.git(&["reflog", "--format=%gs", REF]).lines().count(),
+            2
+        );
+        test.git(&["fsck", "--strict"]);
+    }
+
+    #[test]
+    fn the_layout_is_gits() {
+        for n in [1, 20, 300] {
+            let (test, _) = repo();
+            for n in 0..n {
+                test.write(&format!("noted/{n}"), n.to_string());
+            }
+            test.commit("what is noted");
+            let listed = test.git(&["ls-tree", "--format=%(objectname)", "HEAD:noted"]);
+            let repo = test.open();
+            for id in listed.lines() {
+                append(&repo, id.parse().expect("an id"), "x").expect("write");
+            }
+            let first = listed.lines().next().expect("one");
+            test.git(&["notes", "--ref=git", "add", "-m", "x", first]);
+            let copies = listed.lines().skip(1).map(|id| format!("{first} {id}\n"));
+            let args = ["notes", "--ref=git", "copy", "--stdin"];
+            test.git_with(&args, &copies.collect::<String>());
+            let [ours, gits] =
+                [REF, "refs/notes/git"].map(|name| test.id(&format!("{name}^{{tree}}")));
+            assert_eq!(ours, gits, "{n} notes");
+        }
+    }
+
+    #[test]
+    fn notes_of_git_and_of_ours_stand_side_by_side() {
+        let (test, commit_id) = repo();
+        test.git(&["notes", "--ref=koan", "add", "-m", "by hand", "HEAD"]);
+        test.git(&["pack-refs", "--all"]);
+        let repo = test.open();
+        append(&repo, commit_id, "ours").expect("write");
+        let tree_id = test.id("HEAD^{tree}");
+        append(&repo, tree_id, "a tree").expect("write");
+        let mut expected = vec![
+            (commit_id, b"by hand\nours\n".to_vec()),
+            (tree_id, b"a tree\n".to_vec()),
+        ];
+        expected.sort();
+        assert_eq!(list(&test.open()).expect("list"), expected);
+    }
+
+    #[test]
+    fn a_batch_is_one_commit() {
+        let (test, _) = repo();
+        let lines: Vec<_> = ids(300)
+            .into_iter()
+            .map(|id| (id, "x".to_owned()))
+            .collect();
+        append_all(&test.open(), &lines).expect("write");
+        assert_eq!(test.git(&["rev-list", "--count", REF]), "1");
+        assert_eq!(list(&test.open()).expect("list").len(), 300);
+    }
+
+    #[test]
+    fn writers_at_once_lose_nothing() {
+        let (test, commit_id) = repo();
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let repo = test.open();
+                scope.spawn(move || {
+                    for n in 0..10 {
+                        append(&repo, commit_id, &format!("{writer}-{n}")).expect("write");
+                    }
+                });
+            }
+        });
+        let note = get(&test.open(), commit_id).expect("read").expect("a note");
+        assert_eq!(note.split(|&byte| byte == b'\n').count(), 41);
+        test.git(&["fsck", "--strict"]);
+    }
+
+    #[test]
+    fn what_is_not_one_line_is_not_written() {
+        let (test, commit_id) = repo();
+        for line in ["", "a\nb", "a\r", "a\0"] {
+            assert!(append(&test.open(), commit_id, line).is_err(), "{line:?}");
+        }
+        assert_eq!(get(&test.open(), commit_id).expect("read"), None);
+    }
+
+    #[test]
+    fn a_note_never_lands_on_a_branch() {
+        let (test, commit_id) = repo();
+        test.git(&["symbolic-ref", REF, "refs/heads/main"]);
+        let error = append(&test.open(), commit_id, "x").expect_err("a symbolic ref");
+        assert!(
+            format!("{error:#}").contains("points at another ref"),
+            "{error:#}"
+        );
+        assert_eq!(test.id("main"), commit_id);
+    }
+
+    #[test]
+    fn other_refs_and_the_index_stay_as_they_are() {
+        let (test, commit_id) = repo();
+        test.write("f", "staged\n").add();
+        let state = || {
+            let refs = test.git(&["for-each-ref", "--exclude=refs/notes/koan"]);
+            (refs, test.git(&["status", "--porcelain=v2", "--branch"]))
+        };
+        let before = state();
+        append(&test.open(), commit_id, "x").expect("write");
+        assert_eq!(state(), before);
+    }
+
+    #[test]
+    fn a_name_is_made_up_only_where_git_knows_none() {
+        let (test, commit_id) = repo();
+        append(&test.open(), commit_id, "x").expect("write");
+        test.git(&["config", "user.name", "Grace"]);
+        test.git(&["config", "user.email", "grace@example.com"]);
+        append(&test.open(), commit_id, "y").expect("write");
+        let authors = test.git(&["log", "--format=%an <%ae>", REF]);
+        assert!(
+            authors.starts_with("Grace <grace@example.com>\n"),
+            "{authors}"
+        );
+    }
+
+    #[test]
+    fn a_repository_that_cannot_be_written_is_an_error_at_once() {
+        let (test, commit_id) = repo();
+        let objects = test.path().join(".git/objects");
+        let permit = |mode| {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&objects, permissions).expect("set permissions");
+        };
+        permit(0o555);
+        // Nothing is forbidden to root.
+        let is_forbidden = std::fs::write(objects.join("probe"), "").is_err();
+        let written = append(&test.open(), commit_id, "x");
+        permit(0o755);
+        assert_eq!(written.is_err(), is_forbidden);
+    }
+
+    #[test]
+    fn a_ref_that_stays_locked_is_waited_for() {
+        let (test, commit_id) = repo();
+        test.git(&["notes", "--ref=koan", "add", "-m", "x", "HEAD"]);
+        let lock = test.path().join(".git/refs/notes/koan.lock");
+        std::fs::write(&lock, "").expect("lock");
+        std::thread::scope(|scope| {
+            let written = scope.spawn(|| append(&test.open(), commit_id, "y"));
+            std::thread::sleep(Duration::from_millis(400));
+            assert!(!written.is_finished(), "it must wait");
+            std::fs::remove_file(&lock).expect("unlock");
+            written.join().expect("no panic").expect("write");
+        });
+    }
+}

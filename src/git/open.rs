@@ -144,3 +144,228 @@ fn shown(path: &Path) -> String {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     crate::change::RepoPath::new(absolute.as_os_str().as_encoded_bytes()).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
+
+    use super::super::testing::TestRepo;
+    use super::*;
+
+    /// Where [`probe`] writes what it saw.
+    const PROBE: &str = "KOAN_GUARD_TEST_PROBE";
+
+    /// Runs inside a process of its own, and says what [`Repo::discover`] finds there.
+    #[test]
+    #[ignore = "other tests start it"]
+    fn probe() {
+        let seen = match Repo::discover().and_then(|repo| repo.staged()) {
+            Ok(staged) => {
+                let paths = staged.change.files.iter().map(|file| file.path.to_string());
+                format!("{} {}", staged.tree_id, paths.collect::<Vec<_>>().join(","))
+            }
+            Err(error) => format!("error: {error:#}"),
+        };
+        fs::write(std::env::var_os(PROBE).expect("where to"), seen).expect("write");
+    }
+
+    fn probe_command() -> String {
+        let program = std::env::current_exe().expect("this program");
+        let program = program.to_str().expect("UTF-8");
+        format!("'{program}' --exact git::open::tests::probe --ignored -q >/dev/null")
+    }
+
+    /// A repository whose commits run the probe as their `pre-commit` hook.
+    fn probed() -> TestRepo {
+        let repo = TestRepo::new();
+        repo.write("a", "1\n")
+            .write("b", "1\n")
+            .write("sub/c", "1\n")
+            .commit("one");
+        let hook = repo.path().join(".git/hooks/pre-commit");
+        fs::create_dir_all(hook.parent().expect("a folder")).expect("make a folder");
+        let probe = probe_command();
+        fs::write(&hook, format!("#!/bin/sh\nexec {probe}\n")).expect("write a hook");
+        fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).expect("set permissions");
+        repo
+    }
+
+    /// Commits in `folder` of the home, and checks that the hook saw these paths and the tree that was committed.
+    #[track_caller]
+    fn check_commit(repo: &TestRepo, folder: &str, args: &[&str], paths: &str) {
+        let out = repo.home().join("seen");
+        let folder = repo.home().join(folder);
+        let mut commit = repo.command(&folder);
+        commit
+            .args(["commit", "-q", "-m", "x"])
+            .args(args)
+            .env(PROBE, &out);
+        let output = commit.output().expect("start git");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        let mut head = repo.command(&folder);
+        let head = head
+            .args(["rev-parse", "HEAD^{tree}"])
+            .output()
+            .expect("start git");
+        let tree_id = String::from_utf8_lossy(&head.stdout);
+        let seen = fs::read_to_string(&out).expect("the hook ran");
+        assert_eq!(seen, format!("{} {paths}", tree_id.trim()));
+    }
+
+    #[test]
+    fn a_hook_sees_what_will_be_committed() {
+        let repo = probed();
+        repo.write("a", "2\n").add();
+        check_commit(&repo, "repo", &[], "a");
+        repo.write("a", "3\n").write("b", "3\n");
+        check_commit(&repo, "repo", &["-a"], "a,b");
+        repo.write("a", "4\n").write("sub/c", "4\n").add();
+        check_commit(&repo, "repo", &["--", "a"], "a");
+        check_commit(&repo, "repo/sub", &[], "sub/c");
+        repo.write("b", "5\n");
+        check_commit(&repo, "repo", &["-i", "b"], "b");
+    }
+
+    #[test]
+    fn a_hook_of_a_linked_worktree_sees_its_own_index() {
+        let repo = probed();
+        repo.git(&["worktree", "add", "-q", "../linked"]);
+        repo.write("a", "main\n").add();
+        repo.write("../linked/b", "linked\n");
+        check_commit(&repo, "linked", &["-a"], "b");
+        check_commit(&repo, "repo", &[], "a");
+    }
+
+    #[track_caller]
+    fn check_discover(repo: &TestRepo, folder: &Path, env: &[(&str, &Path)], expected: &str) {
+        let out = repo.home().join("seen");
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(probe_command()).current_dir(folder);
+        for name in [
+            "GIT_DIR",
+            "GIT_INDEX_FILE",
+            "GIT_WORK_TREE",
+            "GIT_OBJECT_DIRECTORY",
+        ] {
+            command.env_remove(name);
+        }
+        command.env("HOME", repo.home()).env(PROBE, &out);
+        command.envs(env.iter().copied());
+        assert!(command.status().expect("start").success());
+        let seen = fs::read_to_string(&out).expect("the probe ran");
+        assert!(seen.contains(expected), "{seen}");
+    }
+
+    #[test]
+    fn the_environment_says_where_the_repository_is() {
+        let repo = probed();
+        let tree_id = repo.git(&["write-tree"]);
+        let git_dir = repo.path().join(".git");
+        check_discover(&repo, &repo.path().join("sub"), &[], &tree_id);
+        check_discover(&repo, repo.home(), &[("GIT_DIR", &git_dir)], &tree_id);
+        check_discover(&repo, repo.home(), &[], "no git repository at");
+        check_discover(
+            &repo,
+            repo.path(),
+            &[("GIT_DIR", repo.home())],
+            "no git repository at",
+        );
+    }
+
+    #[test]
+    fn no_repository_is_the_users_to_correct() {
+        let folder = tempfile::tempdir().expect("make a folder");
+        for path in [folder.path().to_owned(), folder.path().join("nope")] {
+            let error = Repo::open(&path).err().expect("nothing there");
+            let usage = error.downcast_ref::<UsageError>();
+            assert!(usage.is_some_and(|usage| usage.hint.is_some()), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn reftable_is_a_doubt_with_a_name() {
+        let repo = TestRepo::init(&["--ref-format=reftable"]);
+        let error = Repo::open(repo.path()).and_then(|repo| repo.head_id());
+        let error = error.expect_err("not readable");
+        assert!(error.downcast_ref::<UsageError>().is_none());
+        assert!(format!("{error:#}").contains("reftable"), "{error:#}");
+    }
+
+    #[test]
+    fn a_repository_of_somebody_else_is_a_doubt() {
+        let repo = TestRepo::new();
+        repo.commit("one");
+        let chowned = std::os::unix::fs::chown(repo.path().join(".git"), Some(4242), None);
+        let chowned =
+            chowned.and_then(|()| std::os::unix::fs::chown(repo.path(), Some(4242), None));
+        // Only root can give a folder away.
+        if chowned.is_ok() {
+            let error = Repo::open(repo.path()).err().expect("dubious ownership");
+            assert!(error.downcast_ref::<UsageError>().is_none(), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn bare_repositories_and_worktrees_know_their_folders() {
+        let repo = TestRepo::new();
+        repo.commit("one");
+        repo.git(&["worktree", "add", "-q", "../linked"]);
+        repo.git(&["clone", "-q", "--bare", ".", "../bare.git"]);
+        let common = repo.path().join(".git");
+        let linked = Repo::open(&repo.home().join("linked")).expect("open");
+        assert_eq!(
+            linked.common_dir().canonicalize().expect("there"),
+            common.canonicalize().expect("there")
+        );
+        assert!(linked.git_dir().ends_with(".git/worktrees/linked"));
+        assert_eq!(
+            linked.head_branch().expect("read").as_deref(),
+            Some("refs/heads/linked")
+        );
+        let bare = Repo::open(&repo.home().join("bare.git")).expect("open");
+        assert!(bare.work_dir().is_none());
+        assert_eq!(bare.head_id().expect("read"), Some(repo.id("HEAD")));
+    }
+
+    #[track_caller]
+    fn check_hooks_dir(hooks_path: Option<&str>, expected: &str) {
+        let repo = TestRepo::new();
+        if let Some(hooks_path) = hooks_path {
+            repo.git(&["config", "core.hooksPath", hooks_path]);
+        }
+        let folder = repo.open().hooks_dir().expect("read");
+        assert!(
+            folder.ends_with(expected) && folder.is_absolute(),
+            "{}",
+            folder.display()
+        );
+    }
+
+    #[test]
+    fn the_hooks_folder_is_where_git_looks() {
+        check_hooks_dir(None, "repo/.git/hooks");
+        check_hooks_dir(Some(".husky/_"), "repo/.husky/_");
+        check_hooks_dir(Some("/opt/hooks"), "/opt/hooks");
+        let home = std::env::home_dir().expect("a home");
+        check_hooks_dir(Some("~/hooks"), home.join("hooks").to_str().expect("UTF-8"));
+    }
+
+    #[test]
+    fn an_empty_hooks_path_means_that_no_hook_runs() {
+        let repo = TestRepo::new();
+        repo.git(&["config", "core.hooksPath", ""]);
+        assert!(repo.open().hooks_dir().is_err());
+    }
+
+    #[test]
+    fn configuration_is_read_with_its_includes() {
+        let repo = TestRepo::new();
+        repo.write("../more", "[koan]\n\tmode = observe\n");
+        repo.git(&["config", "include.path", "../../more"]);
+        assert_eq!(repo.open().config("koan.mode").as_deref(), Some("observe"));
+        assert_eq!(repo.open().config("koan.nothing"), None);
+    }
+}

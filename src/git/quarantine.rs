@@ -50,3 +50,40 @@ fn absolute(folder: &[u8]) -> anyhow::Result<PathBuf> {
     path.canonicalize()
         .with_context(|| format!("find the object folder `{shown}`"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::TestRepo;
+    use super::*;
+    use crate::git::notes;
+
+    #[test]
+    fn the_objects_of_a_push_are_read_and_nothing_is_written() {
+        let repo = TestRepo::new();
+        repo.write("f", "1\n").commit("one");
+        let quarantine = repo.home().join("incoming");
+        std::fs::create_dir(&quarantine).expect("make a folder");
+        let own = repo.path().join(".git/objects");
+        let mut commit = repo.command(repo.path());
+        commit.args(["commit", "-q", "--allow-empty", "-m", "pushed"]);
+        commit.env("GIT_OBJECT_DIRECTORY", &quarantine);
+        commit.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &own);
+        assert!(commit.status().expect("start git").success());
+        let pushed = std::fs::read_to_string(repo.path().join(".git/refs/heads/main"));
+        let pushed: gix::ObjectId = pushed.expect("read").trim().parse().expect("an id");
+
+        let mut open = repo.open();
+        assert!(
+            open.commit(pushed).is_err(),
+            "it is not in the repository yet"
+        );
+        read_through(&mut open, quarantine.as_os_str(), Some(own.as_os_str())).expect("open");
+        let commit = open.commit(pushed).expect("read");
+        assert_eq!(commit.message.subject(), "pushed");
+        assert!(
+            open.commit(commit.parent_ids[0]).is_ok(),
+            "and the old ones are still there"
+        );
+        assert!(notes::append(&open, pushed, "x").is_err());
+    }
+}

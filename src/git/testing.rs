@@ -1,8 +1,9 @@
 //! Real repositories for tests: made by git itself, in a folder and an environment of their own, with fixed names and dates.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use gix::ObjectId;
 use tempfile::TempDir;
@@ -85,6 +86,25 @@ impl TestRepo {
         assert!(output.status.success(), "git {args:?}: {stderr}");
         let stdout = String::from_utf8(output.stdout).expect("UTF-8");
         stdout.trim_end_matches('\n').to_owned()
+    }
+
+    /// What git prints when it is fed with `input`.
+    #[track_caller]
+    pub fn git_with(&self, args: &[&str], input: &str) -> String {
+        let mut command = self.command(&self.path);
+        command
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().expect("start git");
+        let mut stdin = child.stdin.take().expect("stdin");
+        stdin.write_all(input.as_bytes()).expect("feed git");
+        drop(stdin);
+        let output = child.wait_with_output().expect("wait for git");
+        assert!(output.status.success(), "git {args:?}");
+        String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned()
     }
 
     /// git in `folder`, with nothing of the surrounding environment but the search path.

@@ -195,3 +195,121 @@ fn entry_kind(mode: FileMode) -> EntryKind {
         FileMode::Gitlink => EntryKind::Commit,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::TestRepo;
+    use super::*;
+
+    fn repo() -> (TestRepo, Repo, ObjectId) {
+        let test = TestRepo::new();
+        test.write("a/b/c", "deep\n")
+            .write("a.c", "near\n")
+            .write("z", "last\n");
+        test.commit("start");
+        let (repo, tree_id) = (test.open(), test.id("HEAD^{tree}"));
+        (test, repo, tree_id)
+    }
+
+    fn put(path: &str, content: &str) -> Edit {
+        Edit::Put {
+            path: path.into(),
+            mode: FileMode::Regular,
+            content: Blob::Bytes(content.into()),
+        }
+    }
+
+    #[test]
+    fn files_are_listed_as_git_lists_them() {
+        let (test, repo, tree_id) = repo();
+        let files = repo.files(tree_id).expect("list");
+        let paths: Vec<String> = files.iter().map(|file| file.path.to_string()).collect();
+        let listed = test.git(&["ls-tree", "-r", "--name-only", "HEAD"]);
+        assert_eq!(paths.join("\n"), listed);
+    }
+
+    #[test]
+    fn a_file_is_read_and_a_folder_is_none() {
+        let (_test, repo, tree_id) = repo();
+        let read = |path: &str| repo.read_file(tree_id, &path.into()).expect("read");
+        assert_eq!(read("a/b/c"), Some(b"deep\n".to_vec()));
+        for path in [
+            "a/b", "a", "nope", "a/b/c/d", "z/z", "", "/z", "a//b", "a/../z",
+        ] {
+            assert_eq!(read(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_edited_tree_is_the_one_that_git_makes() {
+        let (test, repo, tree_id) = repo();
+        let edits = vec![
+            put("new/file", "new\n"),
+            put("a/b/c", "changed\n"),
+            Edit::Remove { path: "z".into() },
+            Edit::Remove {
+                path: "never/there".into(),
+            },
+        ];
+        let edited = repo.edit_tree(tree_id, edits).expect("edit");
+        std::fs::remove_file(test.path().join("z")).expect("remove");
+        test.write("new/file", "new\n")
+            .write("a/b/c", "changed\n")
+            .add();
+        assert_eq!(edited.to_string(), test.git(&["write-tree"]));
+    }
+
+    #[test]
+    fn a_tree_in_memory_is_as_good_as_one_on_disk() {
+        let (test, repo, tree_id) = repo();
+        let edited = repo
+            .edit_tree(tree_id, vec![put("n", "1\n")])
+            .expect("edit");
+        let change = repo.diff(tree_id, edited).expect("compare");
+        assert_eq!(change.files.len(), 1);
+        assert_eq!(
+            repo.read_file(edited, &"n".into()).expect("read"),
+            Some(b"1\n".to_vec())
+        );
+        let mut on_disk = test.command(test.path());
+        let seen = on_disk
+            .args(["cat-file", "-e", &edited.to_string()])
+            .output();
+        assert!(
+            !seen.expect("start git").status.success(),
+            "git must not see it"
+        );
+    }
+
+    #[test]
+    fn an_edit_cannot_leave_the_tree() {
+        let (_test, repo, tree_id) = repo();
+        for path in [
+            "../x",
+            "/x",
+            "a/../../x",
+            ".git/hooks/x",
+            "a//x",
+            "",
+            "a/.GIT/x",
+        ] {
+            let edited = repo.edit_tree(tree_id, vec![put(path, "x")]);
+            assert!(edited.is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_tree_with_one_name_twice_is_an_error() {
+        let (test, repo, _) = repo();
+        let (blob_id, sub_id) = (test.id("HEAD:z"), test.id("HEAD:a"));
+        let entries = format!(
+            "100644 blob {blob_id}\ta\n100644 blob {blob_id}\ta.c\n040000 tree {sub_id}\ta\n"
+        );
+        let tree_id = test.git_with(&["mktree"], &entries).parse().expect("id");
+        let error = repo.files(tree_id).expect_err("a file and a folder `a`");
+        assert!(
+            format!("{error:#}").contains("`a` is there twice"),
+            "{error:#}"
+        );
+    }
+}
