@@ -16,8 +16,8 @@ use super::Repo;
 use super::tree::{check_name, file_mode};
 use crate::change::{Change, Content, FileChange, FileMode, FileVersion, Hunk, Lines, RepoPath};
 
-/// More changed paths than this are not judged: a tree can name itself often enough to fill any memory.
-const MAX_FILES: usize = 100_000;
+/// More changed files and folders than this are not judged: a tree can name itself often enough to fill any memory.
+const MAX_ENTRIES: usize = 200_000;
 
 /// More bytes than this, of both sides together, are not held at a time.
 const MAX_TOTAL_BYTES: u64 = 512 << 20;
@@ -25,12 +25,17 @@ const MAX_TOTAL_BYTES: u64 = 512 << 20;
 /// One entry of a tree as far as a difference needs it.
 type Entry = (FileMode, ObjectId);
 
+/// A path that differs, with its two entries.
+type Difference = (BString, Option<Entry>, Option<Entry>);
+
 /// Collects the paths that differ.
 #[derive(Default)]
 struct Collector {
     /// Keeps the current path.
     recorder: Recorder,
-    entries: Vec<(BString, Option<Entry>, Option<Entry>)>,
+    differences: Vec<Difference>,
+    /// Files and folders seen so far.
+    n_entries: usize,
     trouble: Option<anyhow::Error>,
 }
 
@@ -57,7 +62,7 @@ impl Repo {
         &self,
         old_tree_id: ObjectId,
         new_tree_id: ObjectId,
-    ) -> anyhow::Result<Vec<(BString, Option<Entry>, Option<Entry>)>> {
+    ) -> anyhow::Result<Vec<Difference>> {
         if old_tree_id == new_tree_id {
             return Ok(Vec::new());
         }
@@ -75,7 +80,7 @@ impl Repo {
             return Err(trouble);
         }
         walked.with_context(|| format!("compare trees `{old_tree_id}` and `{new_tree_id}`"))?;
-        let mut entries = collector.entries;
+        let mut entries = collector.differences;
         entries.sort_by(|one, two| one.0.cmp(&two.0));
         for pair in entries.windows(2) {
             let path = RepoPath::new(pair[0].0.clone());
@@ -143,14 +148,14 @@ impl Collector {
             entry.and_then(|(mode, id)| Some((file_mode(mode.kind())?, id)))
         };
         let (old, new) = (entry(old), entry(new));
-        if old.is_none() && new.is_none() {
-            return Ok(());
+        self.n_entries += 1;
+        if self.n_entries > MAX_ENTRIES {
+            bail!("the change is too large to judge: over {MAX_ENTRIES} files and folders differ");
         }
-        if self.entries.len() == MAX_FILES {
-            bail!("the change is too large to judge: more than {MAX_FILES} files differ");
+        if old.is_some() || new.is_some() {
+            let path = self.recorder.path_clone();
+            self.differences.push((path, old, new));
         }
-        let path = self.recorder.path_clone();
-        self.entries.push((path, old, new));
         Ok(())
     }
 
@@ -218,7 +223,7 @@ impl Find for Trees<'_> {
         buffer: &'a mut Vec<u8>,
     ) -> gix::Result<Option<gix::objs::Data<'a>>> {
         let found = self.0.try_find(id, buffer);
-        Ok(found.or_raise(|| gix::error::message!("read tree `{id}`"))?)
+        found.or_raise(|| gix::error::message!("read tree `{id}`"))
     }
 }
 
