@@ -1,26 +1,444 @@
 //! Notes under `refs/notes/koan`: one JSON object a line, appended by compare-and-swap, laid out as git lays them out.
+//!
+//! This is the only part of the program that writes into a repository, and this ref is the only one it writes.
 
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
 use gix::ObjectId;
+use gix::actor::SignatureRef;
+use gix::date::parse::TimeBuf;
+use gix::note::plumbing::State;
+use gix::objs::Kind;
+use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit};
+use gix::refs::{FullNameRef, Target};
 
 use super::Repo;
+use crate::change::{Content, FileMode};
 
 /// The full name of the ref.
 pub const REF: &str = "refs/notes/koan";
 
-/// The note of one commit, if it has one.
+/// What the commits of the ref say.
+const MESSAGE: &str = "Notes added by koan-guard";
+
+/// Who writes notes where git knows no name of the user's.
+const FALLBACK: (&str, &str) = ("koan-guard", "koan-guard@localhost");
+
+/// How long other writers may keep us from writing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the ref points at.
+struct Tip {
+    /// `None` before the first note.
+    commit_id: Option<ObjectId>,
+    tree_id: ObjectId,
+}
+
+/// The note of one object, if it has one.
 pub fn get(repo: &Repo, commit_id: ObjectId) -> anyhow::Result<Option<Vec<u8>>> {
-    let _ = (repo, commit_id);
-    anyhow::bail!("not there yet")
+    let tree_id = tip(repo)?.tree_id;
+    let mut notes = State::new(tree_id, &repo.inner).context("read the notes")?;
+    let blob_id = notes
+        .get(&commit_id, &repo.inner)
+        .context("read the notes")?;
+    blob_id.map(|blob_id| read(repo, blob_id)).transpose()
 }
 
 /// Adds `line` to the note of a commit; a line that is there already is not written twice. Retries when another writer was faster.
 pub fn append(repo: &Repo, commit_id: ObjectId, line: &str) -> anyhow::Result<()> {
-    let _ = (repo, commit_id, line);
-    anyhow::bail!("not there yet")
+    append_all(repo, &[(commit_id, line.to_owned())])
+}
+
+/// Adds a line to the note of each object, all in one commit.
+pub fn append_all(repo: &Repo, lines: &[(ObjectId, String)]) -> anyhow::Result<()> {
+    for (id, line) in lines {
+        let is_line = !line.is_empty() && !line.contains(['\n', '\r', '\0']);
+        ensure!(is_line, "what is noted about `{id}` is not one line");
+    }
+    ensure!(
+        repo.quarantine.is_none(),
+        "notes cannot be written while a push is being judged"
+    );
+    let writer = on_disk(repo)?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_millis(2);
+    loop {
+        match try_append(&writer, lines)? {
+            Attempt::Written => return Ok(()),
+            Attempt::TooLate(error) => {
+                let is_over = Instant::now() >= deadline;
+                if is_over {
+                    return Err(error).with_context(|| {
+                        format!("write notes: `{REF}` was busy for {PATIENCE:?}")
+                    });
+                }
+            }
+        }
+        std::thread::sleep(jitter(pause));
+        pause = (pause * 2).min(Duration::from_millis(250));
+    }
 }
 
 /// Every noted object with its note, sorted by id.
 pub fn list(repo: &Repo) -> anyhow::Result<Vec<(ObjectId, Vec<u8>)>> {
-    let _ = repo;
-    anyhow::bail!("not there yet")
+    let files = repo.files(tip(repo)?.tree_id).context("list the notes")?;
+    let mut notes: BTreeMap<ObjectId, Vec<u8>> = BTreeMap::new();
+    for file in files {
+        let mut hex = file.path.as_bytes().to_vec();
+        hex.retain(|&byte| byte != b'/');
+        let id = ObjectId::from_hex(&hex);
+        // git lets other files stand in a notes tree, and so do we.
+        let (Ok(id), FileMode::Regular) = (id, file.mode) else {
+            continue;
+        };
+        // Two writers who disagreed about the fan-out: git shows both notes, one after the other.
+        notes.entry(id).or_default().extend(read(repo, file.id)?);
+    }
+    Ok(notes.into_iter().collect())
+}
+
+enum Attempt {
+    Written,
+    /// Another writer was faster, or is writing now.
+    TooLate(anyhow::Error),
+}
+
+fn try_append(repo: &Repo, lines: &[(ObjectId, String)]) -> anyhow::Result<Attempt> {
+    let tip = tip(repo)?;
+    let odb = &repo.inner;
+    let mut notes = State::new(tip.tree_id, odb).context("read the notes")?;
+    for (id, line) in lines {
+        let mut note = match notes.get(id, odb).context("read the notes")? {
+            Some(blob_id) => read(repo, blob_id)?,
+            None => Vec::new(),
+        };
+        if note
+            .split(|&byte| byte == b'\n')
+            .any(|there| there == line.as_bytes())
+        {
+            continue;
+        }
+        if !note.is_empty() && !note.ends_with(b"\n") {
+            note.push(b'\n');
+        }
+        note.extend_from_slice(line.as_bytes());
+        note.push(b'\n');
+        let blob_id = odb.write_blob(&note).context("write a note")?.detach();
+        notes
+            .edit(*id, Some(blob_id), odb)
+            .with_context(|| format!("note `{id}`"))?;
+    }
+    let tree_id = notes.write(odb).context("write the notes")?;
+    if tree_id == tip.tree_id {
+        return Ok(Attempt::Written);
+    }
+    let mut time_buf = TimeBuf::default();
+    let writer = identity(repo, &mut time_buf)?;
+    let commit_id = odb
+        .new_commit_as(
+            writer,
+            writer,
+            format!("{MESSAGE}\n"),
+            tree_id,
+            tip.commit_id,
+        )
+        .context("write the notes")?
+        .id;
+    swap(repo, tip.commit_id, commit_id, writer)
+}
+
+/// Points the ref at `new_id`, if it still is what was read.
+///
+/// That also succeeds when another writer put the very same commit there: then the very same lines are in it.
+fn swap(
+    repo: &Repo,
+    old_id: Option<ObjectId>,
+    new_id: ObjectId,
+    writer: SignatureRef,
+) -> anyhow::Result<Attempt> {
+    let expected = match old_id {
+        Some(old_id) => PreviousValue::MustExistAndMatch(Target::Object(old_id)),
+        None => PreviousValue::MustNotExist,
+    };
+    let log = LogChange {
+        message: format!("notes: {MESSAGE}").into(),
+        ..Default::default()
+    };
+    let edit = RefEdit {
+        change: Change::Update {
+            log,
+            expected,
+            new: Target::Object(new_id),
+        },
+        name: full_name()?.to_owned(),
+        deref: false,
+    };
+    match repo.inner.edit_references_as([edit], Some(writer)) {
+        Ok(_) => Ok(Attempt::Written),
+        Err(error) if error.is_conflict() || error.is_retryable() => {
+            Ok(Attempt::TooLate(error.into()))
+        }
+        Err(error) => Err(error).with_context(|| format!("update `{REF}`")),
+    }
+}
+
+/// # Errors
+/// The ref is symbolic: a note must never land on somebody's branch.
+fn tip(repo: &Repo) -> anyhow::Result<Tip> {
+    let found = repo
+        .inner
+        .try_find_reference(full_name()?)
+        .with_context(|| format!("read `{REF}`"))?;
+    let Some(reference) = found else {
+        return Ok(Tip {
+            commit_id: None,
+            tree_id: ObjectId::empty_tree(repo.inner.object_hash()),
+        });
+    };
+    let commit_id = reference
+        .try_id()
+        .with_context(|| format!("`{REF}` points at another ref"))?
+        .detach();
+    Ok(Tip {
+        commit_id: Some(commit_id),
+        tree_id: repo.commit(commit_id)?.tree_id,
+    })
+}
+
+fn read(repo: &Repo, blob_id: ObjectId) -> anyhow::Result<Vec<u8>> {
+    let n_bytes = repo.blob_size(blob_id)?;
+    ensure!(
+        n_bytes <= Content::MAX_BYTES,
+        "note `{blob_id}` is too large: {n_bytes} bytes"
+    );
+    repo.object(blob_id, Kind::Blob)
+}
+
+/// The same repository, but new objects are written into it.
+fn on_disk(repo: &Repo) -> anyhow::Result<Repo> {
+    let mut repo = repo.clone();
+    repo.inner.objects.take_object_memory();
+    Ok(repo)
+}
+
+fn identity<'a>(repo: &'a Repo, time_buf: &'a mut TimeBuf) -> anyhow::Result<SignatureRef<'a>> {
+    match repo.inner.committer() {
+        Some(committer) => committer.context("read the committer"),
+        None => Ok(SignatureRef {
+            name: FALLBACK.0.into(),
+            email: FALLBACK.1.into(),
+            time: gix::date::Time::now_utc().to_str(time_buf),
+        }),
+    }
+}
+
+fn full_name() -> anyhow::Result<&'static FullNameRef> {
+    REF.try_into().context("name the ref of the notes")
+}
+
+/// Between a half of `pause` and one and a half, so that writers who met once do not meet again.
+fn jitter(pause: Duration) -> Duration {
+    let random = RandomState::new().hash_one(()) % 1024;
+    pause / 2 + pause * random as u32 / 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::super::testing::TestRepo;
+    use super::*;
+
+    fn repo() -> (TestRepo, ObjectId) {
+        let repo = TestRepo::new();
+        let commit_id = repo.write("f", "1\n").commit("one");
+        (repo, commit_id)
+    }
+
+    /// Ids that need not be there to be noted.
+    fn ids(n: usize) -> Vec<ObjectId> {
+        let blob = |n: usize| format!("object {n}").into_bytes();
+        (0..n)
+            .map(|n| gix::objs::compute_hash(gix::hash::Kind::Sha1, Kind::Blob, &blob(n)))
+            .collect::<Result<_, _>>()
+            .expect("hash")
+    }
+
+    #[test]
+    fn git_shows_what_was_appended() {
+        let (test, commit_id) = repo();
+        let repo = test.open();
+        assert_eq!(get(&repo, commit_id).expect("read"), None);
+        append(&repo, commit_id, r#"{"a":1}"#).expect("write");
+        append(&repo, commit_id, r#"{"b":2}"#).expect("write");
+        append(&repo, commit_id, r#"{"a":1}"#).expect("write");
+        let shown = test.git(&["notes", "--ref=koan", "show", "HEAD"]);
+        assert_eq!(shown, "{\"a\":1}\n{\"b\":2}");
+        let note = get(&test.open(), commit_id).expect("read");
+        assert_eq!(note, Some(b"{\"a\":1}\n{\"b\":2}\n".to_vec()));
+        let log = test.git(&["log", "--format=%s", REF]);
+        assert_eq!(
+            log,
+            format!("{MESSAGE}\n{MESSAGE}"),
+            "the third time there was nothing to write"
+        );
+        assert_eq!(
+            test.git(&["reflog", "--format=%gs", REF]).lines().count(),
+            2
+        );
+        test.git(&["fsck", "--strict"]);
+    }
+
+    #[test]
+    fn the_layout_is_gits() {
+        for n in [1, 20, 300] {
+            let (test, _) = repo();
+            for n in 0..n {
+                test.write(&format!("noted/{n}"), n.to_string());
+            }
+            test.commit("what is noted");
+            let listed = test.git(&["ls-tree", "--format=%(objectname)", "HEAD:noted"]);
+            let repo = test.open();
+            for id in listed.lines() {
+                append(&repo, id.parse().expect("an id"), "x").expect("write");
+            }
+            let first = listed.lines().next().expect("one");
+            test.git(&["notes", "--ref=git", "add", "-m", "x", first]);
+            let copies = listed.lines().skip(1).map(|id| format!("{first} {id}\n"));
+            let args = ["notes", "--ref=git", "copy", "--stdin"];
+            test.git_with(&args, &copies.collect::<String>());
+            let [ours, gits] =
+                [REF, "refs/notes/git"].map(|name| test.id(&format!("{name}^{{tree}}")));
+            assert_eq!(ours, gits, "{n} notes");
+        }
+    }
+
+    #[test]
+    fn notes_of_git_and_of_ours_stand_side_by_side() {
+        let (test, commit_id) = repo();
+        test.git(&["notes", "--ref=koan", "add", "-m", "by hand", "HEAD"]);
+        test.git(&["pack-refs", "--all"]);
+        let repo = test.open();
+        append(&repo, commit_id, "ours").expect("write");
+        let tree_id = test.id("HEAD^{tree}");
+        append(&repo, tree_id, "a tree").expect("write");
+        let mut expected = vec![
+            (commit_id, b"by hand\nours\n".to_vec()),
+            (tree_id, b"a tree\n".to_vec()),
+        ];
+        expected.sort();
+        assert_eq!(list(&test.open()).expect("list"), expected);
+    }
+
+    #[test]
+    fn a_batch_is_one_commit() {
+        let (test, _) = repo();
+        let lines: Vec<_> = ids(300)
+            .into_iter()
+            .map(|id| (id, "x".to_owned()))
+            .collect();
+        append_all(&test.open(), &lines).expect("write");
+        assert_eq!(test.git(&["rev-list", "--count", REF]), "1");
+        assert_eq!(list(&test.open()).expect("list").len(), 300);
+    }
+
+    #[test]
+    fn writers_at_once_lose_nothing() {
+        let (test, commit_id) = repo();
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let repo = test.open();
+                scope.spawn(move || {
+                    for n in 0..10 {
+                        append(&repo, commit_id, &format!("{writer}-{n}")).expect("write");
+                    }
+                });
+            }
+        });
+        let note = get(&test.open(), commit_id).expect("read").expect("a note");
+        assert_eq!(note.split(|&byte| byte == b'\n').count(), 41);
+        test.git(&["fsck", "--strict"]);
+    }
+
+    #[test]
+    fn what_is_not_one_line_is_not_written() {
+        let (test, commit_id) = repo();
+        for line in ["", "a\nb", "a\r", "a\0"] {
+            assert!(append(&test.open(), commit_id, line).is_err(), "{line:?}");
+        }
+        assert_eq!(get(&test.open(), commit_id).expect("read"), None);
+    }
+
+    #[test]
+    fn a_note_never_lands_on_a_branch() {
+        let (test, commit_id) = repo();
+        test.git(&["symbolic-ref", REF, "refs/heads/main"]);
+        let error = append(&test.open(), commit_id, "x").expect_err("a symbolic ref");
+        assert!(
+            format!("{error:#}").contains("points at another ref"),
+            "{error:#}"
+        );
+        assert_eq!(test.id("main"), commit_id);
+    }
+
+    #[test]
+    fn other_refs_and_the_index_stay_as_they_are() {
+        let (test, commit_id) = repo();
+        test.write("f", "staged\n").add();
+        let state = || {
+            let refs = test.git(&["for-each-ref", "--exclude=refs/notes/koan"]);
+            (refs, test.git(&["status", "--porcelain=v2", "--branch"]))
+        };
+        let before = state();
+        append(&test.open(), commit_id, "x").expect("write");
+        assert_eq!(state(), before);
+    }
+
+    #[test]
+    fn a_name_is_made_up_only_where_git_knows_none() {
+        let (test, commit_id) = repo();
+        append(&test.open(), commit_id, "x").expect("write");
+        test.git(&["config", "user.name", "Grace"]);
+        test.git(&["config", "user.email", "grace@example.com"]);
+        append(&test.open(), commit_id, "y").expect("write");
+        let authors = test.git(&["log", "--format=%an <%ae>", REF]);
+        assert!(
+            authors.starts_with("Grace <grace@example.com>\n"),
+            "{authors}"
+        );
+    }
+
+    #[test]
+    fn a_repository_that_cannot_be_written_is_an_error_at_once() {
+        let (test, commit_id) = repo();
+        let objects = test.path().join(".git/objects");
+        let permit = |mode| {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&objects, permissions).expect("set permissions");
+        };
+        permit(0o555);
+        // Nothing is forbidden to root.
+        let is_forbidden = std::fs::write(objects.join("probe"), "").is_err();
+        let written = append(&test.open(), commit_id, "x");
+        permit(0o755);
+        assert_eq!(written.is_err(), is_forbidden);
+    }
+
+    #[test]
+    fn a_ref_that_stays_locked_is_waited_for() {
+        let (test, commit_id) = repo();
+        test.git(&["notes", "--ref=koan", "add", "-m", "x", "HEAD"]);
+        let lock = test.path().join(".git/refs/notes/koan.lock");
+        std::fs::write(&lock, "").expect("lock");
+        std::thread::scope(|scope| {
+            let written = scope.spawn(|| append(&test.open(), commit_id, "y"));
+            std::thread::sleep(Duration::from_millis(400));
+            assert!(!written.is_finished(), "it must wait");
+            std::fs::remove_file(&lock).expect("unlock");
+            written.join().expect("no panic").expect("write");
+        });
+    }
 }
