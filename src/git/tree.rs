@@ -24,6 +24,11 @@ pub(super) struct TreeEntry {
 }
 
 impl Repo {
+    /// The tree without entries, which every repository has without storing it.
+    pub fn empty_tree_id(&self) -> ObjectId {
+        ObjectId::empty_tree(self.inner.object_hash())
+    }
+
     /// The bytes of a file of a tree (of a symlink, its target); `None` if there is no file at `path`.
     pub fn read_file(&self, tree_id: ObjectId, path: &RepoPath) -> anyhow::Result<Option<Vec<u8>>> {
         match self.find_entry(tree_id, path)? {
