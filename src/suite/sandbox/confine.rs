@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, ensure};
 use landlock::{
     ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, PathBeneath, PathFd,
     Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus, Scope,
@@ -20,9 +20,9 @@ use seccompiler::{
     SeccompRule,
 };
 
-use super::layers;
 use super::root::{DEVICES, SYSTEM};
 use super::spec::{JobSpec, Spec, Text, View};
+use super::{layers, sys};
 
 /// A seccomp program.
 pub type Filter = BpfProgram;
@@ -95,7 +95,12 @@ fn drop_capabilities() -> anyhow::Result<()> {
 
 /// Read and write lists. All that the kernel's version can restrict is denied, what is on a list is allowed.
 fn restrict_files(spec: &Spec, job: &JobSpec) -> anyhow::Result<()> {
-    let abi = ABI::from(i32::from(spec.enforce.landlock_abi));
+    let promised = spec.enforce.landlock_abi;
+    ensure!(
+        sys::landlock_abi() >= promised,
+        "this kernel's Landlock is older than version {promised}"
+    );
+    let abi = ABI::from(i32::from(promised));
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(abi))?;
@@ -135,9 +140,10 @@ fn restrict_files(spec: &Spec, job: &JobSpec) -> anyhow::Result<()> {
             .with_context(|| format!("allow `{}`", path.display()))?;
     }
     let status = created.restrict_self()?;
-    if status.ruleset != RulesetStatus::FullyEnforced {
-        bail!("the kernel did not take all rules");
-    }
+    ensure!(
+        status.ruleset == RulesetStatus::FullyEnforced,
+        "the kernel did not take all rules"
+    );
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::event::PollFlags;
-use rustix::io::FdFlags;
+use rustix::io::{DupFlags, FdFlags, dup3};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitStatus, pidfd_open, set_parent_process_death_signal,
@@ -32,8 +32,8 @@ struct Started {
     streams: [Capture; 3],
 }
 
-/// Runs all jobs and writes an answer for each.
-pub fn supervise(spec: &Spec, reach: Reach) -> anyhow::Result<()> {
+/// Runs all jobs and writes an answer for each. `report` is the number that the jobs report over.
+pub fn supervise(spec: &Spec, reach: Reach, report: &mut OwnedFd) -> anyhow::Result<()> {
     let filters = match spec.enforce.seccomp {
         true => confine::filters(spec.enforce.namespaces)?,
         false => Vec::new(),
@@ -41,7 +41,7 @@ pub fn supervise(spec: &Spec, reach: Reach) -> anyhow::Result<()> {
     let guard = std::io::stdout().as_fd().try_clone_to_owned()?;
     let mut answers = File::from(guard.try_clone()?);
     for job in &spec.jobs {
-        let Started { pid, mut streams } = start(spec, job, &filters)?;
+        let Started { pid, mut streams } = start(spec, job, &filters, report)?;
         let end = watch(job, reach, pid, &mut streams, guard.as_fd())?;
         let [stdout, stderr, report] = streams;
         let finished = Finished {
@@ -99,7 +99,12 @@ fn end_of(status: WaitStatus) -> End {
 }
 
 /// Forks the job's process and returns once it has become the program.
-fn start(spec: &Spec, job: &JobSpec, filters: &[confine::Filter]) -> anyhow::Result<Started> {
+fn start(
+    spec: &Spec,
+    job: &JobSpec,
+    filters: &[confine::Filter],
+    report_fd: &mut OwnedFd,
+) -> anyhow::Result<Started> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).context("make a pipe");
     let (stdout, stdout_end) = pipe()?;
     let (stderr, stderr_end) = pipe()?;
@@ -107,8 +112,9 @@ fn start(spec: &Spec, job: &JobSpec, filters: &[confine::Filter]) -> anyhow::Res
     let (trouble, trouble_end) = pipe()?;
     match sys::fork().context("fork")? {
         Fork::Child => {
-            let ends = [stdout_end, stderr_end, report_end];
-            let code = match become_job(spec, job, filters, ends) {
+            let dup = dup3(&report_end, report_fd, DupFlags::CLOEXEC).context("hand on the report");
+            let ends = [stdout_end, stderr_end];
+            let code = match dup.and_then(|()| become_job(spec, job, filters, ends, report_fd)) {
                 Ok(()) => 0,
                 Err(err) => {
                     // If even this fails the parent sees a job without an end that it asked for: exit code 1, and no trouble told.
@@ -141,7 +147,8 @@ fn become_job(
     spec: &Spec,
     job: &JobSpec,
     filters: &[confine::Filter],
-    [stdout, stderr, report]: [OwnedFd; 3],
+    [stdout, stderr]: [OwnedFd; 2],
+    report: &OwnedFd,
 ) -> anyhow::Result<()> {
     rustix::process::setsid()?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -163,7 +170,8 @@ fn become_job(
         command.env("HOME", root.join("view/home"));
         command.env("TMPDIR", root.join("view/tmp"));
         if job.report {
-            rustix::io::fcntl_setfd(&report, FdFlags::empty())?;
+            // The other files of this process are closed when it becomes the program.
+            rustix::io::fcntl_setfd(report, FdFlags::empty())?;
             command.env("KOAN_REPORT_FD", report.as_raw_fd().to_string());
         }
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
