@@ -2,7 +2,9 @@
 //!
 //! It reads a [`Spec`] from its standard input and answers on its standard output. Nothing else is inherited.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
 
 use anyhow::Context as _;
 use rustix::process::{
@@ -39,13 +41,15 @@ fn fail(err: &anyhow::Error) -> anyhow::Result<()> {
 
 fn launch() -> anyhow::Result<i32> {
     close_from(3).context("close inherited files")?;
+    // The first free number is kept for the jobs' report: shells know no descriptors of two digits.
+    let mut report = OwnedFd::from(File::open("/dev/null")?);
     let mut spec = Vec::new();
     std::io::stdin().read_to_end(&mut spec)?;
     let spec: Spec = serde_json::from_slice(&spec).context("read the job")?;
     if !spec.enforce.namespaces {
         set_child_subreaper(Some(rustix::process::getpid())).context("adopt orphans")?;
         set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-        supervise(&spec, Reach::Descendants)?;
+        supervise(&spec, Reach::Descendants, &mut report)?;
         return Ok(0);
     }
 
@@ -63,7 +67,7 @@ fn launch() -> anyhow::Result<i32> {
             rustix::process::setsid()?;
             root::build(&spec)?;
             set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-            supervise(&spec, Reach::Namespace)?;
+            supervise(&spec, Reach::Namespace, &mut report)?;
             Ok(0)
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rustix::process::getuid;
 
+use super::confine::SOCKETS_ABI;
 use super::spec::{Answer, Enforce, JobSpec, Output, Spec, Text, View};
 use super::{Sandbox, SandboxLevel, sys};
 use crate::suite::process::{End, ask_launcher};
@@ -140,7 +141,9 @@ impl Sandbox {
                 lack("protection of outside files, nor of the other side's tree");
             }
             if !self.seccomp {
-                lack("protection from the network");
+                lack("protection from the network, nor from sockets such as a container engine's");
+            } else if self.landlock_abi < SOCKETS_ABI {
+                lack("local sockets, but pairs");
             }
             if self.landlock_abi < 6 {
                 lack("protection of outside processes from signals");

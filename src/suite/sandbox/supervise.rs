@@ -8,16 +8,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rustix::event::PollFlags;
-use rustix::io::FdFlags;
+use rustix::io::{DupFlags, FdFlags, dup3};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitStatus, pidfd_open, set_parent_process_death_signal,
 };
 
 pub use super::kill::Reach;
-use super::kill::{kill_all, reap};
+use super::kill::{Reaped, kill_all, reap};
 use super::spec::{Answer, JobSpec, Spec, View};
 use super::sys::{self, Fork};
 use super::{confine, layers};
@@ -32,17 +32,21 @@ struct Started {
     streams: [Capture; 3],
 }
 
-/// Runs all jobs and writes an answer for each.
-pub fn supervise(spec: &Spec, reach: Reach) -> anyhow::Result<()> {
+/// Runs all jobs and writes an answer for each. `report` is the number that the jobs report over.
+pub fn supervise(spec: &Spec, reach: Reach, report: &mut OwnedFd) -> anyhow::Result<()> {
     let filters = match spec.enforce.seccomp {
-        true => confine::filters(spec.enforce.namespaces)?,
+        true => confine::filters(spec.enforce)?,
         false => Vec::new(),
     };
     let guard = std::io::stdout().as_fd().try_clone_to_owned()?;
     let mut answers = File::from(guard.try_clone()?);
     for job in &spec.jobs {
-        let Started { pid, mut streams } = start(spec, job, &filters)?;
-        let end = watch(job, reach, pid, &mut streams, guard.as_fd())?;
+        let Started { pid, mut streams } = start(spec, job, &filters, report)?;
+        let end = watch(job, pid, &mut streams, guard.as_fd());
+        // Whatever came of it, nobody is alive afterwards, and so the pipes end.
+        kill_all(reach)?;
+        let end = end?;
+        read_rest(&mut streams)?;
         let [stdout, stderr, report] = streams;
         let finished = Finished {
             end,
@@ -56,39 +60,42 @@ pub fn supervise(spec: &Spec, reach: Reach) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits for the end of the job, or makes it. Nobody is alive afterwards, so the pipes end too.
+/// Waits for the end of the job or of its time.
 fn watch(
     job: &JobSpec,
-    reach: Reach,
     pid: Pid,
     streams: &mut [Capture; 3],
     guard: BorrowedFd<'_>,
 ) -> anyhow::Result<End> {
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).context("watch the job")?;
     let deadline = Instant::now() + Duration::from_millis(job.timeout_ms);
-    let mut end = None;
-    while end.is_none() {
+    loop {
         let now = Instant::now();
         if now >= deadline {
-            end = Some(End::TimedOut);
-            break;
+            return Ok(End::TimedOut);
         }
         let others = [(pidfd.as_fd(), PollFlags::IN), (guard, PollFlags::empty())];
         let events = wait_readable(streams, &others, (deadline - now).min(TICK))?;
-        if events[1] {
-            kill_all(reach, pid)?;
-            bail!("the guard is gone");
+        ensure!(!events[1], "the guard is gone");
+        // Orphans come to this process, and wait for it.
+        match reap(Some(pid))? {
+            Reaped::Found(status) => return Ok(end_of(status)),
+            Reaped::Others => {}
+            Reaped::Alone => bail!("the job has no end"),
         }
-        end = reap(pid)?.found.map(end_of);
     }
-    kill_all(reach, pid)?;
+}
+
+fn read_rest(streams: &mut [Capture; 3]) -> anyhow::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(20);
     while streams.iter().any(|stream| !stream.is_closed()) {
-        if Instant::now() > deadline + Duration::from_secs(20) {
-            bail!("somebody outside the sandbox holds the job's pipes");
-        }
+        ensure!(
+            Instant::now() < deadline,
+            "somebody outside the sandbox holds the job's pipes"
+        );
         wait_readable(streams, &[], TICK)?;
     }
-    end.context("the job has no end")
+    Ok(())
 }
 
 fn end_of(status: WaitStatus) -> End {
@@ -99,7 +106,12 @@ fn end_of(status: WaitStatus) -> End {
 }
 
 /// Forks the job's process and returns once it has become the program.
-fn start(spec: &Spec, job: &JobSpec, filters: &[confine::Filter]) -> anyhow::Result<Started> {
+fn start(
+    spec: &Spec,
+    job: &JobSpec,
+    filters: &[confine::Filter],
+    report_fd: &mut OwnedFd,
+) -> anyhow::Result<Started> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).context("make a pipe");
     let (stdout, stdout_end) = pipe()?;
     let (stderr, stderr_end) = pipe()?;
@@ -107,8 +119,9 @@ fn start(spec: &Spec, job: &JobSpec, filters: &[confine::Filter]) -> anyhow::Res
     let (trouble, trouble_end) = pipe()?;
     match sys::fork().context("fork")? {
         Fork::Child => {
-            let ends = [stdout_end, stderr_end, report_end];
-            let code = match become_job(spec, job, filters, ends) {
+            let dup = dup3(&report_end, report_fd, DupFlags::CLOEXEC).context("hand on the report");
+            let ends = [stdout_end, stderr_end];
+            let code = match dup.and_then(|()| become_job(spec, job, filters, ends, report_fd)) {
                 Ok(()) => 0,
                 Err(err) => {
                     // If even this fails the parent sees a job without an end that it asked for: exit code 1, and no trouble told.
@@ -141,7 +154,8 @@ fn become_job(
     spec: &Spec,
     job: &JobSpec,
     filters: &[confine::Filter],
-    [stdout, stderr, report]: [OwnedFd; 3],
+    [stdout, stderr]: [OwnedFd; 2],
+    report: &OwnedFd,
 ) -> anyhow::Result<()> {
     rustix::process::setsid()?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -163,7 +177,8 @@ fn become_job(
         command.env("HOME", root.join("view/home"));
         command.env("TMPDIR", root.join("view/tmp"));
         if job.report {
-            rustix::io::fcntl_setfd(&report, FdFlags::empty())?;
+            // The other files of this process are closed when it becomes the program.
+            rustix::io::fcntl_setfd(report, FdFlags::empty())?;
             command.env("KOAN_REPORT_FD", report.as_raw_fd().to_string());
         }
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
