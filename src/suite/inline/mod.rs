@@ -229,17 +229,24 @@ mod tests {
 
     #[test]
     fn the_stack_bears_what_the_bound_lets_through() {
-        let n = 9_000;
+        let n = 19_900;
         let deep = [
             format!("fn test() {{ {}x{} }}", "(".repeat(n), ")".repeat(n)),
             format!("fn test() {{ {}x{} }}", "{".repeat(n), "}".repeat(n)),
-            format!("fn test() {{ {}x }}", "!".repeat(2 * n)),
-            format!("fn test() {{ {}x }}", "|a|".repeat(n / 2)),
-            format!("fn test() {{ x{} }}", " = x".repeat(n)),
-            format!("fn test() {{ if x {{}} {} }}", "else if x {}".repeat(n / 3)),
-            format!("type Test = {}u8{};", "A<".repeat(n / 2), ">".repeat(n / 2)),
-            format!("fn test() {{ x{} }}", ".x()".repeat(n / 2)),
-            format!("{}{}", "mod test { ".repeat(n / 2), "}".repeat(n / 2)),
+            format!("fn test() {{ {}x{} }}", "[".repeat(n), "]".repeat(n)),
+            format!("fn test() {{ {}x }}", "!".repeat(n)),
+            format!("fn test() {{ {}x }}", "|a|".repeat(n / 3)),
+            format!("fn test() {{ x{} }}", " = x".repeat(n / 2)),
+            format!("fn test() {{ if x {{}} {} }}", "else if x {}".repeat(n / 4)),
+            format!(
+                "fn test() {{ {}x{} }}",
+                "if ".repeat(n / 2),
+                "{}".repeat(n / 2)
+            ),
+            format!("type Test = {}u8;", "&".repeat(n)),
+            format!("type Test = {}u8{};", "A<".repeat(n / 3), ">".repeat(n / 3)),
+            format!("fn test() {{ x{} }}", ".x()".repeat(n / 3)),
+            format!("{}{}", "mod test { ".repeat(n / 3), "}".repeat(n / 3)),
         ];
         for source in deep {
             assert!(test_regions(&source).is_ok(), "{}", &source[..40]);
