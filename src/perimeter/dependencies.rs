@@ -1,15 +1,15 @@
 //! Rules about whose code runs: manifests and lock files of the common ecosystems.
 
+use super::Objection;
 use super::names::{self, LOCKFILES, MANIFESTS};
-use super::{Objection, paths};
 use crate::change::Change;
-use crate::policy::Rule;
+use crate::policy::{self, Rule};
 
 pub(super) fn dependencies(change: &Change) -> Vec<Objection> {
     let mut objections = Vec::new();
     for file in &change.files {
         let path = &file.path;
-        let name = paths::fold(path.as_bytes());
+        let name = policy::fold(path.as_bytes());
         if names::is_one_of(&name, LOCKFILES) {
             let fact = format!("`{path}` is a lock file");
             objections.push(Objection::file(Rule::LockfileChanged, path, fact));

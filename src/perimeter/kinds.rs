@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
+use super::Objection;
 use super::names::{self, GENERATED_FILES, LOCKFILES, VENDORED_FOLDERS};
-use super::{Objection, paths};
 use crate::change::{Change, Content, FileChange, FileMode, FileVersion};
-use crate::policy::Rule;
+use crate::policy::{self, Rule};
 
 /// How much of a file is searched for the mark of a generator.
 const HEAD_BYTES: usize = 2048;
@@ -59,7 +59,7 @@ pub(super) fn content(change: &Change) -> Vec<Objection> {
             let fact = format!("`{path}` is a pointer to a large file");
             objections.push(Objection::file(Rule::LfsPointer, path, fact));
         }
-        let name = paths::fold(path.as_bytes());
+        let name = policy::fold(path.as_bytes());
         if names::is_one_of(&name, &[".gitattributes"]) {
             let fact = format!("`{path}` holds attributes");
             objections.push(Objection::file(Rule::GitattributesChanged, path, fact));
@@ -73,7 +73,7 @@ pub(super) fn generated(change: &Change) -> Vec<Objection> {
     let mut objections = Vec::new();
     for file in &change.files {
         let path = &file.path;
-        let name = paths::fold(path.as_bytes());
+        let name = policy::fold(path.as_bytes());
         if names::is_one_of(&name, LOCKFILES) {
             continue;
         }

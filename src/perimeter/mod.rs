@@ -207,3 +207,95 @@ impl Judged<'_> {
         self.kind == FileKind::Documentation
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = "
+version: 1
+perimeter:
+  allow: ['src/**', 'tests/**', '*.lock']
+  protect: ['src/money/**']
+  limits: {files: 2, new_files: 0, lines: 3, hunks: 5, directories: 2, line_length: 80, file_bytes: 10000}
+  forbid:
+    - {id: no-sleep, pattern: 'sleep\\(', on: added, in: ['**'], why: waits}
+  rules: {lockfile-changed: warn, too-many-hunks: 'off'}
+proof:
+  tests: ['tests/**']
+  runner: pytest
+message:
+  types: [fix]
+";
+
+    /// Rule and level of everything that is found.
+    #[track_caller]
+    fn check(files: &[(&str, &str, &str)], message: &str, expected: &[&str]) {
+        let policy = Policy::load(POLICY, "policy").expect("the policy loads");
+        let change = change_of::change(files);
+        let message = CommitMessage::new(message);
+        let candidate = Candidate {
+            change: &change,
+            message: Some(&message),
+            shape: Shape::Ordinary,
+            neighbours: None,
+            known_issues: None,
+        };
+        let findings = inspect(&candidate, &policy).into_iter();
+        let found: Vec<_> = findings
+            .map(
+                |Finding {
+                     rule, level, fact, ..
+                 }| format!("{level:?} {rule}: {fact}"),
+            )
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_fix_inside_of_the_perimeter_has_no_findings() {
+        check(
+            &[
+                ("src/a.py", "a = 1\n", "a = 2\n"),
+                ("tests/test_a.py", "", "def test_a():\n    assert a == 2\n"),
+            ],
+            "fix: a\n",
+            &[],
+        );
+    }
+
+    #[test]
+    fn each_rule_speaks_with_the_level_of_the_policy() {
+        check(
+            &[
+                ("Cargo.lock", "1\n", "2\n"),
+                ("lib/a.py", "1\n", "2\n"),
+                ("src/money/1.sql", "1\n", "sleep(1);\n"),
+                (
+                    "tests/test_a.py",
+                    "def test_a():\n    pass\n",
+                    "@pytest.mark.skip\ndef test_b():\n    assert 1\n",
+                ),
+            ],
+            "feat: a\n\nkoan-guard: skip\n",
+            &[
+                "Deny type-not-allowed: the type `feat` is none of `fix`, `test`",
+                "Deny guard-directive-in-message: the message says `koan-guard: skip`",
+                "Deny too-many-files: 3 production files changed, at most 2",
+                "Deny too-many-lines: 6 production lines added and removed, at most 3",
+                "Deny too-many-directories: 3 directories of production code, at most 2",
+                "Warn lockfile-changed: `Cargo.lock` is a lock file",
+                "Deny path-not-allowed: `lib/a.py` matches none of `src/**`, `tests/**`, `*.lock`",
+                "Deny path-protected: `src/money/1.sql` matches protected `src/money/**`",
+                "Deny forbidden-pattern: `no-sleep` matches what is added at line 1 of `src/money/1.sql`: waits",
+                "Deny test-deleted: `tests/test_a.py` loses 1 test: `test_a`",
+                "Deny test-skipped: line 1 of `tests/test_a.py` adds `mark.skip`",
+            ],
+        );
+    }
+
+    #[test]
+    fn nothing_changed_is_a_finding() {
+        check(&[], "fix: a\n", &["Deny empty-commit: no file is changed"]);
+    }
+}

@@ -1,25 +1,26 @@
 //! Rules about where a change is, and under what names.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gix::bstr::{BStr, ByteSlice as _};
 use gix::validate::path::component;
-use unicode_normalization::UnicodeNormalization as _;
 
 use super::text::is_invisible;
 use super::{Judged, Objection};
 use crate::change::{Change, FileMode, RepoPath};
-use crate::policy::{FileKind, PathSet, Rule};
+use crate::policy::{FileKind, Hit, PathSet, Rule, fold};
 
 pub(super) fn protected(files: &[Judged], protect: &PathSet) -> Vec<Objection> {
     let files = files.iter().filter(|file| file.kind == FileKind::Protected);
     files
         .map(|Judged { file, .. }| {
             let path = &file.path;
-            let fact = match glob_of(path, protect) {
-                Some(glob) => format!("`{path}` matches protected `{glob}`"),
-                None => format!("`{path}` is protected, or looks like a path that is"),
+            let fact = match protect.hit(path) {
+                Some(Hit::Glob(glob)) => format!("`{path}` matches protected `{glob}`"),
+                Some(Hit::BuiltIn(entry)) => {
+                    format!("`{path}` matches `{entry}`, which is always protected")
+                }
+                None => format!("`{path}` is protected"),
             };
             Objection::file(Rule::PathProtected, path, fact)
         })
@@ -105,32 +106,6 @@ pub fn folders_to_list(change: &Change) -> BTreeSet<RepoPath> {
         }
     }
     folders
-}
-
-/// The form in which paths meet that a file system may take for one.
-pub(super) fn fold(path: &[u8]) -> Cow<'_, [u8]> {
-    if path.is_ascii() && !path.iter().any(u8::is_ascii_uppercase) {
-        return Cow::Borrowed(path);
-    }
-    let text = path.to_str_lossy();
-    let text = text.nfkc().filter(|&c| !is_invisible(c));
-    let text: String = text.flat_map(char::to_lowercase).nfkc().collect();
-    Cow::Owned(text.into_bytes())
-}
-
-/// The first of the globs that matches. Only asked for the sake of a message.
-fn glob_of<'a>(path: &RepoPath, set: &'a PathSet) -> Option<&'a str> {
-    let folded = fold(path.as_bytes());
-    let globs = set.globs.iter().map(String::as_str);
-    globs.into_iter().find(|glob| {
-        let glob = globset::GlobBuilder::new(glob)
-            .literal_separator(true)
-            .build();
-        glob.is_ok_and(|glob| {
-            let glob = glob.compile_matcher();
-            glob.is_match(path.as_path()) || glob.is_match(RepoPath::new(&*folded).as_path())
-        })
-    })
 }
 
 /// The path and every folder that it stands in.
