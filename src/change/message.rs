@@ -14,15 +14,6 @@ pub struct Trailer {
     pub value: String,
 }
 
-/// What a comment line of a message being written begins with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CommentPrefix {
-    /// `core.commentChar`, `core.commentString`.
-    Text(BString),
-    /// `core.commentChar=auto`: git took a character that no line of the message begins with, and did not say which.
-    Auto,
-}
-
 /// Below this, behind the comment prefix and a space, stands what only the editor is to show.
 const SCISSORS: &[u8] = b"------------------------ >8 ------------------------";
 
@@ -39,10 +30,14 @@ impl CommitMessage {
 
     /// What git stores of `raw`, the file that a `commit-msg` hook is given: without comment lines, without the scissors line and what is
     /// below it, without white space at the ends of lines and empty lines beyond one.
-    pub fn clean(raw: &[u8], comment: &CommentPrefix) -> CommitMessage {
+    ///
+    /// `comment` is the value of `core.commentString` or `core.commentChar`, if one is set.
+    pub fn clean(raw: &[u8], comment: Option<&str>) -> CommitMessage {
         let prefix = match comment {
-            CommentPrefix::Text(prefix) => prefix.clone(),
-            CommentPrefix::Auto => chosen_prefix(raw),
+            None => BString::from("#"),
+            // Git took a character that no line of the message began with, and did not say which.
+            Some(value) if value.eq_ignore_ascii_case("auto") => chosen_prefix(raw),
+            Some(value) => BString::from(value),
         };
         let mut cleaned = BString::default();
         let mut n_empty = 0;
@@ -172,24 +167,7 @@ impl CommitMessage {
     }
 }
 
-impl Default for CommentPrefix {
-    fn default() -> CommentPrefix {
-        CommentPrefix::Text("#".into())
-    }
-}
-
-impl CommentPrefix {
-    /// From the value of `core.commentString` or `core.commentChar`.
-    pub fn from_config(value: &str) -> CommentPrefix {
-        if value.eq_ignore_ascii_case("auto") {
-            CommentPrefix::Auto
-        } else {
-            CommentPrefix::Text(value.into())
-        }
-    }
-}
-
-/// With `auto`, what git wrote last is a comment.
+/// What git wrote last is a comment.
 fn chosen_prefix(raw: &[u8]) -> BString {
     let above = raw.lines().take_while(|line| !line.ends_with(SCISSORS));
     let last = above.filter(|line| !line.trim_ascii().is_empty()).last();
@@ -345,16 +323,15 @@ mod tests {
         ) {
             let raw = lines.join("\n");
             let expected = git(&["stripspace", "--strip-comments"], raw.as_bytes());
-            let cleaned = CommitMessage::clean(raw.as_bytes(), &CommentPrefix::default());
+            let cleaned = CommitMessage::clean(raw.as_bytes(), None);
             prop_assert_eq!(cleaned.as_bstr(), expected.as_bstr());
         }
     }
 
     #[track_caller]
     fn check_clean(raw: &str, comment: &str, cleaned: &str) {
-        let comment = CommentPrefix::from_config(comment);
         assert_eq!(
-            CommitMessage::clean(raw.as_bytes(), &comment).as_bstr(),
+            CommitMessage::clean(raw.as_bytes(), Some(comment)).as_bstr(),
             cleaned
         );
     }

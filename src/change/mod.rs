@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use gix::ObjectId;
 
-pub use message::{CommentPrefix, CommitMessage, Trailer};
+pub use message::{CommitMessage, Trailer};
 pub use path::RepoPath;
 
 /// The difference between a parent tree and the tree under judgement, sorted by path.
