@@ -1,9 +1,28 @@
 //! The safety perimeter: every way in which a change leaves it is a finding. Pure: no I/O, nothing printed.
 
+#[cfg(test)]
+mod change_of;
+mod content;
+mod deletions;
+mod dependencies;
+mod kinds;
+mod message;
+mod names;
+mod paths;
+mod shape;
+mod size;
+mod skips;
+
+mod text;
+
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
-use crate::change::{Change, CommitMessage, RepoPath};
-use crate::policy::{Level, Policy, Rule};
+use crate::change::{Change, CommitMessage, FileChange, RepoPath};
+use crate::policy::{FileKind, Level, Policy, Rule};
+pub use message::ISSUE_TRAILER;
+pub use paths::folders_to_list;
 
 /// What is judged.
 #[derive(Debug)]
@@ -12,6 +31,10 @@ pub struct Candidate<'a> {
     /// `None` in `pre-commit`, where no message exists yet.
     pub message: Option<&'a CommitMessage>,
     pub shape: Shape,
+    /// What the judged tree has, files and folders, in each of [`folders_to_list`]. `None`: only the change's own paths are compared.
+    pub neighbours: Option<&'a [RepoPath]>,
+    /// The issues that a fix may name. `None` where no source is configured: any name will do.
+    pub known_issues: Option<&'a BTreeSet<String>>,
 }
 
 /// What the commit is by its parents.
@@ -40,8 +63,239 @@ pub struct Location {
     pub line: Option<usize>,
 }
 
-/// Returns everything the policy objects to, rules that are off left out, in the order of the change.
+/// A finding that the policy has not weighed yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Objection {
+    rule: Rule,
+    location: Option<Location>,
+    fact: String,
+}
+
+/// A file of the change with what it is to the policy.
+#[derive(Debug)]
+struct Judged<'a> {
+    file: &'a FileChange,
+    kind: FileKind,
+}
+
+/// Returns everything the policy objects to, rules that are off left out, in the order of the change; what concerns all of it comes first.
 pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
-    let _ = (candidate, policy);
-    Vec::new()
+    let perimeter = &policy.perimeter;
+    let change = candidate.change;
+    let files = change.files.iter();
+    let files: Vec<_> = files
+        .map(|file| Judged {
+            file,
+            kind: policy.kind_of(&file.path),
+        })
+        .collect();
+    let is_on = |rule| policy.level(rule) != Level::Off;
+
+    let mut objections = shape::shape(change, candidate.shape);
+    if let Some(message) = candidate.message {
+        let conventional = policy.message.conventional;
+        objections.extend(message::style(
+            message,
+            candidate.shape,
+            conventional,
+            &policy.message.types,
+        ));
+        objections.extend(message::subject_length(
+            message,
+            policy.message.subject_length,
+        ));
+        objections.extend(message::trailers(
+            message,
+            &policy.message.require_trailers,
+            candidate.known_issues,
+        ));
+        objections.extend(message::directives(message));
+    }
+    objections.extend(size::size(
+        &files,
+        &perimeter.limits,
+        &perimeter.test_limits,
+    ));
+    let of_all = objections.len();
+
+    objections.extend(paths::protected(&files, &perimeter.protect));
+    if let Some(allow) = &perimeter.allow {
+        objections.extend(paths::not_allowed(&files, allow));
+    }
+    objections.extend(paths::encoding(change));
+    objections.extend(paths::case_collisions(change, candidate.neighbours));
+    objections.extend(size::bytes(
+        &files,
+        &perimeter.limits,
+        &perimeter.test_limits,
+    ));
+    objections.extend(size::line_length(&files, &perimeter.limits));
+    objections.extend(kinds::entries(change));
+    objections.extend(kinds::content(change));
+    objections.extend(kinds::generated(change));
+    objections.extend(content::forbidden(change, &perimeter.forbid));
+    objections.extend(dependencies::dependencies(change));
+    if is_on(Rule::TestDeleted) {
+        objections.extend(deletions::deleted(&files));
+    }
+    if is_on(Rule::TestSkipped) {
+        objections.extend(skips::skipped(&files));
+    }
+    let location = |objection: &Objection| {
+        let location = objection.location.as_ref();
+        location.map(|at| (at.path.clone(), at.line))
+    };
+    objections[of_all..].sort_by_key(location);
+
+    let objections = objections.into_iter();
+    objections
+        .map(
+            |Objection {
+                 rule,
+                 location,
+                 fact,
+             }| Finding {
+                rule,
+                level: policy.level(rule),
+                location,
+                fact,
+            },
+        )
+        .filter(|finding| finding.level != Level::Off)
+        .collect()
+}
+
+impl Objection {
+    /// About the change as a whole.
+    fn new(rule: Rule, fact: impl Into<String>) -> Objection {
+        Objection {
+            rule,
+            location: None,
+            fact: fact.into(),
+        }
+    }
+
+    fn file(rule: Rule, path: &RepoPath, fact: impl Into<String>) -> Objection {
+        Objection {
+            rule,
+            location: Some(Location {
+                path: path.clone(),
+                line: None,
+            }),
+            fact: fact.into(),
+        }
+    }
+
+    fn line(rule: Rule, path: &RepoPath, line: usize, fact: impl Into<String>) -> Objection {
+        Objection {
+            rule,
+            location: Some(Location {
+                path: path.clone(),
+                line: Some(line),
+            }),
+            fact: fact.into(),
+        }
+    }
+}
+
+impl Judged<'_> {
+    fn is_test(&self) -> bool {
+        self.kind == FileKind::Test
+    }
+
+    fn is_documentation(&self) -> bool {
+        self.kind == FileKind::Documentation
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = "
+version: 1
+perimeter:
+  allow: ['src/**', 'tests/**', '*.lock']
+  protect: ['src/money/**']
+  limits: {files: 2, new_files: 0, lines: 3, hunks: 5, directories: 2, line_length: 80, file_bytes: 10000}
+  forbid:
+    - {id: no-sleep, pattern: 'sleep\\(', on: added, in: ['**'], why: waits}
+  rules: {lockfile-changed: warn, too-many-hunks: 'off'}
+proof:
+  tests: ['tests/**']
+  runner: pytest
+message:
+  types: [fix]
+";
+
+    /// Rule and level of everything that is found.
+    #[track_caller]
+    fn check(files: &[(&str, &str, &str)], message: &str, expected: &[&str]) {
+        let policy = Policy::load(POLICY, "policy").expect("the policy loads");
+        let change = change_of::change(files);
+        let message = CommitMessage::new(message);
+        let candidate = Candidate {
+            change: &change,
+            message: Some(&message),
+            shape: Shape::Ordinary,
+            neighbours: None,
+            known_issues: None,
+        };
+        let findings = inspect(&candidate, &policy).into_iter();
+        let found: Vec<_> = findings
+            .map(
+                |Finding {
+                     rule, level, fact, ..
+                 }| format!("{level:?} {rule}: {fact}"),
+            )
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_fix_inside_of_the_perimeter_has_no_findings() {
+        check(
+            &[
+                ("src/a.py", "a = 1\n", "a = 2\n"),
+                ("tests/test_a.py", "", "def test_a():\n    assert a == 2\n"),
+            ],
+            "fix: a\n",
+            &[],
+        );
+    }
+
+    #[test]
+    fn each_rule_speaks_with_the_level_of_the_policy() {
+        check(
+            &[
+                ("Cargo.lock", "1\n", "2\n"),
+                ("lib/a.py", "1\n", "2\n"),
+                ("src/money/1.sql", "1\n", "sleep(1);\n"),
+                (
+                    "tests/test_a.py",
+                    "def test_a():\n    pass\n",
+                    "@pytest.mark.skip\ndef test_b():\n    assert 1\n",
+                ),
+            ],
+            "feat: a\n\nkoan-guard: skip\n",
+            &[
+                "Deny type-not-allowed: the type `feat` is none of `fix`, `test`",
+                "Deny guard-directive-in-message: the message says `koan-guard: skip`",
+                "Deny too-many-files: 3 production files changed, at most 2",
+                "Deny too-many-lines: 6 production lines added and removed, at most 3",
+                "Deny too-many-directories: 3 directories of production code, at most 2",
+                "Warn lockfile-changed: `Cargo.lock` is a lock file",
+                "Deny path-not-allowed: `lib/a.py` matches none of `src/**`, `tests/**`, `*.lock`",
+                "Deny path-protected: `src/money/1.sql` matches protected `src/money/**`",
+                "Deny forbidden-pattern: `no-sleep` matches what is added at line 1 of `src/money/1.sql`: waits",
+                "Deny test-deleted: `tests/test_a.py` loses 1 test: `test_a`",
+                "Deny test-skipped: line 1 of `tests/test_a.py` adds `mark.skip`",
+            ],
+        );
+    }
+
+    #[test]
+    fn nothing_changed_is_a_finding() {
+        check(&[], "fix: a\n", &["Deny empty-commit: no file is changed"]);
+    }
 }

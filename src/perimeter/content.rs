@@ -1,0 +1,150 @@
+//! The policy's own rules about text that must not come in, or go out.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use gix::bstr::ByteSlice as _;
+use regex::bytes::Regex;
+
+use super::Objection;
+use crate::change::{Change, Content, FileChange, FileVersion, Lines};
+use crate::policy::{Forbidden, On, Rule};
+
+/// How many lines around a hunk may hold the rest of a match: a text broken over lines is the same text.
+const CONTEXT_LINES: usize = 2;
+
+/// Matches in changed lines, in those of a whole file where it is binary.
+pub(super) fn forbidden(change: &Change, forbid: &[Forbidden]) -> Vec<Objection> {
+    let mut objections = Vec::new();
+    for file in &change.files {
+        for rule in forbid.iter().filter(|rule| rule.paths.is_match(&file.path)) {
+            if rule.on != On::Removed {
+                let lines = matches(rule, &file.new, || file.hunks.iter().map(|hunk| &hunk.new));
+                objections.extend(
+                    lines
+                        .into_iter()
+                        .map(|line| objection(rule, file, line, "added")),
+                );
+            }
+            if rule.on != On::Added {
+                let lines = matches(rule, &file.old, || file.hunks.iter().map(|hunk| &hunk.old));
+                objections.extend(
+                    lines
+                        .into_iter()
+                        .map(|line| objection(rule, file, line, "removed")),
+                );
+            }
+        }
+    }
+    objections
+}
+
+fn objection(rule: &Forbidden, file: &FileChange, line: usize, verb: &str) -> Objection {
+    let Forbidden { id, why, .. } = rule;
+    let path = &file.path;
+    let fact = format!("`{id}` matches what is {verb} at line {line} of `{path}`: {why}");
+    Objection::line(Rule::ForbiddenPattern, path, line, fact)
+}
+
+/// The numbers of the lines where a match begins that meets one of `runs`.
+fn matches<'a, I: Iterator<Item = &'a Lines>>(
+    rule: &Forbidden,
+    version: &Option<FileVersion>,
+    runs: impl FnOnce() -> I,
+) -> BTreeSet<usize> {
+    let mut lines = BTreeSet::new();
+    match version.as_ref().map(|version| &version.content) {
+        Some(Content::Text(text)) => {
+            for run in runs() {
+                lines.extend(matches_at(&rule.pattern, text, run));
+            }
+        }
+        Some(Content::Binary(bytes)) => lines.extend(rule.pattern.is_match(bytes).then_some(1)),
+        Some(Content::TooLarge { .. } | Content::None) | None => {}
+    }
+    lines
+}
+
+fn matches_at(pattern: &Regex, text: &[u8], run: &Lines) -> BTreeSet<usize> {
+    let mut lines = BTreeSet::new();
+    let context = with_context(text, &run.bytes);
+    for found in pattern.find_iter(&text[context.clone()]) {
+        let (start, end) = (context.start + found.start(), context.start + found.end());
+        // Of an empty run: what stood in between is gone.
+        let meets = start < run.bytes.end && run.bytes.start < end;
+        if meets || run.bytes.contains(&start) {
+            let from = start.max(run.bytes.start);
+            lines.insert(run.start + text[run.bytes.start..from].find_iter("\n").count());
+        }
+    }
+    // An anchor means the ends of a line.
+    if ["^", "$", "\\A", "\\z"]
+        .iter()
+        .any(|anchor| pattern.as_str().contains(anchor))
+    {
+        let matching = run.of(text).filter(|(_, line)| pattern.is_match(line));
+        lines.extend(matching.map(|(line, _)| line));
+    }
+    lines
+}
+
+/// A range of bytes with the lines around it.
+fn with_context(text: &[u8], bytes: &Range<usize>) -> Range<usize> {
+    let mut start = bytes.start.min(text.len());
+    for _ in 0..CONTEXT_LINES {
+        let above = &text[..start.saturating_sub(1)];
+        start = if start == 0 {
+            0
+        } else {
+            above.rfind_byte(b'\n').map_or(0, |at| at + 1)
+        };
+    }
+    let mut end = bytes.end.min(text.len());
+    for _ in 0..CONTEXT_LINES {
+        end = text[end..]
+            .find_byte(b'\n')
+            .map_or(text.len(), |at| end + at + 1);
+    }
+    start..end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::change_of::file;
+    use super::*;
+
+    /// The lines where `pattern` is found in what is added.
+    #[track_caller]
+    fn check(pattern: &str, old: &str, new: &str, expected: &[usize]) {
+        let pattern = Regex::new(pattern).expect("it compiles");
+        let file = file("a.sql", old, new);
+        let text = new.as_bytes();
+        let lines: BTreeSet<usize> = file
+            .hunks
+            .iter()
+            .flat_map(|hunk| matches_at(&pattern, text, &hunk.new))
+            .collect();
+        assert_eq!(Vec::from_iter(lines), expected, "{new:?}");
+    }
+
+    const DROP: &str = r"(?i)\bdrop\s+table\b";
+
+    #[test]
+    fn an_added_match_is_found_with_its_line() {
+        check(DROP, "a\n", "a\nb\nDROP TABLE x;\n", &[3]);
+        check(DROP, "drop table x;\n", "drop table x;\nb\n", &[]);
+        check(DROP, "drop table x;\n", "", &[]);
+    }
+
+    #[test]
+    fn a_text_broken_over_lines_is_the_same_text() {
+        check(DROP, "a\n", "a\ndrop\n   table x;\n", &[2]);
+        check(DROP, "drop\n", "drop\ntable x;\n", &[2]);
+        check(DROP, "drop\nthe\ntable\n", "drop\ntable\n", &[2]);
+    }
+
+    #[test]
+    fn anchors_are_the_ends_of_a_line() {
+        check("^import os$", "a\n", "a\nb\nimport os\n", &[3]);
+    }
+}
