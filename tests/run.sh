@@ -39,6 +39,8 @@ if ! "$venv/bin/python" -c 'import pytest' 2>/dev/null; then
 fi
 KOAN_TEST_PYTHON=$venv/bin/python
 export KOAN_TEST_PYTHON
+# Tests that open repositories in their own process shall not see what the developer configured.
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 
 if [ -z "$all" ]; then
   exec cargo test --locked "$@"
