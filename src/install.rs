@@ -1,1 +1,285 @@
-//! Puts the hooks in and takes them out.
+//! Puts the hooks in and takes them out, and leaves what was there before as it was.
+//!
+//! `notes.displayRef` is left alone: every `git log` would print statements meant for machines.
+
+mod managed;
+mod settings;
+mod shim;
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::git::Repo;
+use crate::usage::UsageError;
+use settings::Settings;
+
+/// The hooks that koan-guard stands in.
+pub const HOOKS: [&str; 4] = ["pre-commit", "commit-msg", "post-commit", "post-rewrite"];
+
+/// What was done, for people to read.
+#[derive(Debug)]
+pub struct Report {
+    /// Where the hooks are.
+    pub hooks_dir: PathBuf,
+    /// Hooks with what happened to each; hooks that were never ours are left out by [`uninstall`].
+    pub hooks: Vec<(&'static str, Effect)>,
+    /// Keys of the repository's configuration that were set or taken back.
+    pub settings: Vec<&'static str>,
+    /// Sentences about what will not work as one may think.
+    pub caveats: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    Added,
+    /// Added in front of a hook that was there, which runs first.
+    Chained,
+    /// The shim of another version or another place of the binary was replaced.
+    Renewed,
+    Unchanged,
+    Removed,
+    /// Removed, and the hook from before is back.
+    Restored,
+}
+
+/// What stands under the name of a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hook {
+    Nothing,
+    Shim,
+    Foreign,
+}
+
+/// Puts shims that call `binary` in the folder where git looks for the hooks of `repo`. Running it again changes nothing.
+///
+/// # Errors
+/// [`UsageError`] where it could not be done safely; nothing is touched then.
+pub fn install(repo: &Repo, binary: &Path) -> anyhow::Result<Report> {
+    check_binary(binary)?;
+    let Some(work_dir) = repo.work_dir() else {
+        return Err(UsageError::with_hint(
+            "a bare repository has no commits to guard",
+            "let CI judge what is pushed: `koan-guard check BASE..HEAD`",
+        )
+        .into());
+    };
+    let hooks_dir = resolved(&repo.hooks_dir()?)?;
+    let mut settings = Settings::load(repo)?;
+    check_hooks_path(repo, &settings, &hooks_dir)?;
+
+    let mut effects = Vec::new();
+    for hook in HOOKS {
+        let effect = match (look(&hooks_dir.join(hook))?, has_earlier(&hooks_dir, hook)?) {
+            (Hook::Nothing, false) => Effect::Added,
+            (Hook::Nothing, true) => Effect::Chained,
+            (Hook::Foreign, false) => {
+                managed::check_hook(
+                    &hooks_dir.join(hook),
+                    repo.config("core.hooksPath").is_some(),
+                )?;
+                Effect::Chained
+            }
+            (Hook::Foreign, true) => return Err(taken_over(&hooks_dir, hook).into()),
+            (Hook::Shim, _) => {
+                let text = read(&hooks_dir.join(hook))?;
+                shim::check_version(&text, &hooks_dir.join(hook))?;
+                let same = text == shim::text(hook, binary) && is_executable(&hooks_dir, hook)?;
+                if same {
+                    Effect::Unchanged
+                } else {
+                    Effect::Renewed
+                }
+            }
+        };
+        effects.push((hook, effect));
+    }
+
+    settings.make_dir(&hooks_dir)?;
+    for (hook, effect) in &effects {
+        if *effect != Effect::Unchanged {
+            write_shim(&hooks_dir, hook, binary)?;
+        }
+    }
+    let caveats = caveats(repo, work_dir, &hooks_dir)?;
+    Ok(Report {
+        hooks_dir,
+        hooks: effects,
+        settings: settings.set()?,
+        caveats,
+    })
+}
+
+/// Takes the shims out and puts back what [`install`] found.
+///
+/// # Errors
+/// [`UsageError`] where another tool has put its hook in the place of a shim that had one before it; nothing is touched then.
+pub fn uninstall(repo: &Repo) -> anyhow::Result<Report> {
+    let hooks_dir = resolved(&repo.hooks_dir()?)?;
+    let settings = Settings::load(repo)?;
+    // `core.hooksPath` may have been set since.
+    let mut dirs = vec![
+        resolved(&repo.common_dir().join("hooks"))?,
+        hooks_dir.clone(),
+    ];
+    dirs.dedup();
+
+    let mut effects = Vec::new();
+    for dir in &dirs {
+        for hook in HOOKS {
+            let path = dir.join(hook);
+            // Where pre-commit and prek move what they find.
+            let moved = dir.join(format!("{hook}.legacy"));
+            match (look(&path)?, has_earlier(dir, hook)?) {
+                (Hook::Foreign, true) => return Err(taken_over(dir, hook).into()),
+                (Hook::Shim | Hook::Nothing, true) => {
+                    effects.push((dir, hook, path, Effect::Restored));
+                }
+                (Hook::Shim, false) => effects.push((dir, hook, path, Effect::Removed)),
+                (Hook::Foreign, false) if look(&moved)? == Hook::Shim => {
+                    effects.push((dir, hook, moved, Effect::Removed));
+                }
+                (Hook::Nothing | Hook::Foreign, false) => {}
+            }
+        }
+    }
+
+    for (dir, hook, path, effect) in &effects {
+        if *effect == Effect::Restored {
+            fs::rename(earlier(dir, hook), path)
+        } else {
+            fs::remove_file(path)
+        }
+        .with_context(|| format!("take out `{}`", path.display()))?;
+    }
+    let hooks = effects.iter().map(|(_, hook, _, effect)| (*hook, *effect));
+    let hooks = hooks.collect();
+    Ok(Report {
+        hooks,
+        settings: settings.take_back()?,
+        caveats: Vec::new(),
+        hooks_dir,
+    })
+}
+
+fn check_binary(binary: &Path) -> anyhow::Result<()> {
+    let meta = fs::metadata(binary).with_context(|| format!("look at `{}`", binary.display()))?;
+    anyhow::ensure!(
+        binary.is_absolute() && meta.is_file() && meta.permissions().mode() & 0o111 != 0,
+        "`{}` is not the absolute path of a program",
+        binary.display()
+    );
+    Ok(())
+}
+
+/// Whether hooks put into `hooks_dir` would run, and for this repository alone.
+fn check_hooks_path(repo: &Repo, settings: &Settings, hooks_dir: &Path) -> anyhow::Result<()> {
+    managed::check_dir(hooks_dir)?;
+    if let Some(hooks_path) = repo.config("core.hooksPath") {
+        if hooks_path.is_empty() || (hooks_dir.exists() && !hooks_dir.is_dir()) {
+            return Err(UsageError::with_hint(
+                format!("`core.hooksPath` is `{hooks_path}`: git runs no hooks here"),
+                "`git config --show-origin core.hooksPath` says where that is set",
+            )
+            .into());
+        }
+        if !settings.has_own("core.hooksPath")? {
+            return Err(UsageError::with_hint(
+                format!("`core.hooksPath` is `{hooks_path}` for every repository of this user, not for this one alone"),
+                "`git config core.hooksPath \"$(git rev-parse --path-format=absolute --git-common-dir)/hooks\"` gives this repository hooks of its own; those of the shared folder do not run here then",
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
+fn caveats(repo: &Repo, work_dir: &Path, hooks_dir: &Path) -> anyhow::Result<Vec<String>> {
+    let is_relative = |path: String| !path.starts_with('~') && Path::new(&path).is_relative();
+    let in_work_tree = hooks_dir.starts_with(resolved(work_dir)?);
+    if in_work_tree && repo.config("core.hooksPath").is_some_and(is_relative) {
+        Ok(vec![format!(
+            "`{}` belongs to this work tree: in a worktree without that folder git runs no hook and says nothing",
+            hooks_dir.display()
+        )])
+    } else {
+        Ok(Vec::new())
+    }
+}
+
+/// The path without links and dots, as far as it exists.
+fn resolved(path: &Path) -> anyhow::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Ok(path) => Ok(path),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(std::path::absolute(path)?),
+        Err(err) => Err(err).with_context(|| format!("look at `{}`", path.display())),
+    }
+}
+
+fn taken_over(hooks_dir: &Path, hook: &str) -> UsageError {
+    UsageError::with_hint(
+        format!(
+            "`{}` is not koan-guard's, and beside it is a hook that koan-guard kept: another tool took the place of the shim",
+            hooks_dir.join(hook).display()
+        ),
+        format!(
+            "keep one of `{hook}` and `{hook}.koan-prev` as `{hook}`, remove the other, and try again"
+        ),
+    )
+}
+
+fn earlier(hooks_dir: &Path, hook: &str) -> PathBuf {
+    hooks_dir.join(format!("{hook}.koan-prev"))
+}
+
+fn has_earlier(hooks_dir: &Path, hook: &str) -> anyhow::Result<bool> {
+    Ok(kind(&earlier(hooks_dir, hook))?.is_some())
+}
+
+fn look(path: &Path) -> anyhow::Result<Hook> {
+    match kind(path)? {
+        None => Ok(Hook::Nothing),
+        Some(kind) if kind.is_file() && shim::is_shim(&read(path)?) => Ok(Hook::Shim),
+        Some(kind) if kind.is_file() || kind.is_symlink() => Ok(Hook::Foreign),
+        Some(_) => anyhow::bail!("`{}` is no file", path.display()),
+    }
+}
+
+/// What stands at `path`, links not followed; `None` if there is nothing.
+fn kind(path: &Path) -> anyhow::Result<Option<fs::FileType>> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) => Ok(Some(meta.file_type())),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(err).with_context(|| format!("look at `{}`", path.display())),
+    }
+}
+
+fn is_executable(hooks_dir: &Path, hook: &str) -> anyhow::Result<bool> {
+    let path = hooks_dir.join(hook);
+    let meta = fs::metadata(&path).with_context(|| format!("look at `{}`", path.display()))?;
+    Ok(meta.permissions().mode() & 0o111 == 0o111)
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("read `{}`", path.display()))
+}
+
+/// Writes a shim; a hook of somebody else's that stands there becomes the earlier one. Stopped in between, both commands can go on.
+fn write_shim(hooks_dir: &Path, hook: &str, binary: &Path) -> anyhow::Result<()> {
+    let path = hooks_dir.join(hook);
+    let write = || -> anyhow::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(hooks_dir)?;
+        file.write_all(&shim::text(hook, binary))?;
+        file.as_file()
+            .set_permissions(fs::Permissions::from_mode(0o755))?;
+        if look(&path)? == Hook::Foreign {
+            fs::rename(&path, earlier(hooks_dir, hook))?;
+        }
+        file.persist(&path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("write hook `{}`", path.display()))
+}

@@ -1,0 +1,190 @@
+//! What is set in the repository's own configuration, and the record of it that lets `uninstall` take back exactly that.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use crate::git::{Repo, notes};
+use crate::suite::process::{self, End};
+
+/// Notes follow a commit through amend and rebase.
+const REWRITE_REF: &str = "notes.rewriteRef";
+/// `git notes merge` unites statements line by line.
+const MERGE_STRATEGY: &str = "notes.koan.mergeStrategy";
+
+/// The repository's configuration as far as `install` changes it.
+pub(super) struct Settings {
+    git_dir: PathBuf,
+    common_dir: PathBuf,
+    record: Record,
+}
+
+/// What `install` added, kept in the folder that all worktrees share.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    settings: Vec<String>,
+    made_dirs: Vec<String>,
+}
+
+impl Settings {
+    pub(super) fn load(repo: &Repo) -> anyhow::Result<Settings> {
+        let common_dir = fs::canonicalize(repo.common_dir()).context("find the repository")?;
+        let path = record_path(&common_dir);
+        let record = match fs::read(&path) {
+            Ok(json) => serde_json::from_slice(&json)
+                .with_context(|| format!("read `{}`", path.display()))?,
+            Err(err) if err.kind() == ErrorKind::NotFound => Record::default(),
+            Err(err) => return Err(err).with_context(|| format!("read `{}`", path.display())),
+        };
+        Ok(Settings {
+            git_dir: fs::canonicalize(repo.git_dir()).context("find the repository")?,
+            common_dir,
+            record,
+        })
+    }
+
+    /// Whether the repository itself, not the user or the machine, gives `key` a value.
+    pub(super) fn has_own(&self, key: &str) -> anyhow::Result<bool> {
+        let of_worktree = self.git_dir.join("config.worktree");
+        let in_worktree = of_worktree.is_file() && !self.values(&of_worktree, key)?.is_empty();
+        Ok(in_worktree || !self.values(&self.config_file(), key)?.is_empty())
+    }
+
+    /// Makes the folder of the hooks where there is none.
+    pub(super) fn make_dir(&mut self, dir: &Path) -> anyhow::Result<()> {
+        if dir.is_dir() {
+            return Ok(());
+        }
+        if let Some(name) = dir.to_str() {
+            self.record.made_dirs.push(name.to_owned());
+            self.save()?;
+        }
+        fs::create_dir_all(dir).with_context(|| format!("make folder `{}`", dir.display()))
+    }
+
+    /// Sets what is not set; says which keys that were.
+    pub(super) fn set(&mut self) -> anyhow::Result<Vec<&'static str>> {
+        let mut keys = Vec::new();
+        let file = self.config_file();
+        if !self
+            .values(&file, REWRITE_REF)?
+            .iter()
+            .any(|value| value == notes::REF)
+        {
+            self.add(&file, REWRITE_REF, notes::REF)?;
+            keys.push(REWRITE_REF);
+        }
+        // A strategy of the user's own choice stays.
+        if self.values(&file, MERGE_STRATEGY)?.is_empty() {
+            self.add(&file, MERGE_STRATEGY, "cat_sort_uniq")?;
+            keys.push(MERGE_STRATEGY);
+        }
+        Ok(keys)
+    }
+
+    /// Takes back what the record says, and the record.
+    pub(super) fn take_back(self) -> anyhow::Result<Vec<&'static str>> {
+        let file = self.config_file();
+        let mut keys = Vec::new();
+        for (key, value) in [(MERGE_STRATEGY, "cat_sort_uniq"), (REWRITE_REF, notes::REF)] {
+            let is_ours = self.record.settings.iter().any(|name| name == key);
+            if is_ours && self.values(&file, key)?.iter().any(|found| found == value) {
+                let args = ["--fixed-value", "--unset-all", key, value];
+                anyhow::ensure!(
+                    self.git_config(&file, &args)?.is_some(),
+                    "git did not unset `{key}`"
+                );
+                keys.push(key);
+            }
+        }
+        for dir in &self.record.made_dirs {
+            // Not empty: somebody else's hooks are there now.
+            match fs::remove_dir(dir) {
+                Err(err)
+                    if !matches!(
+                        err.kind(),
+                        ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
+                    ) =>
+                {
+                    return Err(err).with_context(|| format!("remove folder `{dir}`"));
+                }
+                _ => {}
+            }
+        }
+        let path = record_path(&self.common_dir);
+        match fs::remove_file(&path) {
+            Err(err) if err.kind() != ErrorKind::NotFound => {
+                return Err(err).with_context(|| format!("remove `{}`", path.display()));
+            }
+            _ => {}
+        }
+        Ok(keys)
+    }
+
+    fn add(&mut self, file: &Path, key: &'static str, value: &str) -> anyhow::Result<()> {
+        // Recorded first: what is recorded and missing is harmless, what is set and unrecorded would stay.
+        if !self.record.settings.iter().any(|name| name == key) {
+            self.record.settings.push(key.to_owned());
+        }
+        self.save()?;
+        let done = self.git_config(file, &["--add", key, value])?;
+        anyhow::ensure!(done.is_some(), "git did not set `{key}`");
+        Ok(())
+    }
+
+    fn save(&self) -> anyhow::Result<()> {
+        let path = record_path(&self.common_dir);
+        let json = serde_json::to_vec_pretty(&self.record)?;
+        fs::write(&path, json).with_context(|| format!("write `{}`", path.display()))
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.common_dir.join("config")
+    }
+
+    fn values(&self, file: &Path, key: &str) -> anyhow::Result<Vec<String>> {
+        let args = ["--includes", "--null", "--get-all", key];
+        let Some(stdout) = self.git_config(file, &args)? else {
+            return Ok(Vec::new());
+        };
+        let text = String::from_utf8(stdout).with_context(|| format!("read `{key}`"))?;
+        Ok(text.split_terminator('\0').map(str::to_owned).collect())
+    }
+
+    /// Runs `git config` on one file; `None` if git says that there is no such key.
+    fn git_config(&self, file: &Path, args: &[&str]) -> anyhow::Result<Option<Vec<u8>>> {
+        let words: [&OsStr; 4] = [
+            "git".as_ref(),
+            "config".as_ref(),
+            "--file".as_ref(),
+            file.as_ref(),
+        ];
+        let argv: Vec<_> = words
+            .into_iter()
+            .chain(args.iter().map(OsStr::new))
+            .collect();
+        let timeout = Duration::from_secs(30);
+        let finished = process::output(&argv, &self.common_dir, &BTreeMap::new(), timeout)
+            .context("run `git config`")?;
+        match finished.end {
+            End::Exit(0) => Ok(Some(finished.stdout)),
+            End::Exit(1) => Ok(None),
+            _ => anyhow::bail!(
+                "`git config` on `{}`: {}",
+                file.display(),
+                String::from_utf8_lossy(&finished.stderr).trim()
+            ),
+        }
+    }
+}
+
+fn record_path(common_dir: &Path) -> PathBuf {
+    common_dir.join("koan-installed.json")
+}

@@ -1,0 +1,49 @@
+#!/bin/sh
+# Runs the tests, and with `--all` the slow ones and a quick round of the benchmarks. What the tests need is put under the target folder.
+# Other arguments go to `cargo test`.
+set -eu
+cd "$(dirname -- "$0")/.."
+
+fail() {
+  printf 'tests/run.sh: %s\n' "$1" >&2
+  exit 1
+}
+
+all=
+if [ "${1:-}" = --all ]; then
+  all=yes
+  shift
+fi
+
+command -v cargo >/dev/null || fail 'cargo is missing: get Rust from https://rustup.rs'
+command -v git >/dev/null || fail 'git is missing: install git 2.34 or later'
+command -v python3 >/dev/null || fail 'python3 is missing: the tests of the Python runners need Python 3.9 or later'
+
+target=${CARGO_TARGET_DIR:-target}
+case $target in /*) ;; *) target=$PWD/$target ;; esac
+venv=$target/test-python
+if ! "$venv/bin/python" -c 'import pytest' 2>/dev/null; then
+  rm -rf -- "$venv"
+  if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+    # Debian keeps them in a package of their own.
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+      { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y python3-venv; } </dev/null >&2 ||
+        fail 'apt-get could not install python3-venv'
+    else
+      fail 'the module `venv` of python3 is missing: install it (Debian, Ubuntu: python3-venv)'
+    fi
+  fi
+  mkdir -p -- "$target"
+  python3 -m venv "$venv" || fail 'python3 could not make a virtual environment'
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'pytest>=8,<10' || fail 'pip could not install pytest'
+fi
+KOAN_TEST_PYTHON=$venv/bin/python
+export KOAN_TEST_PYTHON
+# Tests that open repositories in their own process shall not see what the developer configured.
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
+
+if [ -z "$all" ]; then
+  exec cargo test --locked "$@"
+fi
+cargo test --locked --features slow-tests "$@"
+cargo bench --locked --bench hook -- --quick
