@@ -1,0 +1,61 @@
+//! Single objects by id, and errors that name them.
+
+use anyhow::{Context as _, bail};
+use gix::ObjectId;
+use gix::objs::Kind;
+
+use super::Repo;
+use crate::usage::UsageError;
+
+impl Repo {
+    /// The bytes of an object of a kind.
+    ///
+    /// # Errors
+    /// The object is missing, damaged or of another kind; in a shallow clone a missing one is the user's to correct.
+    pub(super) fn object(&self, id: ObjectId, kind: Kind) -> anyhow::Result<Vec<u8>> {
+        let object = match self.inner.find_object(id) {
+            Ok(object) => object,
+            Err(error) if error.is_not_found() && self.is_shallow()? => {
+                return Err(cut_off(id).into());
+            }
+            Err(error) => {
+                return Err(anyhow::Error::from(error)).context(format!("read {kind} `{id}`"));
+            }
+        };
+        if object.kind != kind {
+            bail!("object `{id}` is a {}, not a {kind}", object.kind);
+        }
+        Ok(object.detach().data)
+    }
+
+    /// The size of a blob, without reading it.
+    pub(super) fn blob_size(&self, id: ObjectId) -> anyhow::Result<u64> {
+        let header = self
+            .inner
+            .find_header(id)
+            .with_context(|| format!("read blob `{id}`"))?;
+        if header.kind() != Kind::Blob {
+            bail!("object `{id}` is a {}, not a blob", header.kind());
+        }
+        Ok(header.size())
+    }
+
+    pub(super) fn is_shallow(&self) -> anyhow::Result<bool> {
+        Ok(self.shallow_ids()?.is_some())
+    }
+
+    /// The commits whose parents are missing because the clone is shallow.
+    pub(super) fn shallow_ids(&self) -> anyhow::Result<Option<gix::shallow::Commits>> {
+        self.inner
+            .shallow_commits()
+            .context("read where the shallow clone ends")
+    }
+}
+
+/// What is told when history that is needed was not cloned.
+pub(super) fn cut_off(id: ObjectId) -> UsageError {
+    UsageError::with_hint(
+        format!("the history that is needed ends at `{id}`, because this is a shallow clone"),
+        "fetch the rest: `git fetch --unshallow`",
+    )
+}
