@@ -85,6 +85,28 @@ impl Issue {
         self.frames.iter().rev().find(|frame| frame.in_app)
     }
 
+    /// Takes in what another source knows about the same issue; the newer of the two goes on speaking for it.
+    pub fn absorb(&mut self, other: Issue) {
+        let (mut newer, older) = if other.tally.last_seen > self.tally.last_seen {
+            (other, self.clone())
+        } else {
+            (self.clone(), other)
+        };
+        for message in older.messages {
+            if !newer.messages.contains(&message) {
+                newer.messages.push(message);
+            }
+        }
+        newer.messages.truncate(Issue::MAX_MESSAGES);
+        newer.severity = newer.severity.max(older.severity);
+        newer.users = newer.users.max(older.users);
+        newer.releases.extend(older.releases);
+        newer.environments.extend(older.environments);
+        newer.flags.extend(older.flags);
+        newer.tally.absorb(older.tally);
+        *self = newer;
+    }
+
     /// Type and message skeleton on one line.
     pub fn title(&self) -> String {
         let first = self.skeleton.lines().next().unwrap_or("");
@@ -97,6 +119,18 @@ impl Issue {
 }
 
 impl Tally {
+    fn absorb(&mut self, other: Tally) {
+        self.n_events += other.n_events;
+        for (age, n) in other.by_age {
+            *self.by_age.entry(age).or_default() += n;
+        }
+        self.first_seen = match (self.first_seen, other.first_seen) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        };
+        self.last_seen = self.last_seen.max(other.last_seen);
+    }
+
     /// Events of the last `hours` hours.
     pub fn n_within(&self, hours: u32) -> u64 {
         self.by_age.range(..hours).map(|(_, n)| n).sum()
@@ -162,6 +196,44 @@ mod tests {
     fn any_other_word_is_no_level() {
         check("", None);
         check("urgent", None);
+    }
+
+    fn issue(message: &str, last_seen: &str, n_events: u64) -> Issue {
+        let at = last_seen.parse().expect("a time");
+        Issue {
+            fingerprint: Fingerprint::new(None, &[], "same"),
+            error_type: None,
+            skeleton: message.to_owned(),
+            messages: vec![message.to_owned()],
+            frames: Vec::new(),
+            severity: None,
+            tally: Tally {
+                n_events,
+                by_age: BTreeMap::from([(1, n_events)]),
+                first_seen: Some(at),
+                last_seen: Some(at),
+            },
+            users: Some(n_events),
+            releases: BTreeSet::from([last_seen.to_owned()]),
+            environments: BTreeSet::new(),
+            flags: BTreeSet::new(),
+            sample_event_id: None,
+        }
+    }
+
+    #[test]
+    fn two_sources_of_one_issue_are_one_whatever_their_order() {
+        let old = issue("old", "2026-11-01T00:00:00Z", 2);
+        let new = issue("new", "2026-11-02T00:00:00Z", 3);
+        let mut one = old.clone();
+        one.absorb(new.clone());
+        let mut two = new;
+        two.absorb(old);
+        assert_eq!(one, two);
+        assert_eq!(one.messages, ["new", "old"]);
+        assert_eq!(one.tally.by_age, BTreeMap::from([(1, 5)]));
+        assert_eq!((one.tally.n_events, one.users), (5, Some(3)));
+        assert!(one.tally.first_seen < one.tally.last_seen);
     }
 
     #[test]
