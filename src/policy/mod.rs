@@ -3,18 +3,30 @@
 //! A value of [`Policy`] is always usable. The shape of the file and its errors are in [`file`].
 
 pub mod agents;
-pub mod file;
+mod builtin;
+mod explain;
+mod file;
+mod later;
+mod lint;
+mod merge;
+mod paths;
 mod preset;
 pub mod rule;
+mod stdlib;
+mod value;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use globset::GlobSet;
-use regex::bytes::Regex;
 
 use crate::change::RepoPath;
+pub use explain::{Explanation, Limit};
+pub use lint::{Warning, lint};
+pub use paths::{Hit, PathSet, fold};
 pub use rule::{Level, Rule};
+pub use value::Pattern;
 
 /// Where the policy stands in the tree of the trusted ref.
 pub const PATH: &str = ".koan-guard.yaml";
@@ -29,6 +41,33 @@ pub struct Policy {
     pub sources: Vec<SourceConfig>,
     /// SHA-256 of the effective values, hex: two policies that judge alike have one digest.
     pub digest: String,
+    /// Every effective value with where it comes from.
+    pub values: Vec<Effective>,
+}
+
+/// One value that holds, as text. Lists have an entry for each element.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Effective {
+    /// As a path through the file: `perimeter.limits.lines`.
+    pub key: String,
+    pub value: String,
+    pub origin: Origin,
+}
+
+/// Who says so.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// No policy can change it, or none has.
+    BuiltIn,
+    Preset {
+        name: &'static str,
+        line: u64,
+    },
+    File {
+        name: String,
+        line: u64,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +139,7 @@ pub struct TestLimits {
 #[derive(Debug)]
 pub struct Forbidden {
     pub id: String,
-    pub pattern: Regex,
+    pub pattern: Pattern,
     pub on: On,
     pub paths: PathSet,
     pub why: String,
@@ -194,18 +233,21 @@ pub enum FileKind {
     Production,
 }
 
-/// Globs over paths, `/` never matched by `*`.
-#[derive(Debug)]
-pub struct PathSet {
-    /// As written, in order.
-    pub globs: Vec<String>,
-    set: GlobSet,
-}
-
 impl Policy {
+    /// The name of no runner: nothing can be proved.
+    pub const NO_RUNNER: &'static str = "none";
+
+    /// Reads a policy and the presets that it extends. `name` is what errors call the file.
+    ///
+    /// # Errors
+    /// [`UsageError`](crate::usage::UsageError) with file, line and column if anything in it is not understood. A policy of a newer version is
+    /// any other error: undecided.
+    pub fn load(text: &str, name: &str) -> anyhow::Result<Policy> {
+        merge::merge(&merge::layers(text, name)?)
+    }
+
     pub fn kind_of(&self, path: &RepoPath) -> FileKind {
-        let _ = path;
-        FileKind::Protected
+        self.sort(path).0
     }
 
     /// The effective level of `rule`.
@@ -216,10 +258,504 @@ impl Policy {
             .copied()
             .unwrap_or(Level::Deny)
     }
+
+    /// The kind of a file and what made it that.
+    fn sort(&self, path: &RepoPath) -> (FileKind, Option<Hit<'_>>) {
+        if let Some(hit) = self.perimeter.protect.hit(path) {
+            return (FileKind::Protected, Some(hit));
+        }
+        let folded = fold(path.as_bytes());
+        if builtin::looks_like_policy(&folded) {
+            return (
+                FileKind::Protected,
+                Some(Hit::BuiltIn("looks like the policy")),
+            );
+        }
+        if let Some(hit) = self.proof.inputs.hit(path) {
+            return (FileKind::JudgeInput, Some(hit));
+        }
+        if builtin::shadows_library(&folded) {
+            return (
+                FileKind::JudgeInput,
+                Some(Hit::BuiltIn("in the place of a library module")),
+            );
+        }
+        if let Some(hit) = self.proof.tests.hit(path) {
+            return (FileKind::Test, Some(hit));
+        }
+        if builtin::is_documentation(&folded) {
+            return (FileKind::Documentation, Some(Hit::BuiltIn("document")));
+        }
+        (FileKind::Production, None)
+    }
 }
 
-impl PathSet {
-    pub fn is_match(&self, path: &RepoPath) -> bool {
-        self.set.is_match(path.as_path())
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::BuiltIn => f.write_str("built in"),
+            Origin::Preset { name, line } => write!(f, "preset `{name}`, line {line}"),
+            Origin::File { name, line } => write!(f, "`{name}`, line {line}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::UsageError;
+
+    fn load(text: &str) -> Policy {
+        match Policy::load(text, "p.yaml") {
+            Ok(policy) => policy,
+            Err(err) => panic!("{err:#}\n{text}"),
+        }
+    }
+
+    /// What is wrong with `text` below `version: 1`, which is line 1; the message begins with line and column.
+    #[track_caller]
+    fn check_wrong(text: &str, expected: &str) {
+        let err = Policy::load(&format!("version: 1\n{text}\n"), "p.yaml").expect_err(text);
+        let usage = err
+            .downcast_ref::<UsageError>()
+            .expect("the user can correct it");
+        let message = usage
+            .message
+            .strip_prefix("p.yaml:")
+            .expect("the file is named");
+        assert!(message.contains(expected), "{message}\n  wanted {expected}");
+        let is_placed = message.starts_with("2:") || message.starts_with("3:");
+        assert!(is_placed, "{message}");
+    }
+
+    #[test]
+    fn the_smallest_policy_is_the_default_preset() {
+        let policy = load("version: 1\n");
+        assert_eq!(policy.mode, Mode::Enforce);
+        assert_eq!(policy.perimeter.limits.lines, 50);
+        assert_eq!(policy.perimeter.limits.new_files, 0);
+        assert_eq!(policy.perimeter.test_limits.added, 200);
+        assert!(policy.perimeter.allow.is_none());
+        assert!(policy.lanes.repair_known_agents);
+        assert!(policy.lanes.repair_branches.is_match("koan/abc"));
+        assert!(!policy.lanes.repair_branches.is_match("main"));
+        assert_eq!(policy.proof.runner, Policy::NO_RUNNER);
+        assert_eq!(policy.proof.hook_budget, Duration::from_secs(120));
+        assert_eq!(policy.message.types, ["fix", "test"]);
+        assert_eq!(policy.level(Rule::LockfileChanged), Level::Deny);
+    }
+
+    #[test]
+    fn every_preset_loads_and_every_pattern_of_it_compiles() {
+        for (name, text) in preset::PRESETS {
+            assert!(
+                text.starts_with("# For "),
+                "{name} begins with whom it is for"
+            );
+            let policy = load(&format!("version: 1\nextends: [{name}]\n"));
+            for forbidden in &policy.perimeter.forbid {
+                assert!(!forbidden.pattern.is_match(b""), "{name}: {}", forbidden.id);
+                Pattern::new(forbidden.pattern.as_str()).expect(&forbidden.id);
+            }
+            assert!(
+                !text.contains("extends:"),
+                "{name}: a preset extends nothing"
+            );
+        }
+        load("version: 1\nextends: [default, strict, python, rust]\n");
+    }
+
+    #[test]
+    fn lists_add_up_limits_take_the_minimum_and_the_rest_the_last_word() {
+        let policy = load(
+            "version: 1
+extends: [default, strict, python]
+perimeter:
+  protect: [vendor/**]
+  limits: {lines: 1000, hunks: 3}
+  rules: {lockfile-changed: warn}
+proof: {runner: unittest, samples: 2, tests: [checks/**, tests/**]}
+mode: observe
+",
+        );
+        let perimeter = &policy.perimeter;
+        assert!(perimeter.protect.is_match(&"vendor/x".into()));
+        assert!(perimeter.protect.is_match(&"app/auth/x.py".into()));
+        assert!(perimeter.protect.is_match(&"deploy/x".into()));
+        assert_eq!(
+            (
+                perimeter.limits.lines,
+                perimeter.limits.hunks,
+                perimeter.limits.files
+            ),
+            (30, 3, 1)
+        );
+        assert_eq!(policy.level(Rule::LockfileChanged), Level::Warn);
+        assert_eq!(
+            (policy.proof.runner.as_str(), policy.proof.samples),
+            ("unittest", 2)
+        );
+        assert_eq!(policy.proof.red_commits, RedCommits::Deny);
+        assert_eq!(
+            policy
+                .proof
+                .tests
+                .globs
+                .iter()
+                .filter(|glob| *glob == "tests/**")
+                .count(),
+            1
+        );
+        assert_eq!(policy.mode, Mode::Observe);
+    }
+
+    #[test]
+    fn without_the_default_preset_a_policy_has_its_own_limits_and_nothing_is_unset() {
+        let policy = load("version: 1\nextends: [python]\nperimeter: {limits: {lines: 400}}\n");
+        assert_eq!(policy.perimeter.limits.lines, 400);
+        assert_eq!(
+            policy.perimeter.limits.files, 2,
+            "what nobody says is as in `default`"
+        );
+        assert!(!policy.perimeter.protect.is_match(&"deploy/x".into()));
+        assert!(
+            policy
+                .perimeter
+                .forbid
+                .iter()
+                .all(|forbidden| forbidden.id != "drop-table")
+        );
+        assert_eq!(policy.proof.runner, "pytest");
+        let bare = load("version: 1\nextends: []\n");
+        assert!(
+            bare.perimeter
+                .protect
+                .is_match(&".github/workflows/x.yml".into())
+        );
+    }
+
+    #[test]
+    fn a_closed_rule_stays_closed() {
+        let policy =
+            load("version: 1\nperimeter: {rules: {path-protected: off, path-encoding: warn}}\n");
+        assert_eq!(policy.level(Rule::PathProtected), Level::Deny);
+        assert_eq!(policy.level(Rule::PathEncoding), Level::Deny);
+    }
+
+    #[test]
+    fn a_value_that_means_nothing_is_an_error_with_its_place() {
+        for (text, expected) in [
+            (
+                "mode: obsrve",
+                "2:7: unknown value `obsrve`; did you mean `observe`?",
+            ),
+            (
+                "extends: [defualt]",
+                "2:11: unknown preset `defualt`; did you mean `default`?",
+            ),
+            (
+                "extends: [rust, rust]",
+                "2:17: preset `rust` stands here twice",
+            ),
+            (
+                "proof: {runner: pytst}",
+                "2:17: unknown runner `pytst`; did you mean `pytest`?",
+            ),
+            (
+                "proof: {runner: jest}",
+                "2:17: runner `jest` is not supported by this version",
+            ),
+            ("proof: {samples: 0}", "2:18: 0 is not between 1 and 20"),
+            (
+                "proof: {samples: 4000000000}",
+                "2:18: 4000000000 is not between 1 and 20",
+            ),
+            ("proof: {timeout: 5}", "2:18: `5` is no duration"),
+            ("proof: {hook: {budget: 1d}}", "2:24: `1d` is no duration"),
+            (
+                "proof: {sandbox: {min_level: 4}}",
+                "2:30: 4 is not between 0 and 3",
+            ),
+            ("proof: {tests: ['']}", "2:17: the glob is empty"),
+            ("proof: {tests: ['a[']}", "2:17: glob `a[` cannot be read"),
+            (
+                "proof: {env: {GIT_DIR: x}}",
+                "2:15: `GIT_DIR` cannot be given to tests",
+            ),
+            (
+                "proof: {env: {1A: x}}",
+                "2:15: `1A` is no name of a variable",
+            ),
+            (
+                "perimeter: {limits: {lines: 99999999}}",
+                "2:29: 99999999 is not between 0 and 1000000",
+            ),
+            (
+                "perimeter: {limits: {file_bytes: 99999999}}",
+                "2:34: 99999999 is not between 0 and 16777216",
+            ),
+            (
+                "perimeter: {rules: {too-many-file: off}}",
+                "2:21: unknown rule `too-many-file`; did you mean `too-many-files`?",
+            ),
+            (
+                "perimeter: {rules: {test-weakened: deny}}",
+                "2:21: rule `test-weakened` is not supported by this version",
+            ),
+            (
+                "perimeter: {rules: {symlink: of}}",
+                "2:30: unknown value `of`; did you mean `off`?",
+            ),
+            (
+                "perimeter: {forbid: [{id: a, pattern: 'a('}]}",
+                "2:39: pattern `a(` does not compile: unclosed group",
+            ),
+            (
+                "perimeter: {forbid: [{id: a, pattern: '(\\w{500}){99}'}]}",
+                "2:39: pattern",
+            ),
+            (
+                "perimeter: {forbid: [{id: a}]}",
+                "2:22: this entry of `forbid` has no `pattern`",
+            ),
+            (
+                "perimeter: {forbid: [{id: a, pattern: x}, {id: a, pattern: y}]}",
+                "2:48: id `a` stands in `forbid` twice",
+            ),
+            (
+                "perimeter: {forbid: [{id: drop-table, pattern: x}]}",
+                "2:27: id `drop-table` stands in `forbid` twice",
+            ),
+            (
+                "perimeter: {forbid: [{id: a, pattern: x, on: add}]}",
+                "2:46: unknown value `add`; did you mean `added`?",
+            ),
+            (
+                "perimeter: {forbid: [{id: a, pattern: x, in: []}]}",
+                "2:46: `in` is empty",
+            ),
+            (
+                "perimeter: {protect: ['a{']}",
+                "2:23: glob `a{` cannot be read",
+            ),
+            (
+                "message: {types: [fxi]}",
+                "2:19: unknown type `fxi`; did you mean `fix`?",
+            ),
+            (
+                "message: {require_trailers: ['Koan Issue']}",
+                "2:30: `Koan Issue` is no trailer",
+            ),
+            (
+                "lanes: {others: humans}",
+                "2:17: unknown value `humans`; did you mean `human`?",
+            ),
+            (
+                "lanes: {repair: {agents: all}}",
+                "`all` is neither `known` nor a list of exact names",
+            ),
+            (
+                "lanes: {repair: {agents: ['*[bot]']}}",
+                "2:27: `*[bot]` holds `*`, but names of agents are exact",
+            ),
+            (
+                "lanes: {agent: {agents: ['a[0]']}}",
+                "2:26: `a[0]` holds `[`, but names of agents are exact",
+            ),
+            (
+                "lanes: {repair: {branches: ['[']}}",
+                "2:29: glob `[` cannot be read",
+            ),
+            (
+                "sources: [{name: a, kind: sqlit}]",
+                "2:27: unknown value `sqlit`; did you mean `sqlite`?",
+            ),
+            (
+                "sources: [{name: a, kind: postgres}]",
+                "2:27: kind `postgres` is not supported by this version",
+            ),
+            (
+                "sources: [{name: a, kind: sqlite, path: x}]",
+                "2:11: this entry of `sources` has no `table`",
+            ),
+            (
+                "sources: [{name: a, kind: sqlite, path: x, table: t, columns: {typ: x}}]",
+                "unknown column `typ`; did you mean `type`?",
+            ),
+        ] {
+            check_wrong(text, expected);
+        }
+    }
+
+    #[test]
+    fn a_policy_must_say_its_version_and_a_newer_one_is_a_doubt() {
+        for text in ["", "# nothing\n", "mode: enforce\n"] {
+            let err = Policy::load(text, "p.yaml").expect_err("no version");
+            assert!(err.is::<UsageError>(), "{err}");
+            assert!(
+                err.to_string().contains("key `version` is missing"),
+                "{err}"
+            );
+        }
+        assert!(
+            Policy::load("version: 0\n", "p.yaml")
+                .expect_err("too old")
+                .is::<UsageError>()
+        );
+        assert!(
+            !Policy::load("version: 2\n", "p.yaml")
+                .expect_err("too new")
+                .is::<UsageError>()
+        );
+    }
+
+    #[track_caller]
+    fn check_kind(text: &str, path: &str, expected: FileKind) {
+        let policy = load(&format!("version: 1\n{text}\n"));
+        assert_eq!(policy.kind_of(&path.into()), expected, "{path}");
+    }
+
+    #[test]
+    fn a_file_is_the_first_that_fits() {
+        let rust = "extends: [default, rust]";
+        check_kind(rust, "src/lib.rs", FileKind::Production);
+        check_kind(rust, "src/parser/tests.rs", FileKind::Test);
+        check_kind(rust, "crates/a/tests/it/main.rs", FileKind::Test);
+        check_kind(rust, "tests/fixtures/data.json", FileKind::Test);
+        check_kind(rust, "benches/speed.rs", FileKind::Production);
+        check_kind(rust, "Cargo.toml", FileKind::JudgeInput);
+        check_kind(rust, "tests/fixtures/Cargo.toml", FileKind::JudgeInput);
+        check_kind(rust, "Cargo.lock", FileKind::Production);
+        check_kind(rust, "CHANGELOG.md", FileKind::Documentation);
+        check_kind(rust, "tests/README.md", FileKind::Test);
+        check_kind(rust, ".github/workflows/ci.yml", FileKind::Protected);
+        let python = "extends: [default, python]";
+        check_kind(python, "shop/cart.py", FileKind::Production);
+        check_kind(python, "shop/test_cart.py", FileKind::Test);
+        check_kind(python, "tests/conftest.py", FileKind::JudgeInput);
+        check_kind(python, "tests/CONFTEST.py", FileKind::JudgeInput);
+        check_kind(python, "random.py", FileKind::JudgeInput);
+        check_kind(python, "tests/migrations/0001.py", FileKind::Protected);
+        check_kind(python, "tests/AGENTS.md", FileKind::Protected);
+        check_kind(python, "koan_guard.yml", FileKind::Protected);
+        check_kind(
+            "proof: {inputs: [checks/plan.txt]}",
+            "checks/PLAN.txt",
+            FileKind::JudgeInput,
+        );
+        check_kind(
+            "perimeter: {protect: ['Billing/**']}",
+            "billing/x.py",
+            FileKind::Protected,
+        );
+    }
+
+    #[test]
+    fn two_policies_that_judge_alike_have_one_digest() {
+        let one = load("version: 1\nproof: {timeout: 2m, tests: [a/**, b/**]}\n");
+        let other = load(
+            "# A comment\nversion: 1\nextends: [default]\nproof:\n  tests: [b/**, a/**]\n  timeout: 120s\n",
+        );
+        assert_eq!(one.digest, other.digest);
+        assert_eq!(one.digest.len(), 64);
+        let different = load("version: 1\nproof: {timeout: 121s, tests: [a/**, b/**]}\n");
+        assert_ne!(one.digest, different.digest);
+    }
+
+    #[test]
+    fn every_effective_value_knows_where_it_comes_from() {
+        let policy =
+            load("version: 1\nextends: [default, strict]\nperimeter:\n  limits: {hunks: 2}\n");
+        let origin = |key: &str| {
+            let value = policy
+                .values
+                .iter()
+                .find(|value| value.key == key)
+                .expect(key);
+            format!("{} from {}", value.value, value.origin)
+        };
+        assert_eq!(origin("perimeter.limits.hunks"), "2 from `p.yaml`, line 4");
+        assert!(origin("perimeter.limits.lines").starts_with("30 from preset `strict`, line "));
+        assert!(origin("mode").starts_with("enforce from preset `default`, line "));
+        assert_eq!(origin("perimeter.rules.symlink"), "deny from built in");
+    }
+
+    #[test]
+    fn agents_are_exact_names_and_the_last_word_counts() {
+        let lanes = |text: &str| load(&format!("version: 1\nlanes: {text}\n")).lanes;
+        assert!(lanes("{}").repair_known_agents);
+        let own = lanes("{repair: {agents: ['Fixer[bot]', bot@example.org]}}");
+        assert!(!own.repair_known_agents);
+        assert_eq!(own.repair_agents, ["fixer[bot]", "bot@example.org"]);
+        let both = lanes("{repair: {agents: [known, x]}, agent: {agents: [y]}}");
+        assert!(both.repair_known_agents);
+        assert_eq!(
+            (both.repair_agents, both.agent_agents),
+            (vec!["x".to_owned()], vec!["y".to_owned()])
+        );
+    }
+
+    #[test]
+    fn the_example_of_the_documents_that_this_version_keeps_is_read() {
+        let policy = load(
+            "version: 1
+extends: [default, python]
+lanes:
+  repair: {branches: [\"koan/**\"], agents: known}
+  agent: {}
+  others: human
+perimeter:
+  allow: [src/**]
+  forbid:
+    - {id: alter-table, pattern: '(?i)\\balter\\s+table\\b', on: both, in: [\"**/*.sql\"], why: changes data}
+proof:
+  hook: {suite: touched, budget: 120s}
+  env: {RAILS_ENV: test, N: 1}
+  existing_tests: allow_if_fail_to_pass
+message: {require_trailers: [Koan-Issue]}
+sources:
+  - {name: prod, kind: sqlite, path: var/errors.db, table: errors, columns: {type: class}}
+",
+        );
+        let forbidden = policy.perimeter.forbid.last().expect("the one of the file");
+        assert!(forbidden.pattern.is_match(b"ALTER  TABLE x"));
+        assert_eq!(forbidden.on, On::Both);
+        assert!(
+            forbidden.paths.is_match(&"a/b.sql".into())
+                && !forbidden.paths.is_match(&"b.py".into())
+        );
+        assert_eq!(policy.proof.env["N"], "1");
+        assert_eq!(
+            policy.proof.existing_tests,
+            ExistingTests::AllowIfFailToPass
+        );
+        assert_eq!(policy.sources.len(), 1);
+        assert!(
+            policy
+                .perimeter
+                .allow
+                .is_some_and(|allow| !allow.is_match(&"lib/x".into()))
+        );
+    }
+
+    /// Not a bound, a number to look at: `cargo test --release --lib policy::tests::how_long -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "prints how long loading takes"]
+    #[expect(clippy::print_stderr, reason = "that is what it is for")]
+    fn how_long_loading_takes() {
+        for text in [
+            "version: 1\n",
+            "version: 1\nextends: [default, python]\n",
+            "version: 1\nextends: [default, strict, rust]\n",
+        ] {
+            let mut best = Duration::MAX;
+            for _ in 0..200 {
+                let begin = std::time::Instant::now();
+                let policy = load(text);
+                assert_eq!(policy.kind_of(&"src/a.rs".into()), FileKind::Production);
+                best = best.min(begin.elapsed());
+            }
+            eprintln!("{best:?} for {text:?}");
+        }
     }
 }

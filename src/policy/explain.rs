@@ -1,0 +1,82 @@
+//! What the policy says about one path, and why.
+
+use super::{FileKind, Hit, Origin, Policy};
+use crate::change::RepoPath;
+
+/// The answer to `policy explain PATH`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Explanation {
+    pub path: RepoPath,
+    pub kind: FileKind,
+    /// The glob or entry that made it that, and where it stands. `None` for production: nothing else fits.
+    pub decided_by: Option<(String, Origin)>,
+    /// Whether `perimeter.allow` lets a fix touch this path.
+    pub allowed: bool,
+    /// The glob of `perimeter.allow` that does. `None` if the list is empty, which allows every path, or if no glob matches.
+    pub allowed_by: Option<(String, Origin)>,
+    /// The limits that count this file in.
+    pub limits: Vec<Limit>,
+}
+
+/// One limit and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Limit {
+    /// As a path through the policy: `perimeter.limits.lines`.
+    pub key: String,
+    pub value: String,
+    pub origin: Origin,
+}
+
+impl Policy {
+    pub fn explain(&self, path: &RepoPath) -> Explanation {
+        let (kind, hit) = self.sort(path);
+        let key = match kind {
+            FileKind::Protected => "perimeter.protect",
+            FileKind::JudgeInput => "proof.inputs",
+            _ => "proof.tests",
+        };
+        let allow = self.perimeter.allow.as_ref();
+        let allowed_by = allow.and_then(|allow| allow.hit(path));
+        Explanation {
+            path: path.clone(),
+            kind,
+            decided_by: hit.map(|hit| self.origin_of(key, hit)),
+            allowed: allow.is_none() || allowed_by.is_some(),
+            allowed_by: allowed_by.map(|hit| self.origin_of("perimeter.allow", hit)),
+            limits: self.limits_of(kind),
+        }
+    }
+
+    fn origin_of(&self, key: &str, hit: Hit) -> (String, Origin) {
+        match hit {
+            Hit::BuiltIn(entry) => (entry.to_owned(), Origin::BuiltIn),
+            Hit::Glob(glob) => {
+                let value = self
+                    .values
+                    .iter()
+                    .find(|value| value.key == key && value.value == glob);
+                let origin = value.map_or(Origin::BuiltIn, |value| value.origin.clone());
+                (glob.to_owned(), origin)
+            }
+        }
+    }
+
+    fn limits_of(&self, kind: FileKind) -> Vec<Limit> {
+        let section = match kind {
+            FileKind::Production => "perimeter.limits.",
+            FileKind::Test => "perimeter.test_limits.",
+            FileKind::Protected | FileKind::JudgeInput | FileKind::Documentation => {
+                return Vec::new();
+            }
+        };
+        self.values
+            .iter()
+            .filter(|value| value.key.starts_with(section))
+            .map(|value| Limit {
+                key: value.key.clone(),
+                value: value.value.clone(),
+                origin: value.origin.clone(),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,66 @@
+//! Names that a policy may use, as data, and those that this version knows of but does not yet keep: a person who writes one of them is told
+//! so, never misunderstood.
+
+/// The runners that are built in; `suite::runner` holds the same list, and a test compares them.
+pub(super) const BUILT_IN_RUNNERS: &[&str] = &["cargo", "pytest", "unittest"];
+
+/// Runners of a later version.
+pub(super) const RUNNERS: &[&str] = &[
+    "bats",
+    "custom",
+    "go",
+    "jest",
+    "minitest",
+    "mocha",
+    "node",
+    "node:test",
+    "phpunit",
+    "rspec",
+    "vitest",
+];
+
+/// Kinds of sources of a later version.
+pub(super) const SOURCES: &[&str] = &["jsonl", "postgres", "sentry"];
+
+/// Rules of a later version.
+pub(super) const RULES: &[&str] = &[
+    "assertion-weakened",
+    "build-script-changed",
+    "destructive-operation",
+    "environment-probe",
+    "hidden-text",
+    "install-script-changed",
+    "network-or-process-added",
+    "production-code-under-tests",
+    "public-api-changed",
+    "refactor-suspected",
+    "secret-added",
+    "signature-missing",
+    "snapshot-only",
+    "suppression-added",
+    "test-renamed-away",
+    "test-weakened",
+    "unrelated-files",
+];
+
+/// Types of conventional commits: those of the specification and of its common preset.
+pub(super) const COMMIT_TYPES: &[&str] = &[
+    "build", "chore", "ci", "docs", "feat", "fix", "perf", "refactor", "revert", "style", "test",
+];
+
+/// Our names for the columns of a table of errors.
+pub(super) const COLUMNS: &[&str] = &[
+    "at",
+    "count",
+    "environment",
+    "file",
+    "function",
+    "id",
+    "level",
+    "line",
+    "message",
+    "release",
+    "stack",
+    "type",
+    "user",
+];

@@ -1,0 +1,210 @@
+//! Looks for what a policy says that is surely not what its writer meant, though it can be read.
+
+use super::file::At;
+use super::{Level, Mode, Origin, Policy, Rule, merge};
+
+/// Something to look at again. The policy loads all the same.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Warning {
+    /// 1-based; `None` where it is about the policy as a whole.
+    pub line: Option<u64>,
+    pub column: Option<u64>,
+    /// A lowercase sentence without a period, names in backticks.
+    pub message: String,
+}
+
+/// Reads a policy as [`Policy::load`] does and says what looks wrong in the file, from top to bottom, then in the whole.
+///
+/// # Errors
+/// Those of [`Policy::load`].
+pub fn lint(text: &str, name: &str) -> anyhow::Result<Vec<Warning>> {
+    let layers = merge::layers(text, name)?;
+    let policy = merge::merge(&layers)?;
+    let mut warnings = Vec::new();
+    for layer in layers.iter().filter(|layer| layer.is_file()) {
+        let file = layer.shape();
+        let lists = [
+            &file.perimeter.allow,
+            &file.perimeter.protect,
+            &file.proof.tests,
+            &file.proof.inputs,
+        ];
+        let globs = lists
+            .into_iter()
+            .flat_map(|list| &list.0)
+            .flat_map(|list| &list.value);
+        warnings.extend(globs.filter_map(glob));
+        let tests = file.proof.tests.0.iter().flat_map(|list| &list.value);
+        warnings.extend(tests.filter_map(tests_glob));
+        for at in file.perimeter.forbid.0.iter().flat_map(|list| &list.value) {
+            let paths = at.value.paths.0.iter().flat_map(|list| &list.value);
+            warnings.extend(paths.filter_map(glob));
+            warnings.extend(
+                at.value
+                    .pattern
+                    .0
+                    .as_ref()
+                    .and_then(|pattern| everything(pattern, &policy)),
+            );
+        }
+        for (id, level) in file.perimeter.rules.0.iter().flat_map(|at| &at.value.0) {
+            warnings.extend(lowered(id, level, &policy));
+        }
+        let limits = &file.perimeter.limits;
+        let test_limits = &file.perimeter.test_limits;
+        for (key, said) in [
+            ("perimeter.limits.files", &limits.files),
+            ("perimeter.limits.new_files", &limits.new_files),
+            ("perimeter.limits.lines", &limits.lines),
+            ("perimeter.limits.hunks", &limits.hunks),
+            ("perimeter.limits.directories", &limits.directories),
+            ("perimeter.limits.line_length", &limits.line_length),
+            ("perimeter.limits.file_bytes", &limits.file_bytes),
+            ("perimeter.test_limits.files", &test_limits.files),
+            ("perimeter.test_limits.added", &test_limits.added),
+            ("perimeter.test_limits.file_bytes", &test_limits.file_bytes),
+        ] {
+            warnings.extend(said.0.as_ref().and_then(|at| overruled(key, at, &policy)));
+        }
+    }
+    warnings.sort_by_key(|warning| (warning.line, warning.column));
+    warnings.extend(whole(&policy));
+    Ok(warnings)
+}
+
+/// A glob that can match nothing: paths begin at the top of the tree, without a slash.
+fn glob(at: &At<String>) -> Option<Warning> {
+    let text = &at.value;
+    let reason = if text.starts_with('/') {
+        "it begins with `/`; paths begin at the top of the tree, without one"
+    } else if text.starts_with("./") || text.split('/').any(|part| part == "..") {
+        "no path holds `.` or `..`"
+    } else if text.ends_with('/') {
+        "it ends with `/`; write `/**` for everything in the folder"
+    } else if text.contains("//") {
+        "no path holds `//`"
+    } else if text.contains('\\') {
+        "`\\` escapes the sign after it; folders are divided by `/`"
+    } else if text.trim() != text {
+        "it begins or ends with white space"
+    } else {
+        return None;
+    };
+    Some(here(
+        at,
+        format!("glob `{text}` matches hardly anything: {reason}"),
+    ))
+}
+
+/// Production code under the globs of tests is judged as a test.
+fn tests_glob(at: &At<String>) -> Option<Warning> {
+    let is_wide = matches!(
+        at.value.as_str(),
+        "**" | "**/*" | "*" | "src/**" | "**/src/**" | "lib/**" | "app/**"
+    );
+    let is_wide = is_wide
+        || (at.value.starts_with("**/*.")
+            && !at.value.contains("test")
+            && !at.value.contains("spec"));
+    is_wide.then(|| {
+        here(
+            at,
+            format!("`{}` takes production code for tests", at.value),
+        )
+    })
+}
+
+fn everything(at: &At<String>, policy: &Policy) -> Option<Warning> {
+    let forbidden = policy
+        .perimeter
+        .forbid
+        .iter()
+        .find(|forbidden| forbidden.pattern.as_str() == at.value)?;
+    let message = format!(
+        "pattern `{}` matches every line, also an empty one",
+        at.value
+    );
+    forbidden.pattern.is_match(b"").then(|| here(at, message))
+}
+
+fn lowered(id: &At<String>, level: &At<String>, policy: &Policy) -> Option<Warning> {
+    let rule: Rule = id.value.parse().ok()?;
+    let shown = match policy.level(rule) {
+        Level::Off => "off",
+        Level::Warn => "warn",
+        Level::Deny => "deny",
+    };
+    let reason = if rule.info().closed {
+        "no policy can lower this rule"
+    } else {
+        "a preset is stricter"
+    };
+    (level.value != shown).then(|| {
+        here(
+            level,
+            format!("`{}: {}` has no effect: {reason}", id.value, level.value),
+        )
+    })
+}
+
+fn overruled(key: &str, at: &At<u64>, policy: &Policy) -> Option<Warning> {
+    let effective = policy.values.iter().find(|value| value.key == key)?;
+    let is_overruled = matches!(effective.origin, Origin::Preset { .. })
+        && effective.value != at.value.to_string();
+    is_overruled.then(|| {
+        let message = format!(
+            "`{key}: {}` has no effect: {} says {}, and the smallest counts; leave that preset out of `extends` to allow more",
+            at.value, effective.origin, effective.value
+        );
+        here(at, message)
+    })
+}
+
+fn whole(policy: &Policy) -> Vec<Warning> {
+    let proof = &policy.proof;
+    let mut messages = Vec::new();
+    if policy.mode == Mode::Observe {
+        messages.push("`mode: observe` refuses nothing");
+    }
+    if proof.runner == Policy::NO_RUNNER {
+        messages.push("no `proof.runner`: nothing can be proved, so lane `repair` accepts nothing");
+    }
+    if proof.tests.globs.is_empty() {
+        messages.push("no `proof.tests`: only tests inside source files count as tests");
+    }
+    if proof.samples == 1 {
+        messages.push("`proof.samples: 1` cannot see that a test is flaky");
+    }
+    if proof.sandbox_min_level < 2 {
+        messages
+            .push("`proof.sandbox.min_level` below 2 lets tests read and write outside their tree");
+    }
+    if policy
+        .perimeter
+        .allow
+        .as_ref()
+        .is_some_and(|allow| allow.globs.iter().any(|glob| glob == "**"))
+    {
+        messages.push("`perimeter.allow` holds `**`, which allows what the other globs would not");
+    }
+    if !policy.lanes.repair_known_agents
+        && policy.lanes.repair_agents.is_empty()
+        && policy.lanes.repair_branches.is_empty()
+    {
+        messages.push("no branch and no agent is in lane `repair`: no proof is ever asked for, unless the lane is given");
+    }
+    let whole = |message: &str| Warning {
+        line: None,
+        column: None,
+        message: message.to_owned(),
+    };
+    messages.into_iter().map(whole).collect()
+}
+
+fn here<T>(at: &At<T>, message: String) -> Warning {
+    Warning {
+        line: Some(at.line),
+        column: Some(at.column),
+        message,
+    }
+}
