@@ -230,7 +230,7 @@ fn is_iban(text: &str) -> bool {
 
 /// Upper case, lower case and digits, and about as many different characters as chance would take.
 fn looks_random(text: &str) -> bool {
-    let has = |is: fn(&u8) -> bool| text.as_bytes().iter().any(|byte| is(byte));
+    let has = |is: fn(&u8) -> bool| text.as_bytes().iter().any(is);
     let is_mixed =
         has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
     let least = if text.contains('/') { 4.5 } else { 4.0 };

@@ -28,7 +28,7 @@ const STORIES: &[Story] = &[
     Story {
         class: "panic",
         message: "attempt to subtract with overflow",
-        backtrace: "   0: shop::Cart::total\n             at ./src/lib.rs:57:9\n   1: shop_server::checkout\n             at ./server/checkout.rs:31:20",
+        backtrace: "   0: shop::Cart::total\n             at ./src/lib.rs:54:9\n   1: shop_server::checkout\n             at ./server/checkout.rs:31:20",
         level: "error",
         n_events: 61,
         every: 5,
@@ -57,8 +57,8 @@ const STORIES: &[Story] = &[
     },
     Story {
         class: "ParseError",
-        message: "no currency in `EUR{n}`, sent by buyer{n}@example.org",
-        backtrace: "   0: shop::parse_price\n             at ./src/lib.rs:67:5",
+        message: "no price in `{n} EUR`, sent by buyer{n}@example.org",
+        backtrace: "   0: shop::parse_price\n             at ./src/lib.rs:61:18",
         level: "warning",
         n_events: 1,
         every: 1,

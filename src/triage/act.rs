@@ -45,20 +45,15 @@ pub struct Scene<'a> {
 impl Scene<'_> {
     /// The file of `HEAD` that a frame names: its path as it is or, if it is absolute, without what stands before the project.
     pub fn locate(&self, frame: &Frame) -> Option<RepoPath> {
-        let mut rest = frame.file.as_str();
-        let is_odd = rest.split('/').any(|part| part == "..");
-        while !is_odd {
-            let path = RepoPath::new(rest);
-            if self.files.contains(&path) {
-                return Some(path);
-            }
-            if !frame.file.starts_with('/') {
-                break;
-            }
-            let (_, tail) = rest.split_once('/')?;
-            rest = tail;
+        let file = frame.file.as_str();
+        if file.split('/').any(|part| part == "..") {
+            return None;
         }
-        None
+        let n_starts = if file.starts_with('/') { usize::MAX } else { 0 };
+        let tails = file.match_indices('/').map(|(at, _)| &file[at + 1..]);
+        let mut candidates = std::iter::once(file).chain(tails.take(n_starts));
+        let found = candidates.find(|tail| self.files.contains(&RepoPath::from(*tail)));
+        found.map(RepoPath::from)
     }
 }
 
