@@ -35,6 +35,7 @@ pub mod attestation;
 
 // Use cases.
 pub mod check;
+pub mod extract;
 pub mod init;
 pub mod install;
 

@@ -5,3 +5,4 @@ pub mod text;
 mod words;
 
 pub use words::{Words, of_doubt, of_gap};
+pub mod digest;

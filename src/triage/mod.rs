@@ -1,1 +1,62 @@
-//! Which errors come first, each term of the score shown.
+//! Which errors come first, each term of the score shown, and which of them an agent may try.
+//!
+//! A rank says how much an error hurts; whether code can fix it is another question, and answered apart.
+
+mod act;
+mod score;
+
+use serde::Serialize;
+
+pub use act::{Act, Reason, Scene};
+pub use score::{Score, Terms};
+
+use crate::issue::Issue;
+use crate::source::Window;
+
+/// One line of the digest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranked {
+    pub issue: Issue,
+    pub score: Score,
+    pub act: Act,
+    /// Why `act` is not [`Act::Yes`], the weightiest first.
+    pub reasons: Vec<Reason>,
+}
+
+/// What is known about an issue beside its events. More than one may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Not seen before the last day of the window.
+    New,
+    /// Seen in environments that are not production, and only there.
+    NonProduction,
+}
+
+/// Orders issues by score. The order is total: the same issues, window and scene give the same answer, whatever order they come in.
+pub fn rank(issues: Vec<Issue>, window: &Window, scene: &Scene) -> Vec<Ranked> {
+    let most_users = issues.iter().filter_map(|issue| issue.users).max();
+    let mut ranked: Vec<Ranked> = issues
+        .into_iter()
+        .map(|issue| {
+            let (act, reasons) = act::decide(&issue, scene);
+            Ranked {
+                score: score::of(&issue, window, most_users),
+                act,
+                reasons,
+                issue,
+            }
+        })
+        .collect();
+    ranked.sort_by(|one, two| {
+        let by_score = two.score.total.total_cmp(&one.score.total);
+        let by_count = two.issue.tally.n_events.cmp(&one.issue.tally.n_events);
+        let by_age = one.issue.tally.first_seen.cmp(&two.issue.tally.first_seen);
+        let by_name = one.issue.fingerprint.cmp(&two.issue.fingerprint);
+        by_score.then(by_count).then(by_age).then(by_name)
+    });
+    ranked
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! Reads recent errors from the configured sources into a ranked digest. Nothing is written anywhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use crate::change::RepoPath;
+use crate::git::Repo;
+use crate::issue::{Fingerprint, Issue};
+use crate::policy::{Policy, SourceConfig, SourceKind};
+use crate::source::{Reading, Rung, Window, sqlite};
+use crate::triage::{self, Ranked, Scene};
+use crate::usage::UsageError;
+
+/// How far back a digest looks.
+pub const WINDOW_DAYS: u32 = 14;
+
+/// The errors of a time, the most pressing first. The same sources, commit and `now` give the same digest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Digest {
+    pub window: Window,
+    pub sources: Vec<SourceReport>,
+    pub ranked: Vec<Ranked>,
+}
+
+/// What was read where, without the issues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceReport {
+    pub name: String,
+    pub kind: &'static str,
+    pub rung: Rung,
+    pub n_events: u64,
+    pub n_undated: u64,
+    pub n_unlisted: u64,
+    pub columns: BTreeMap<&'static str, String>,
+    pub columns_guessed: bool,
+    pub redactions: BTreeMap<&'static str, u64>,
+}
+
+/// Reads every source that the policy names and ranks what it finds against the tree of `HEAD`.
+///
+/// # Errors
+/// [`UsageError`] if the policy names no source, or one that is not there. One source that cannot be read spoils the digest: a part of the
+/// errors would look like all of them.
+pub fn digest(repo: &Repo, policy: &Policy, now: Timestamp) -> anyhow::Result<Digest> {
+    let files = match repo.head_id()? {
+        Some(head_id) => {
+            let tree_id = repo.commit(head_id)?.tree_id;
+            let files = repo.files(tree_id)?;
+            files.into_iter().map(|file| file.path).collect()
+        }
+        None => BTreeSet::new(),
+    };
+    let scene = Scene {
+        files: &files,
+        kind_of: &|path: &RepoPath| policy.kind_of(path),
+    };
+    let folder = repo.work_dir().unwrap_or(repo.common_dir());
+    let window = Window::days_before(now, WINDOW_DAYS)?;
+    read_and_rank(&policy.sources, folder, window, &scene)
+}
+
+/// 32 hexadecimal digits that nobody can foresee. The fences of a digest for people and agents depend on it.
+///
+/// # Errors
+/// The system gives no random bytes.
+pub fn new_run_id() -> anyhow::Result<String> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("read random bytes")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// `folder` is where the relative paths of sources begin.
+fn read_and_rank(
+    sources: &[SourceConfig],
+    folder: &Path,
+    window: Window,
+    scene: &Scene,
+) -> anyhow::Result<Digest> {
+    if sources.is_empty() {
+        return Err(UsageError::with_hint(
+            "the policy names no source of errors",
+            "add one under `sources:` in `.koan-guard.yaml`",
+        )
+        .into());
+    }
+    let mut reports = Vec::new();
+    let mut issues: BTreeMap<Fingerprint, Issue> = BTreeMap::new();
+    for source in sources {
+        let (kind, reading) =
+            read(source, folder, &window).with_context(|| format!("source `{}`", source.name))?;
+        reports.push(SourceReport {
+            name: source.name.clone(),
+            kind,
+            rung: reading.rung,
+            n_events: reading.n_events,
+            n_undated: reading.n_undated,
+            n_unlisted: reading.n_unlisted,
+            columns: reading.columns,
+            columns_guessed: reading.columns_guessed,
+            redactions: reading.redactions,
+        });
+        for issue in reading.issues {
+            match issues.get_mut(&issue.fingerprint) {
+                Some(known) => known.absorb(issue),
+                None => {
+                    issues.insert(issue.fingerprint.clone(), issue);
+                }
+            }
+        }
+    }
+    Ok(Digest {
+        window,
+        sources: reports,
+        ranked: triage::rank(issues.into_values().collect(), &window, scene),
+    })
+}
+
+fn read(
+    source: &SourceConfig,
+    folder: &Path,
+    window: &Window,
+) -> anyhow::Result<(&'static str, Reading)> {
+    match &source.kind {
+        SourceKind::Sqlite {
+            path,
+            table,
+            columns,
+        } => {
+            let reading = sqlite::read(&folder.join(path), table, columns, window)?;
+            Ok(("sqlite", reading))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::FileKind;
+    use crate::source::sample;
+    use crate::triage::Act;
+
+    fn now() -> Timestamp {
+        "2026-11-22T08:00:00Z".parse().expect("a time")
+    }
+
+    fn sqlite_source(name: &str, path: &str) -> SourceConfig {
+        SourceConfig {
+            name: name.to_owned(),
+            kind: SourceKind::Sqlite {
+                path: path.to_owned(),
+                table: sample::TABLE.to_owned(),
+                columns: BTreeMap::new(),
+            },
+        }
+    }
+
+    fn digest_of(sources: &[SourceConfig], folder: &Path) -> anyhow::Result<Digest> {
+        let files = ["src/lib.rs", "migrations/0001_init.sql"];
+        let files = files.iter().map(|path| RepoPath::from(*path)).collect();
+        let scene = Scene {
+            files: &files,
+            kind_of: &|path| match path.extension() {
+                Some(b"sql") => FileKind::Protected,
+                _ => FileKind::Production,
+            },
+        };
+        let window = Window::days_before(now(), WINDOW_DAYS)?;
+        read_and_rank(sources, folder, window, &scene)
+    }
+
+    #[test]
+    fn the_sample_has_one_error_that_an_agent_may_try() {
+        let folder = tempfile::tempdir().expect("a folder");
+        sample::create(&folder.path().join("a.sqlite3"), now()).expect("a sample");
+        let digest = digest_of(&[sqlite_source("a", "a.sqlite3")], folder.path()).expect("read");
+        let shown: Vec<String> = digest
+            .ranked
+            .iter()
+            .map(|ranked| {
+                let reasons: Vec<String> = ranked.reasons.iter().map(|r| r.to_string()).collect();
+                let name = ranked.issue.error_type.as_deref().unwrap_or("");
+                format!("{:?} {name}: {}", ranked.act, reasons.join(", "))
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "No ConnectionRefused: the infrastructure failed, not the code, the file of the crash is not in HEAD",
+                "Yes panic: ",
+                "No CheckViolation: the crash is in a protected file",
+                "Ask LookupError: its text reads like an order to the reader",
+                "Ask ParseError: it happened once",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_same_error_in_two_sources_is_one_issue() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["a.sqlite3", "b.sqlite3"] {
+            sample::create(&folder.path().join(name), now()).expect("a sample");
+        }
+        let sources = [
+            sqlite_source("a", "a.sqlite3"),
+            sqlite_source("b", "b.sqlite3"),
+        ];
+        let digest = digest_of(&sources, folder.path()).expect("read");
+        let panics = digest.ranked.iter().find(|ranked| ranked.act == Act::Yes);
+        assert_eq!(panics.expect("an issue").issue.tally.n_events, 122);
+        assert_eq!((digest.sources.len(), digest.ranked.len()), (2, 5));
+    }
+
+    #[test]
+    fn one_source_that_cannot_be_read_spoils_the_digest() {
+        let folder = tempfile::tempdir().expect("a folder");
+        sample::create(&folder.path().join("a.sqlite3"), now()).expect("a sample");
+        let sources = [
+            sqlite_source("a", "a.sqlite3"),
+            sqlite_source("b", "b.sqlite3"),
+        ];
+        let err = digest_of(&sources, folder.path()).expect_err("no b");
+        assert!(
+            err.is::<UsageError>() && err.to_string().contains("`b`"),
+            "{err:#}"
+        );
+    }
+
+    #[test]
+    fn without_a_source_there_is_no_digest() {
+        let err = digest_of(&[], Path::new("/")).expect_err("no source");
+        assert!(err.is::<UsageError>(), "{err:#}");
+    }
+
+    #[test]
+    fn no_two_runs_have_one_id() {
+        let ids = [new_run_id().expect("random"), new_run_id().expect("random")];
+        assert_ne!(ids[0], ids[1]);
+        assert_eq!(ids[0].len(), 32);
+    }
+}

@@ -1,0 +1,301 @@
+//! Which column of the table is what, checked against the schema.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use rusqlite::Connection;
+
+use crate::usage::UsageError;
+
+/// What we look for in a table, with the names that it commonly has there, best first.
+macro_rules! columns {
+    ($($variant:ident = $key:literal: $($guess:literal)*;)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Column { $($variant),* }
+
+        impl Column {
+            pub const ALL: &'static [Column] = &[$(Column::$variant),*];
+
+            pub fn key(self) -> &'static str {
+                match self { $(Column::$variant => $key),* }
+            }
+
+            fn guesses(self) -> &'static [&'static str] {
+                match self { $(Column::$variant => &[$($guess),*]),* }
+            }
+        }
+    };
+}
+
+columns! {
+    Id = "id": "id" "uuid" "event_id";
+    Type = "type": "exception_class" "error_class" "exception_type" "error_type" "class_name" "class" "exception" "kind" "type" "name";
+    Message = "message": "message" "error_message" "exception_message" "msg" "reason" "error" "text" "description";
+    File = "file": "file" "filename" "file_name" "path" "source_file";
+    Line = "line": "line" "line_number" "lineno" "line_no";
+    Function = "function": "function" "function_name" "method" "func" "culprit";
+    Stack = "stack": "backtrace" "stacktrace" "stack_trace" "stack" "traceback" "trace";
+    Level = "level": "level" "severity" "log_level" "priority";
+    At = "at": "occurred_at" "created_at" "timestamp" "inserted_at" "logged_at" "raised_at" "time" "date" "at" "ts";
+    Release = "release": "release" "app_version" "version" "revision" "git_sha" "deploy";
+    Environment = "environment": "environment" "env" "rails_env" "stage";
+    User = "user": "user_id" "user" "account_id" "customer_id" "username";
+    Count = "count": "count" "occurrences" "occurrence_count" "n_events" "times";
+}
+
+/// A table and its columns, spelt as the schema spells them.
+#[derive(Debug)]
+pub struct Columns {
+    pub table: String,
+    map: BTreeMap<Column, String>,
+    /// Whether we chose the columns by their names.
+    pub guessed: bool,
+}
+
+impl Columns {
+    /// # Errors
+    /// [`UsageError`] if the table or a mapped column is not there, a key is unknown, or neither type nor message is known.
+    pub fn resolve(
+        connection: &Connection,
+        table: &str,
+        wanted: &BTreeMap<String, String>,
+    ) -> anyhow::Result<Columns> {
+        let table = find_table(connection, table)?;
+        let there = columns_of(connection, &table)?;
+        let map = if wanted.is_empty() {
+            guess(&there)
+        } else {
+            look_up(&table, &there, wanted)?
+        };
+        if !map.contains_key(&Column::Type) && !map.contains_key(&Column::Message) {
+            return Err(UsageError::with_hint(
+                format!("table `{table}` has no column known as `type` or `message`"),
+                format!(
+                    "name them in the source's `columns`; the table has {}",
+                    list(&there)
+                ),
+            )
+            .into());
+        }
+        Ok(Columns {
+            table,
+            map,
+            guessed: wanted.is_empty(),
+        })
+    }
+
+    pub fn get(&self, column: Column) -> Option<&str> {
+        self.map.get(&column).map(String::as_str)
+    }
+
+    /// The column quoted for SQL; `NULL` if the table has none.
+    pub fn sql(&self, column: Column) -> String {
+        self.get(column).map_or("NULL".to_owned(), quote)
+    }
+
+    pub fn mapped(&self) -> BTreeMap<&'static str, String> {
+        let pairs = self.map.iter();
+        pairs
+            .map(|(column, name)| (column.key(), name.clone()))
+            .collect()
+    }
+}
+
+/// An identifier of SQL.
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// An ordinary table: a view or a virtual table would run code of the schema's.
+fn find_table(connection: &Connection, table: &str) -> anyhow::Result<String> {
+    let mut statement =
+        connection.prepare("SELECT name, type FROM pragma_table_list WHERE schema = 'main'")?;
+    let tables = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<Vec<(String, String)>, _>>()
+        .context("read the schema")?;
+    let found = tables
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(table));
+    match found {
+        Some((name, kind)) if kind == "table" && !name.starts_with("sqlite_") => Ok(name.clone()),
+        Some((name, kind)) => {
+            Err(UsageError::new(format!("`{name}` is no ordinary table: {kind}")).into())
+        }
+        None => {
+            let mut names: Vec<&String> = tables
+                .iter()
+                .filter(|(name, kind)| kind == "table" && !name.starts_with("sqlite_"))
+                .map(|(name, _)| name)
+                .collect();
+            names.sort();
+            Err(UsageError::with_hint(
+                format!("no table `{table}` in the database"),
+                format!("it has {}", list(&names)),
+            )
+            .into())
+        }
+    }
+}
+
+fn columns_of(connection: &Connection, table: &str) -> anyhow::Result<Vec<String>> {
+    let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
+    let names = statement
+        .query_map([table], |row| row.get(0))?
+        .collect::<Result<Vec<String>, _>>()
+        .context("read the columns of the table")?;
+    Ok(names)
+}
+
+fn guess(there: &[String]) -> BTreeMap<Column, String> {
+    let mut map = BTreeMap::new();
+    for &column in Column::ALL {
+        let guesses = column.guesses().iter();
+        let found = guesses
+            .filter_map(|guess| there.iter().find(|name| name.eq_ignore_ascii_case(guess)))
+            .find(|name| !map.values().any(|taken| taken == *name));
+        if let Some(name) = found {
+            map.insert(column, name.clone());
+        }
+    }
+    map
+}
+
+fn look_up(
+    table: &str,
+    there: &[String],
+    wanted: &BTreeMap<String, String>,
+) -> anyhow::Result<BTreeMap<Column, String>> {
+    let mut map = BTreeMap::new();
+    for (key, name) in wanted {
+        let known = Column::ALL.iter().find(|column| column.key() == key);
+        let Some(&column) = known else {
+            let keys: Vec<&str> = Column::ALL.iter().map(|column| column.key()).collect();
+            return Err(UsageError::with_hint(
+                format!("unknown column key `{key}`"),
+                format!("the keys are {}", list(&keys)),
+            )
+            .into());
+        };
+        let Some(found) = there
+            .iter()
+            .find(|column| column.eq_ignore_ascii_case(name))
+        else {
+            return Err(UsageError::with_hint(
+                format!("table `{table}` has no column `{name}` (for `{key}`)"),
+                format!("it has {}", list(there)),
+            )
+            .into());
+        };
+        map.insert(column, found.clone());
+    }
+    Ok(map)
+}
+
+fn list(names: &[impl AsRef<str>]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| format!("`{}`", name.as_ref().escape_debug()))
+        .collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(schema: &str, wanted: &[(&str, &str)], expected: &str) {
+        let connection = Connection::open_in_memory().expect("memory");
+        connection.execute_batch(schema).expect("the schema is SQL");
+        let wanted = wanted
+            .iter()
+            .map(|(key, name)| ((*key).to_owned(), (*name).to_owned()))
+            .collect();
+        let said = match Columns::resolve(&connection, "errors", &wanted) {
+            Ok(columns) => columns
+                .mapped()
+                .iter()
+                .map(|(key, name)| format!("{key}={name}"))
+                .collect::<Vec<_>>()
+                .join(" "),
+            Err(err) => {
+                assert!(err.is::<UsageError>(), "{err:#}");
+                err.to_string()
+            }
+        };
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn common_names_are_guessed() {
+        check(
+            "CREATE TABLE errors(ID INTEGER, exception_class TEXT, Message TEXT, backtrace TEXT, severity TEXT, created_at TEXT, x TEXT)",
+            &[],
+            "at=created_at id=ID level=severity message=Message stack=backtrace type=exception_class",
+        );
+    }
+
+    #[test]
+    fn a_column_is_not_used_twice() {
+        check(
+            "CREATE TABLE errors(error TEXT, kind TEXT)",
+            &[],
+            "message=error type=kind",
+        );
+        check("CREATE TABLE errors(exception TEXT)", &[], "type=exception");
+    }
+
+    #[test]
+    fn a_given_map_is_all_there_is() {
+        check(
+            "CREATE TABLE errors(id, m TEXT, created_at TEXT)",
+            &[("message", "M")],
+            "message=m",
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_the_users_to_correct() {
+        check(
+            "CREATE TABLE error(message)",
+            &[],
+            "no table `errors` in the database",
+        );
+        check(
+            "CREATE TABLE errors(m)",
+            &[("message", "msg")],
+            "table `errors` has no column `msg` (for `message`)",
+        );
+        check(
+            "CREATE TABLE errors(m)",
+            &[("massage", "m")],
+            "unknown column key `massage`",
+        );
+        check(
+            "CREATE TABLE errors(m)",
+            &[],
+            "table `errors` has no column known as `type` or `message`",
+        );
+    }
+
+    #[test]
+    fn a_view_is_not_read() {
+        check(
+            "CREATE TABLE t(message); CREATE VIEW errors AS SELECT message FROM t",
+            &[],
+            "`errors` is no ordinary table: view",
+        );
+    }
+
+    #[test]
+    fn odd_names_are_quoted() {
+        assert_eq!(
+            quote("a\"; DROP TABLE x; --"),
+            "\"a\"\"; DROP TABLE x; --\""
+        );
+    }
+}

@@ -1,0 +1,426 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, params};
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+use super::*;
+use crate::source::{Rung, sample};
+use crate::usage::UsageError;
+
+fn now() -> Timestamp {
+    "2026-11-22T08:00:00Z".parse().expect("a time")
+}
+
+fn window() -> Window {
+    Window::days_before(now(), 14).expect("a window")
+}
+
+fn no_map() -> BTreeMap<String, String> {
+    BTreeMap::new()
+}
+
+fn read_errors(path: &Path) -> Reading {
+    read(path, "errors", &no_map(), &window()).expect("the errors can be read")
+}
+
+/// A folder with a database `app.sqlite3`, and a connection that writes to it.
+fn database(journal: &str, schema: &str) -> (TempDir, PathBuf, Connection) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.sqlite3");
+    let writer = Connection::open(&path).expect("a database");
+    let mode: String = writer
+        .query_row(&format!("PRAGMA journal_mode={journal}"), [], |row| {
+            row.get(0)
+        })
+        .expect("a journal mode");
+    assert_eq!(mode, journal);
+    writer.execute_batch(schema).expect("the schema is SQL");
+    (folder, path, writer)
+}
+
+const SCHEMA: &str =
+    "CREATE TABLE errors(id INTEGER PRIMARY KEY, class TEXT, message TEXT, created_at TEXT)";
+
+fn add(writer: &Connection, n: usize) {
+    for n in 0..n {
+        writer
+            .execute(
+                "INSERT INTO errors(class, message, created_at) VALUES ('E', ?1, '2026-11-22 07:00:00')",
+                [format!("order {n} lost")],
+            )
+            .expect("a row");
+    }
+}
+
+/// The name and hash of every file in a folder.
+fn hashes(folder: &Path) -> BTreeMap<String, String> {
+    std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| {
+            let entry = entry.expect("an entry");
+            let bytes = std::fs::read(entry.path()).expect("a file");
+            let name = entry.file_name().into_string().expect("UTF-8");
+            (name, format!("{:x}", Sha256::digest(bytes)))
+        })
+        .collect()
+}
+
+#[track_caller]
+fn check_untouched(path: &Path, folder: &Path, rung: Rung, n_events: u64) {
+    let before = hashes(folder);
+    let reading = read_errors(path);
+    assert_eq!(hashes(folder), before);
+    assert_eq!((reading.rung, reading.n_events), (rung, n_events));
+}
+
+#[test]
+fn a_rollback_database_is_not_touched() {
+    let (folder, path, writer) = database("delete", SCHEMA);
+    add(&writer, 5);
+    check_untouched(&path, folder.path(), Rung::ReadOnly, 5);
+    drop(writer);
+    check_untouched(&path, folder.path(), Rung::ReadOnly, 5);
+}
+
+#[test]
+fn a_wal_database_is_not_touched() {
+    let (folder, path, writer) = database("wal", SCHEMA);
+    add(&writer, 5);
+    assert!(hashes(folder.path()).contains_key("app.sqlite3-wal"));
+    check_untouched(&path, folder.path(), Rung::Snapshot, 5);
+    // Not yet committed: not seen.
+    writer
+        .execute_batch("BEGIN IMMEDIATE")
+        .expect("a transaction");
+    add(&writer, 3);
+    check_untouched(&path, folder.path(), Rung::Snapshot, 5);
+    writer.execute_batch("COMMIT").expect("a commit");
+    check_untouched(&path, folder.path(), Rung::Snapshot, 8);
+    drop(writer);
+    assert_eq!(hashes(folder.path()).len(), 1);
+    check_untouched(&path, folder.path(), Rung::Snapshot, 8);
+}
+
+#[test]
+fn a_log_that_a_killed_writer_left_is_read_and_stays() {
+    let (folder, path, writer) = database("wal", SCHEMA);
+    add(&writer, 4);
+    let left = tempfile::tempdir().expect("a folder");
+    for name in ["app.sqlite3", "app.sqlite3-wal"] {
+        std::fs::copy(folder.path().join(name), left.path().join(name)).expect("a copy");
+    }
+    drop((path, writer));
+    check_untouched(
+        &left.path().join("app.sqlite3"),
+        left.path(),
+        Rung::Snapshot,
+        4,
+    );
+}
+
+#[test]
+fn a_busy_writer_in_wal_mode_is_read_between_two_commits() {
+    let (_folder, path, writer) = database("wal", SCHEMA);
+    writer
+        .pragma_update(None, "wal_autocheckpoint", 200)
+        .expect("a pragma");
+    add(&writer, 2);
+    let stop = AtomicBool::new(false);
+    let mut seen = vec![0];
+    std::thread::scope(|scope| {
+        let stop = &stop;
+        scope.spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                writer.execute_batch("BEGIN").expect("a transaction");
+                add(&writer, 2);
+                writer.execute_batch("COMMIT").expect("a commit");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        for _ in 0..20 {
+            seen.push(read_errors(&path).n_events);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(seen.is_sorted(), "{seen:?}");
+    // Every commit has two rows: an odd number would be half a transaction.
+    assert!(seen.iter().all(|n| n % 2 == 0), "{seen:?}");
+    assert!(seen.last() > seen.get(1), "{seen:?}");
+}
+
+#[test]
+fn nothing_but_the_mapped_columns_can_be_asked_for() {
+    let (folder, path, writer) = database(
+        "delete",
+        "CREATE TABLE errors(id INTEGER PRIMARY KEY, message TEXT, secret TEXT); CREATE TABLE users(name TEXT)",
+    );
+    drop(writer);
+    let before = hashes(folder.path());
+    let mut source = open::open(&path).expect("a database");
+    let columns = Columns::resolve(&source.connection, "errors", &no_map()).expect("columns");
+    open::restrict(&mut source.connection, &columns).expect("restricted");
+    let outside = folder.path().join("new.sqlite3");
+    for sql in [
+        "SELECT secret FROM errors",
+        "SELECT * FROM errors",
+        "SELECT name FROM users",
+        "SELECT sql FROM sqlite_schema",
+        "INSERT INTO errors(message) VALUES ('x')",
+        "UPDATE errors SET message = 'x'",
+        "DELETE FROM errors",
+        "DROP TABLE errors",
+        "CREATE TEMP TABLE t(x)",
+        "PRAGMA query_only = 0",
+        "PRAGMA journal_mode = wal",
+        "SELECT load_extension('x')",
+        "SELECT randomblob(9)",
+        "VACUUM",
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n",
+        &format!("ATTACH 'file:{}?mode=rwc' AS other", outside.display()),
+        &format!("VACUUM INTO '{}'", outside.display()),
+    ] {
+        let said = source.connection.execute_batch(sql);
+        assert!(said.is_err(), "{sql}");
+    }
+    source
+        .connection
+        .execute_batch("SELECT message FROM errors")
+        .expect("the mapped column can be read");
+    assert_eq!(hashes(folder.path()), before);
+}
+
+#[test]
+fn an_endless_query_is_stopped() {
+    let (_folder, path, _writer) = database("delete", SCHEMA);
+    let connection = open::connect(&path, Duration::from_millis(50)).expect("a connection");
+    let said = connection.query_row(
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n",
+        [],
+        |row| row.get::<_, i64>(0),
+    );
+    let err = open::explain(said.expect_err("stopped"));
+    assert!(err.to_string().contains("took longer"), "{err:#}");
+}
+
+#[test]
+fn links_and_other_files_are_refused() {
+    let (folder, path, writer) = database("delete", SCHEMA);
+    drop(writer);
+    let link = folder.path().join("link.sqlite3");
+    std::os::unix::fs::symlink(&path, &link).expect("a link");
+    let text = folder.path().join("text.sqlite3");
+    std::fs::write(&text, "no database, only words").expect("a file");
+    for wrong in [
+        link,
+        text,
+        folder.path().to_owned(),
+        folder.path().join("none"),
+    ] {
+        let err = read(&wrong, "errors", &no_map(), &window()).expect_err("refused");
+        assert!(err.is::<UsageError>(), "{err:#}");
+    }
+}
+
+#[test]
+fn a_damaged_file_is_a_doubt_and_not_an_empty_reading() {
+    let (_folder, path, writer) = database("delete", SCHEMA);
+    add(&writer, 2_000);
+    drop(writer);
+    let mut bytes = std::fs::read(&path).expect("a file");
+    let middle = bytes.len() / 2;
+    bytes[4096..middle].fill(0xa5);
+    std::fs::write(&path, bytes).expect("a file");
+    let err = read(&path, "errors", &no_map(), &window()).expect_err("damaged");
+    assert!(!err.is::<UsageError>(), "{err:#}");
+}
+
+#[test]
+fn a_blocked_database_is_a_doubt() {
+    let (_folder, path, writer) = database("delete", SCHEMA);
+    writer.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
+    let err = read(&path, "errors", &no_map(), &window()).expect_err("locked");
+    assert!(format!("{err:#}").contains("locked"), "{err:#}");
+}
+
+#[test]
+fn two_hundred_thousand_events_are_counted_by_the_database() {
+    let (_folder, path, writer) = database(
+        "delete",
+        "CREATE TABLE errors(class TEXT, message TEXT, file TEXT, line INT, function TEXT, user_id INT, created_at INT);
+         WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n WHERE x < 199999)
+         INSERT INTO errors SELECT 'E' || (x % 7), 'order ' || x || ' lost', 'src/a.py', x % 90, 'f' || (x % 7), x % 1000, 1795334400 - x % 86400 FROM n",
+    );
+    drop(writer);
+    let start = Instant::now();
+    let reading = read_errors(&path);
+    assert!(
+        start.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(reading.n_events, 200_000);
+    assert_eq!(reading.issues.len(), 7);
+    for issue in &reading.issues {
+        // One message a group was pulled, not two hundred thousand.
+        assert_eq!(issue.messages.len(), 1);
+        assert_eq!(issue.users, Some(1000));
+        assert_eq!(issue.tally.n_within(24), issue.tally.n_events);
+    }
+}
+
+#[test]
+fn the_plan_of_every_query_groups_in_the_database() {
+    let (_folder, path, writer) = database("delete", SCHEMA);
+    add(&writer, 100);
+    let columns = Columns::resolve(&writer, "errors", &no_map()).expect("columns");
+    let queries = Queries::new(&columns, &window());
+    drop(path);
+    for sql in [&queries.samples, &queries.ages] {
+        assert!(sql.contains("GROUP BY"), "{sql}");
+    }
+    let n_rows = |sql: &str| {
+        let mut statement = prepare(&writer, sql).expect("a query");
+        let mut rows = statement.query([]).expect("rows");
+        let mut n = 0;
+        while rows.next().expect("a row").is_some() {
+            n += 1;
+        }
+        n
+    };
+    writer
+        .execute_batch("UPDATE errors SET message = 'the same'")
+        .expect("one message");
+    assert_eq!(n_rows(&queries.samples), 1);
+    assert_eq!(n_rows(&queries.ages), 1);
+    assert_eq!(n_rows(&queries.places), 1);
+}
+
+#[test]
+fn messages_that_differ_by_a_number_are_one_issue() {
+    let (_folder, path, writer) = database("delete", SCHEMA);
+    add(&writer, 40);
+    let reading = read_errors(&path);
+    assert_eq!(reading.issues.len(), 1);
+    assert_eq!(reading.issues[0].tally.n_events, 40);
+    assert_eq!(reading.issues[0].messages.len(), Issue::MAX_MESSAGES);
+    assert_eq!(reading.issues[0].skeleton, "order <num> lost");
+}
+
+#[test]
+fn times_are_read_in_every_common_form() {
+    let (_folder, path, writer) =
+        database("delete", "CREATE TABLE errors(message TEXT, created_at)");
+    let expected = now()
+        .checked_sub(jiff::SignedDuration::from_hours(2))
+        .expect("a time");
+    let seconds = expected.as_second();
+    let forms: [&dyn rusqlite::ToSql; 9] = [
+        &"2026-11-22 06:00:00",
+        &"2026-11-22T06:00:00.123456Z",
+        &"2026-11-22T07:00:00+01:00",
+        &"2026-11-22 06:00:00 UTC",
+        &seconds,
+        &(seconds * 1000),
+        &(seconds * 1_000_000),
+        &(seconds as f64 + 0.25),
+        &seconds.to_string(),
+    ];
+    for (n, form) in forms.iter().enumerate() {
+        let name = format!("form {}", ["a", "b", "c", "d", "e", "f", "g", "h", "i"][n]);
+        writer
+            .execute("INSERT INTO errors VALUES (?1, ?2)", params![name, form])
+            .expect("a row");
+    }
+    let reading = read_errors(&path);
+    assert_eq!((reading.issues.len(), reading.n_undated), (9, 0));
+    for issue in &reading.issues {
+        assert_eq!(issue.tally.last_seen, Some(expected), "{}", issue.skeleton);
+    }
+}
+
+#[test]
+fn what_lies_outside_the_window_is_not_counted_and_what_has_no_time_is_said() {
+    let (_folder, path, writer) = database("delete", SCHEMA);
+    add(&writer, 1);
+    writer
+        .execute_batch(
+            "INSERT INTO errors(message, created_at) VALUES ('old', '2026-10-01 00:00:00'), ('odd', 'yesterday'),
+             ('none', NULL), ('future', '2027-01-01 00:00:00'), ('ahead of us', '2026-11-22 08:02:00')",
+        )
+        .expect("rows");
+    let reading = read_errors(&path);
+    assert_eq!((reading.n_events, reading.n_undated), (2, 3));
+}
+
+#[test]
+fn a_table_of_counters_counts() {
+    let (_folder, path, writer) = database(
+        "delete",
+        "CREATE TABLE errors(message TEXT, occurrences INTEGER);
+         INSERT INTO errors VALUES ('boom', 41), ('boom', -5), ('boom', 'many')",
+    );
+    drop(writer);
+    let reading = read_errors(&path);
+    assert_eq!(reading.n_events, 43);
+    assert_eq!(reading.issues[0].tally.first_seen, None);
+}
+
+#[test]
+fn bytes_that_are_no_text_do_not_hide_the_rest() {
+    let (_folder, path, writer) = database("delete", SCHEMA);
+    add(&writer, 1);
+    writer
+        .execute_batch(
+            "INSERT INTO errors(class, message, created_at) VALUES
+             (CAST(x'45ff' AS TEXT), x'00ff41', '2026-11-22 07:00:00'), (7, 8.5, '2026-11-22 07:00:00')",
+        )
+        .expect("rows");
+    assert_eq!(read_errors(&path).n_events, 3);
+}
+
+#[test]
+fn the_newest_event_speaks_for_its_issue() {
+    let (_folder, path, writer) = database(
+        "delete",
+        "CREATE TABLE errors(id INT, class TEXT, message TEXT, file TEXT, line INT, function TEXT, created_at TEXT, release TEXT, level TEXT);
+         INSERT INTO errors VALUES
+           (1, 'E', 'first', 'src/a.py', 10, 'f', '2026-11-20 07:00:00', '1.0', 'warning'),
+           (2, 'E', 'second', 'src/a.py', 12, 'f', '2026-11-21 07:00:00', '1.1', 'error'),
+           (3, 'E', 'first', 'src/a.py', 10, 'f', '2026-11-19 07:00:00', '1.0', 'info')",
+    );
+    drop(writer);
+    let reading = read_errors(&path);
+    let [issue] = &reading.issues[..] else {
+        panic!("{reading:?}")
+    };
+    assert_eq!(issue.messages, ["second"]);
+    assert_eq!(issue.frames[0].line, Some(12));
+    assert_eq!(issue.sample_event_id.as_deref(), Some("2"));
+    assert_eq!(issue.severity, Some(Severity::Error));
+    assert_eq!(issue.releases.len(), 2);
+    assert_eq!(
+        issue.tally.first_seen.map(|at| at.to_string()).as_deref(),
+        Some("2026-11-19T07:00:00Z")
+    );
+}
+
+#[test]
+fn the_sample_is_read_without_its_secrets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("sample.sqlite3");
+    sample::create(&path, now()).expect("the sample");
+    let reading = read(&path, sample::TABLE, &no_map(), &window()).expect("the sample can be read");
+    assert_eq!(reading.issues.len(), 5);
+    assert!(reading.columns_guessed);
+    assert_eq!(reading.columns["stack"], "backtrace");
+    let kinds: Vec<&str> = reading.redactions.keys().copied().collect();
+    assert_eq!(kinds, ["auth-header", "email", "ip"]);
+    let everything = format!("{:?}", reading.issues);
+    for secret in ["demo0", "@example.org", "10.1.7"] {
+        assert!(!everything.contains(secret), "{secret}");
+    }
+}

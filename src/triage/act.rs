@@ -1,0 +1,149 @@
+//! Whether an agent may try an issue: not what no code can fix, not where it may not go, not on one stranger's word.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde::Serialize;
+
+use crate::change::RepoPath;
+use crate::issue::{Flag, Frame, Issue};
+use crate::policy::FileKind;
+
+/// Mildest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Act {
+    Yes,
+    /// A person decides.
+    Ask,
+    No,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// A network, a disk or a neighbour failed.
+    Infrastructure,
+    NoFrame,
+    /// The file of the crash is not in the commit that would be fixed.
+    NotInHead,
+    /// The crash is in a file that an agent may not change.
+    Perimeter(FileKind),
+    InstructionLike,
+    HiddenCharacters,
+    SingleEvent,
+}
+
+/// The repository that would be repaired.
+pub struct Scene<'a> {
+    /// Every file of `HEAD`.
+    pub files: &'a BTreeSet<RepoPath>,
+    pub kind_of: &'a dyn Fn(&RepoPath) -> FileKind,
+}
+
+impl Scene<'_> {
+    /// The file of `HEAD` that a frame names: its path as it is or, if it is absolute, without what stands before the project.
+    pub fn locate(&self, frame: &Frame) -> Option<RepoPath> {
+        let file = frame.file.as_str();
+        if file.split('/').any(|part| part == "..") {
+            return None;
+        }
+        let n_starts = if file.starts_with('/') { usize::MAX } else { 0 };
+        let tails = file.match_indices('/').map(|(at, _)| &file[at + 1..]);
+        let mut candidates = std::iter::once(file).chain(tails.take(n_starts));
+        let found = candidates.find(|tail| self.files.contains(&RepoPath::from(*tail)));
+        found.map(RepoPath::from)
+    }
+}
+
+impl Reason {
+    pub fn act(&self) -> Act {
+        match self {
+            Reason::Infrastructure | Reason::NoFrame | Reason::NotInHead | Reason::Perimeter(_) => {
+                Act::No
+            }
+            Reason::InstructionLike | Reason::HiddenCharacters | Reason::SingleEvent => Act::Ask,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Infrastructure => "the infrastructure failed, not the code",
+            Reason::NoFrame => "no frame in the project's own code",
+            Reason::NotInHead => "the file of the crash is not in HEAD",
+            Reason::Perimeter(FileKind::Protected) => "the crash is in a protected file",
+            Reason::Perimeter(FileKind::JudgeInput) => {
+                "the crash is in a file that decides how tests run"
+            }
+            Reason::Perimeter(FileKind::Test) => "the crash is in a test",
+            Reason::Perimeter(FileKind::Documentation) => "the crash is in a document",
+            Reason::Perimeter(FileKind::Production) => "the crash is in a production file",
+            Reason::InstructionLike => "its text reads like an order to the reader",
+            Reason::HiddenCharacters => "its text has hidden characters",
+            Reason::SingleEvent => "it happened once",
+        })
+    }
+}
+
+/// The strictest of all reasons counts.
+pub fn decide(issue: &Issue, scene: &Scene) -> (Act, Vec<Reason>) {
+    let mut reasons = Vec::new();
+    if is_infrastructure(issue) {
+        reasons.push(Reason::Infrastructure);
+    }
+    match issue.culprit() {
+        None => reasons.push(Reason::NoFrame),
+        Some(frame) => match scene.locate(frame) {
+            None => reasons.push(Reason::NotInHead),
+            Some(path) => match (scene.kind_of)(&path) {
+                FileKind::Production => {}
+                kind => reasons.push(Reason::Perimeter(kind)),
+            },
+        },
+    }
+    if issue.flags.contains(&Flag::InstructionLike) {
+        reasons.push(Reason::InstructionLike);
+    }
+    if issue.flags.contains(&Flag::HiddenCharacters) {
+        reasons.push(Reason::HiddenCharacters);
+    }
+    if issue.tally.n_events <= 1 {
+        reasons.push(Reason::SingleEvent);
+    }
+    let act = reasons.iter().map(Reason::act).max().unwrap_or(Act::Yes);
+    (act, reasons)
+}
+
+fn is_infrastructure(issue: &Issue) -> bool {
+    let error_type = issue.error_type.as_deref().unwrap_or("");
+    INFRASTRUCTURE_TYPE.is_match(error_type) || INFRASTRUCTURE_TEXT.is_match(&issue.skeleton)
+}
+
+static INFRASTRUCTURE_TYPE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?ix)
+        connection_?(?:refused|reset|aborted|closed|error|timeout|timed_?out) | broken_?pipe | ^(?:[\w.:]*[.:])? (?-i:E(?:CONN[A-Z]+|PIPE|TIMEDOUT|HOSTUNREACH|NOSPC|MFILE|NOTFOUND|AI_AGAIN)) $
+        | (?:read|open|write|socket|gateway|connect|query|statement)_?time_?out | ^(?:[\w.:]*[.:])? Timeout (?:Error|Exception)? $
+        | dead_?lock | lock_?(?:wait_?)?timeout | lock_?not_?available | out_?of_?memory | ^(?:[\w.:]*[.:])? Memory_?Error $ | no_?memory
+        | (?:dns|gai|name_?resolution|unknown_?host)_?(?:error|exception|failure)? $ | disk_?full | no_?space
+        | (?:bad_?gateway|service_?unavailable|too_?many_?requests) | ssl_?error | operational_?error
+        ",
+    )
+    .expect("the pattern is constant")
+});
+
+static INFRASTRUCTURE_TEXT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?ix)
+        connection \s (?:was \s)? (?:refused|reset|closed|aborted|timed \s out) | refused \s the \s connection | \bECONN(?:REFUSED|RESET|ABORTED)\b | \bETIMEDOUT\b
+        | network \s is \s unreachable | no \s route \s to \s host | broken \s pipe | (?:temporary \s failure \s in|could \s not) \s (?:name \s resolution|resolve \s host)
+        | no \s space \s left | disk \s (?:is \s)? full | too \s many \s open \s files | out \s of \s memory | cannot \s allocate \s memory
+        | deadlock \s (?:detected|found) | database \s is \s locked | lock \s wait \s timeout | too \s many \s connections
+        | (?:502|503|504) \s (?:bad \s gateway|service \s unavailable|gateway \s time)
+        ",
+    )
+    .expect("the pattern is constant")
+});

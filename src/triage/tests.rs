@@ -1,0 +1,295 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use super::*;
+use crate::change::RepoPath;
+use crate::issue::{Fingerprint, Flag, Frame, Severity, Tally};
+use crate::policy::FileKind;
+
+fn now() -> Timestamp {
+    "2026-11-22T08:00:00Z".parse().expect("a time")
+}
+
+fn window() -> Window {
+    Window::days_before(now(), 14).expect("a window")
+}
+
+/// An issue in `src/lib.rs` with events of these ages in hours.
+fn issue(name: &str, ages: &[(u32, u64)]) -> Issue {
+    let frames = vec![Frame {
+        file: "src/lib.rs".to_owned(),
+        line: Some(3),
+        function: Some(name.to_owned()),
+        in_app: true,
+    }];
+    let ago = |hours: u32| now().checked_sub(SignedDuration::from_hours(i64::from(hours)));
+    let at = |hours: Option<&(u32, u64)>| hours.map(|(hours, _)| ago(*hours).expect("a time"));
+    Issue {
+        fingerprint: Fingerprint::new(Some("panic"), &frames, ""),
+        error_type: Some("panic".to_owned()),
+        skeleton: "attempt to subtract with overflow".to_owned(),
+        messages: Vec::new(),
+        frames,
+        severity: Some(Severity::Error),
+        tally: Tally {
+            n_events: ages.iter().map(|(_, n)| n).sum(),
+            by_age: ages.iter().copied().collect(),
+            first_seen: at(ages.iter().max()),
+            last_seen: at(ages.iter().min()),
+        },
+        users: None,
+        releases: BTreeSet::new(),
+        environments: BTreeSet::new(),
+        flags: BTreeSet::new(),
+        sample_event_id: None,
+    }
+}
+
+fn ranked(issues: Vec<Issue>) -> Vec<Ranked> {
+    let files = ["src/lib.rs", "migrations/1.sql", "tests/a.rs"];
+    let files: BTreeSet<RepoPath> = files.iter().map(|path| RepoPath::from(*path)).collect();
+    let kind_of = |path: &RepoPath| match path.to_str() {
+        Some("migrations/1.sql") => FileKind::Protected,
+        Some("tests/a.rs") => FileKind::Test,
+        _ => FileKind::Production,
+    };
+    let scene = Scene {
+        files: &files,
+        kind_of: &kind_of,
+    };
+    rank(issues, &window(), &scene)
+}
+
+#[track_caller]
+fn check(change: impl FnOnce(&mut Issue), act: Act, reasons: &[Reason]) {
+    let mut issue = issue("total", &[(1, 2)]);
+    change(&mut issue);
+    let ranked = ranked(vec![issue]).remove(0);
+    assert_eq!((ranked.act, &ranked.reasons[..]), (act, reasons));
+}
+
+fn at_file(file: &str) -> impl FnOnce(&mut Issue) {
+    move |issue| issue.frames[0].file = file.to_owned()
+}
+
+#[test]
+fn a_crash_in_production_code_can_be_tried() {
+    check(|_| {}, Act::Yes, &[]);
+    check(at_file("/srv/shop/releases/7/src/lib.rs"), Act::Yes, &[]);
+}
+
+#[test]
+fn a_crash_that_no_file_of_head_explains_is_not_tried() {
+    check(at_file("src/other.rs"), Act::No, &[Reason::NotInHead]);
+    check(at_file("other/src/lib.rs"), Act::No, &[Reason::NotInHead]);
+    check(at_file("/srv/../src/lib.rs"), Act::No, &[Reason::NotInHead]);
+    check(at_file(""), Act::No, &[Reason::NotInHead]);
+    check(at_file("/"), Act::No, &[Reason::NotInHead]);
+}
+
+#[test]
+fn a_crash_where_an_agent_may_not_go_is_not_tried() {
+    check(
+        at_file("migrations/1.sql"),
+        Act::No,
+        &[Reason::Perimeter(FileKind::Protected)],
+    );
+    check(
+        at_file("tests/a.rs"),
+        Act::No,
+        &[Reason::Perimeter(FileKind::Test)],
+    );
+}
+
+#[test]
+fn without_a_frame_of_our_own_nothing_is_tried() {
+    check(|issue| issue.frames.clear(), Act::No, &[Reason::NoFrame]);
+    check(
+        |issue| issue.frames[0].in_app = false,
+        Act::No,
+        &[Reason::NoFrame],
+    );
+}
+
+#[test]
+fn what_the_infrastructure_did_is_not_tried() {
+    for name in [
+        "ConnectionRefusedError",
+        "redis.exceptions.ConnectionError",
+        "ECONNRESET",
+        "Net::ReadTimeout",
+        "TimeoutError",
+        "ActiveRecord::Deadlocked",
+        "java.lang.OutOfMemoryError",
+        "MemoryError",
+        "UnknownHostException",
+        "socket.gaierror",
+    ] {
+        check(
+            |issue| issue.error_type = Some(name.to_owned()),
+            Act::No,
+            &[Reason::Infrastructure],
+        );
+    }
+    for text in [
+        "upstream refused the connection",
+        "No space left on device",
+        "database is locked",
+    ] {
+        check(
+            |issue| issue.skeleton = text.to_owned(),
+            Act::No,
+            &[Reason::Infrastructure],
+        );
+    }
+    for name in [
+        "KeyError",
+        "NoMethodError",
+        "CartTimeoutPolicyMissing",
+        "AddressError",
+        "EConnectTotal",
+    ] {
+        check(
+            |issue| issue.error_type = Some(name.to_owned()),
+            Act::Yes,
+            &[],
+        );
+    }
+}
+
+#[test]
+fn what_reads_like_an_order_or_came_once_is_for_a_person() {
+    check(
+        |issue| {
+            issue.flags = BTreeSet::from([Flag::InstructionLike, Flag::HiddenCharacters]);
+            issue.tally.n_events = 1;
+        },
+        Act::Ask,
+        &[
+            Reason::InstructionLike,
+            Reason::HiddenCharacters,
+            Reason::SingleEvent,
+        ],
+    );
+}
+
+#[test]
+fn the_strictest_reason_counts() {
+    check(
+        |issue| {
+            issue.frames.clear();
+            issue.tally.n_events = 1;
+        },
+        Act::No,
+        &[Reason::NoFrame, Reason::SingleEvent],
+    );
+}
+
+#[test]
+fn each_term_is_what_the_formula_says() {
+    let mut one = issue("total", &[(0, 4), (24, 7), (72, 2)]);
+    one.users = Some(50);
+    let score = ranked(vec![one]).remove(0).score;
+    let shown: Vec<String> = score
+        .terms
+        .all()
+        .iter()
+        .map(|(name, _, value)| format!("{name} {:.3}", value.expect("known")))
+        .collect();
+    // frequency: ln(1 + 4 + 7 * 2^(-1/3) + 2 * 2^-1) / ln 101; spike: (4 - 9/7) / sqrt(9/7 + 1) / 6
+    assert_eq!(
+        shown,
+        [
+            "frequency 0.530",
+            "severity 0.700",
+            "users 1.000",
+            "recency 1.000",
+            "spike 0.299",
+            "repetition 0.214",
+            "area 0.300"
+        ]
+    );
+    assert_eq!(score.total, 59.7);
+}
+
+#[test]
+fn the_weights_are_one_together() {
+    let score = ranked(vec![issue("total", &[(0, 1)])]).remove(0).score;
+    let sum: f64 = score.terms.all().iter().map(|(_, weight, _)| weight).sum();
+    assert!((sum - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn what_is_not_known_counts_neither_way() {
+    let mut timeless = issue("total", &[]);
+    timeless.tally.n_events = 5;
+    let score = ranked(vec![timeless]).remove(0).score;
+    assert_eq!(score.terms.frequency, None);
+    // (0.20 * 0.7 + 0.10 * 0.3) / 0.30
+    assert_eq!(score.total, 56.7);
+}
+
+#[test]
+fn staging_alone_weighs_less() {
+    let production = ranked(vec![issue("total", &[(1, 5)])])
+        .remove(0)
+        .score
+        .total;
+    let mut staging = issue("total", &[(1, 5)]);
+    staging.environments.insert("staging".to_owned());
+    let score = ranked(vec![staging.clone()]).remove(0).score;
+    assert!(score.total < production / 2.0);
+    assert!(score.states.contains(&State::NonProduction));
+    staging.environments.insert("production".to_owned());
+    assert_eq!(ranked(vec![staging]).remove(0).score.total, production);
+}
+
+#[test]
+fn what_began_today_is_new() {
+    let states = |ages| ranked(vec![issue("total", ages)]).remove(0).score.states;
+    assert_eq!(states(&[(1, 5)]), [State::New]);
+    assert_eq!(states(&[(1, 5), (40, 1)]), []);
+}
+
+fn any_issue() -> impl Strategy<Value = Issue> {
+    let ages = prop::collection::btree_map(0_u32..336, 1_u64..50, 0..6);
+    (0..9_u8, ages, prop::option::of(0_u64..500)).prop_map(|(name, ages, users)| {
+        let ages: Vec<(u32, u64)> = BTreeMap::into_iter(ages).collect();
+        let mut issue = issue(&format!("f{name}"), &ages);
+        issue.users = users;
+        issue
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_score_is_a_number_between_0_and_100(issue in any_issue()) {
+        let score = ranked(vec![issue]).remove(0).score;
+        prop_assert!((0.0..=100.0).contains(&score.total), "{}", score.total);
+    }
+
+    #[test]
+    fn the_order_of_input_does_not_matter(issues in prop::collection::vec(any_issue(), 0..8)) {
+        // One issue a fingerprint, as a reading has them.
+        let issues: BTreeMap<Fingerprint, Issue> =
+            issues.into_iter().map(|issue| (issue.fingerprint.clone(), issue)).collect();
+        let issues: Vec<Issue> = issues.into_values().collect();
+        let backwards: Vec<Issue> = issues.iter().rev().cloned().collect();
+        prop_assert_eq!(ranked(issues), ranked(backwards));
+    }
+
+    #[test]
+    fn more_events_never_rank_lower(issue in any_issue(), age in 0_u32..24) {
+        let mut worse = issue.clone();
+        *worse.tally.by_age.entry(age).or_default() += 10;
+        worse.tally.n_events += 10;
+        let seen = now().checked_sub(SignedDuration::from_hours(i64::from(age)))?;
+        worse.tally.last_seen = worse.tally.last_seen.max(Some(seen));
+        let [before, after] = [issue, worse].map(|issue| ranked(vec![issue]).remove(0).score);
+        if before.terms.frequency.is_some() {
+            prop_assert!(after.total >= before.total, "{} {}", before.total, after.total);
+        }
+    }
+}
