@@ -2,23 +2,40 @@
 //!
 //! A side's build output is its own; what a run writes is thrown away. One guard at a time works in an area.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod folders;
 
-use super::process::{Finished, Job};
-use super::sandbox::Sandbox;
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+
+use self::folders::{copy_tree, remove_tree};
+use super::process::{Finished, Job, ask_launcher};
+use super::sandbox::{Answer, JobSpec, Output, Sandbox, SandboxLevel, Spec, Text, View};
 
 /// A locked work area. Dropping it removes its sides.
 #[derive(Debug)]
 pub struct Area {
-    view: PathBuf,
+    root: PathBuf,
     sandbox: Sandbox,
+    /// Whether build output can lie in layers here; found out when it is first asked for.
+    has_layers: OnceLock<bool>,
+    /// Without namespaces the view is a real folder, for one run at a time.
+    turn: Mutex<()>,
+    /// Held as long as the area; the system lets go of it when the guard dies.
+    _lock: File,
 }
 
 /// One exported tree with its build output. The folder's name is random, so that no test can tell the sides apart by it.
 #[derive(Debug)]
 pub struct Side {
     folder: PathBuf,
+    /// Other sides' build output below this one's, the nearest first. Empty where there are no layers.
+    lower: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,38 +46,79 @@ pub enum Phase {
     Run,
 }
 
+/// How much longer than its jobs a launcher may take.
+const GRACE: Duration = Duration::from_secs(60);
+
 impl Area {
     /// Takes the lock of `root`, waiting at most `patience`, and removes what a killed guard left there.
     ///
     /// # Errors
     /// The folder cannot be made or locked, or another guard holds it for longer than `patience`.
     pub fn open(root: &Path, sandbox: &Sandbox, patience: Duration) -> anyhow::Result<Area> {
-        let _ = patience;
-        Ok(Area {
-            view: root.join("view"),
+        let open = || format!("open the work area `{}`", root.display());
+        fs::create_dir_all(root).with_context(open)?;
+        let root = root.canonicalize().with_context(open)?;
+        let is_ours = fs::metadata(&root)?.uid() == rustix::process::geteuid().as_raw();
+        ensure!(is_ours, "`{}` belongs to another user", root.display());
+        let lock = root.join("lock");
+        let is_taken = ["sides", "view"]
+            .iter()
+            .any(|name| root.join(name).exists());
+        if is_taken && !lock.exists() {
+            bail!("`{}` is no work area, and not empty", root.display());
+        }
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).with_context(open)?;
+        let lock = take_lock(&lock, patience)?;
+
+        let area = Area {
+            root,
             sandbox: sandbox.clone(),
-        })
+            has_layers: OnceLock::new(),
+            turn: Mutex::new(()),
+            _lock: lock,
+        };
+        area.clear()?;
+        fs::create_dir(area.sides()).with_context(open)?;
+        fs::create_dir(area.view()).with_context(open)?;
+        Ok(area)
     }
 
     /// Adds a side: `lay_out` writes the tree into the folder that it is given. Where `base` is given, the build output starts as a copy
-    /// (or a layer) of that side's, so that dependencies are built once.
+    /// (or a layer) of that side's, so that dependencies are built once; `base` must not be built again then.
     pub fn add_side(
         &self,
         base: Option<&Side>,
         lay_out: impl FnOnce(&Path) -> anyhow::Result<()>,
     ) -> anyhow::Result<Side> {
-        let _ = (base, lay_out, &self.sandbox);
-        anyhow::bail!("not there yet")
+        let mut side = self.new_side()?;
+        match base {
+            None => {}
+            Some(base) if self.has_layers()? => {
+                side.lower.push(base.target());
+                side.lower.extend_from_slice(&base.lower);
+            }
+            Some(base) => {
+                remove_tree(&side.target())?;
+                copy_tree(&base.target(), &side.target())?;
+            }
+        }
+        lay_out(&side.tree()).context("lay out a tree")?;
+        Ok(side)
     }
 
     /// Where every side's tree is seen while a job runs. For [`Job::dir`] and [`Job::env`].
     pub fn tree(&self) -> PathBuf {
-        self.view.join("tree")
+        self.view().join("tree")
     }
 
     /// Where every side's build output is seen while a job runs.
     pub fn target(&self) -> PathBuf {
-        self.view.join("target")
+        self.view().join("target")
+    }
+
+    /// What is enforced around the jobs.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
     }
 
     /// Runs one job in a fresh sandbox, with `HOME` and `TMPDIR` of its own; nothing that it started is alive afterwards.
@@ -68,8 +126,8 @@ impl Area {
     /// # Errors
     /// The sandbox could not be set up or the program not be started. A failing or endless program is no error: see [`Finished::end`].
     pub fn run(&self, side: &Side, phase: Phase, job: &Job) -> anyhow::Result<Finished> {
-        let _ = (&side.folder, phase, job);
-        anyhow::bail!("not there yet")
+        let mut all = self.run_each(side, phase, std::slice::from_ref(job))?;
+        all.pop().context("the sandbox did not answer")
     }
 
     /// Runs jobs one after another in one sandbox: a few milliseconds less each. Between two jobs no process survives.
@@ -79,6 +137,304 @@ impl Area {
         phase: Phase,
         jobs: &[Job],
     ) -> anyhow::Result<Vec<Finished>> {
-        jobs.iter().map(|job| self.run(side, phase, job)).collect()
+        for job in jobs {
+            self.check(job)?;
+        }
+        let jobs: Vec<JobSpec> = jobs.iter().map(job_spec).collect::<anyhow::Result<_>>()?;
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        if self.sandbox.namespaces {
+            self.launch(self.layers(side, phase)?, jobs)
+        } else {
+            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            jobs.into_iter()
+                .map(|job| self.run_in_folders(side, phase, job))
+                .collect::<anyhow::Result<Vec<_>>>()
+                .map(|finished| finished.into_iter().flatten().collect())
+        }
+    }
+
+    fn check(&self, job: &Job) -> anyhow::Result<()> {
+        let program = job.argv.first().context("a job without a program")?;
+        ensure!(
+            Path::new(program).is_absolute(),
+            "`{}` is not an absolute path",
+            program.display()
+        );
+        ensure!(
+            job.dir.starts_with(self.view()),
+            "`{}` is outside the view",
+            job.dir.display()
+        );
+        Ok(())
+    }
+
+    fn launch(&self, view: View, jobs: Vec<JobSpec>) -> anyhow::Result<Vec<Finished>> {
+        if self.sandbox.level == SandboxLevel::None {
+            bail!("there is no sandbox on this machine");
+        }
+        let spec = Spec {
+            enforce: self.sandbox.enforce(),
+            root: Text::new(&self.root),
+            view,
+            jobs,
+        };
+        let time = spec
+            .jobs
+            .iter()
+            .map(|job| job.timeout_ms)
+            .fold(0, u64::saturating_add);
+        let patience = Duration::from_millis(time).saturating_add(GRACE);
+        let n_jobs = spec.jobs.len();
+        let spec = serde_json::to_vec(&spec).context("write the job")?;
+        Answer::decode_all(
+            &ask_launcher(&self.sandbox.launcher, spec, patience)?,
+            n_jobs,
+        )
+    }
+
+    fn layers(&self, side: &Side, phase: Phase) -> anyhow::Result<View> {
+        let inside = |path: &Path| -> anyhow::Result<Text> {
+            let path = path.strip_prefix(&self.root);
+            Ok(Text::new(path.context("a side of another area")?))
+        };
+        let lower: Vec<Text> = side
+            .lower
+            .iter()
+            .map(|path| inside(path))
+            .collect::<Result<_, _>>()?;
+        let output = match phase {
+            Phase::Build if lower.is_empty() => Output::Keep(inside(&side.target())?),
+            Phase::Build => Output::KeepLayer {
+                upper: inside(&side.target())?,
+                work: inside(&side.folder.join("work"))?,
+                lower,
+            },
+            Phase::Run => {
+                let mut all = vec![inside(&side.target())?];
+                all.extend(lower);
+                Output::Discard(all)
+            }
+        };
+        Ok(View::Layers {
+            tree: inside(&side.tree())?,
+            output,
+        })
+    }
+
+    /// Without layers: a copy of the tree, and the side's build output itself where it cannot be changed or may be.
+    fn run_in_folders(
+        &self,
+        side: &Side,
+        phase: Phase,
+        job: JobSpec,
+    ) -> anyhow::Result<Vec<Finished>> {
+        remove_tree(&self.view())?;
+        fs::create_dir(self.view())?;
+        copy_tree(&side.tree(), &self.tree())?;
+        for name in ["home", "tmp"] {
+            fs::create_dir(self.view().join(name))?;
+        }
+        let is_protected = self.sandbox.landlock_abi > 0;
+        if phase == Phase::Run && !is_protected {
+            copy_tree(&side.target(), &self.target())?;
+            return self.launch(View::Folders { writable: true }, vec![job]);
+        }
+        fs::rename(side.target(), self.target()).context("show the build output")?;
+        let writable = phase == Phase::Build;
+        let finished = self.launch(View::Folders { writable }, vec![job]);
+        fs::rename(self.target(), side.target()).context("take the build output back")?;
+        finished
+    }
+
+    fn new_side(&self) -> anyhow::Result<Side> {
+        let folder = tempfile::Builder::new()
+            .prefix("")
+            .rand_bytes(12)
+            .tempdir_in(self.sides())
+            .context("make a side")?
+            .keep();
+        for name in ["tree", "target", "work"] {
+            fs::create_dir(folder.join(name)).context("make a side")?;
+        }
+        Ok(Side {
+            folder,
+            lower: Vec::new(),
+        })
+    }
+
+    /// Whether the kernel takes this file system's folders as layers, found out by a job that does nothing.
+    fn has_layers(&self) -> anyhow::Result<bool> {
+        if let Some(&known) = self.has_layers.get() {
+            return Ok(known);
+        }
+        let mut has_layers = false;
+        if self.sandbox.namespaces {
+            let (below, mut above) = (self.new_side()?, self.new_side()?);
+            above.lower.push(below.target());
+            let nothing = JobSpec {
+                argv: Vec::new(),
+                dir: Text::new(self.tree()),
+                env: Vec::new(),
+                timeout_ms: 10_000,
+                readable: Vec::new(),
+                scratch: Vec::new(),
+                report: false,
+            };
+            // A copy does as well, so any reason is as good as the other.
+            has_layers = self
+                .launch(self.layers(&above, Phase::Build)?, vec![nothing])
+                .is_ok();
+            remove_tree(&above.folder)?;
+            remove_tree(&below.folder)?;
+        }
+        Ok(*self.has_layers.get_or_init(|| has_layers))
+    }
+
+    fn clear(&self) -> anyhow::Result<()> {
+        remove_tree(&self.sides())?;
+        remove_tree(&self.view())
+    }
+
+    fn sides(&self) -> PathBuf {
+        self.root.join("sides")
+    }
+
+    fn view(&self) -> PathBuf {
+        self.root.join("view")
+    }
+}
+
+impl Drop for Area {
+    fn drop(&mut self) {
+        // What stays is removed by the next guard that opens the area, or stops it.
+        drop(self.clear());
+    }
+}
+
+impl Side {
+    fn tree(&self) -> PathBuf {
+        self.folder.join("tree")
+    }
+
+    fn target(&self) -> PathBuf {
+        self.folder.join("target")
+    }
+}
+
+fn take_lock(path: &Path, patience: Duration) -> anyhow::Result<File> {
+    let deadline = Instant::now() + patience;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .with_context(|| format!("open `{}`", path.display()))?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => bail!(
+                "another koan-guard works in `{}`",
+                path.parent().unwrap_or(path).display()
+            ),
+            Err(TryLockError::Error(err)) => {
+                return Err(err).with_context(|| format!("lock `{}`", path.display()));
+            }
+        }
+    }
+}
+
+fn job_spec(job: &Job) -> anyhow::Result<JobSpec> {
+    Ok(JobSpec {
+        argv: job.argv.iter().map(Text::new).collect(),
+        dir: Text::new(&job.dir),
+        env: job
+            .env
+            .iter()
+            .map(|(name, value)| (Text::new(name), Text::new(value)))
+            .collect(),
+        timeout_ms: u64::try_from(job.timeout.as_millis()).context("a time limit")?,
+        readable: job.readable.iter().map(Text::new).collect(),
+        scratch: job.scratch.iter().map(Text::new).collect(),
+        report: job.report,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sandbox() -> Sandbox {
+        Sandbox {
+            level: SandboxLevel::None,
+            landlock_abi: 0,
+            namespaces: false,
+            seccomp: false,
+            missing: Vec::new(),
+            launcher: PathBuf::from("/nonexistent/launcher"),
+        }
+    }
+
+    fn open(root: &Path, patience: u64) -> anyhow::Result<Area> {
+        Area::open(root, &sandbox(), Duration::from_millis(patience))
+    }
+
+    #[test]
+    fn one_guard_at_a_time_works_in_an_area() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let area = open(folder.path(), 0).expect("free");
+        let start = Instant::now();
+        let err = open(folder.path(), 100).expect_err("held");
+        assert!(err.to_string().contains("another koan-guard"), "{err}");
+        assert!(start.elapsed() >= Duration::from_millis(100));
+        drop(area);
+        open(folder.path(), 0).expect("free again");
+    }
+
+    #[test]
+    fn what_a_killed_guard_left_is_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let area = open(folder.path(), 0).expect("free");
+        let side = area.add_side(None, |_| Ok(())).expect("a side");
+        let left = side.folder.clone();
+        std::mem::forget(area.add_side(None, |tree| Ok(fs::write(tree.join("f"), "")?)));
+        // As a killed guard would: nothing is dropped but the lock.
+        let area = std::mem::ManuallyDrop::new(area);
+        area._lock.unlock().expect("unlock");
+        assert!(left.exists());
+        let area = open(folder.path(), 0).expect("free");
+        assert!(!left.exists());
+        drop(area);
+        assert!(!folder.path().join("sides").exists());
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_is_not_cleared() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("view")).expect("a view");
+        assert!(open(folder.path(), 0).is_err());
+        assert!(folder.path().join("view").exists());
+    }
+
+    #[test]
+    fn nothing_runs_without_a_sandbox() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let area = open(folder.path(), 0).expect("free");
+        let side = area.add_side(None, |_| Ok(())).expect("a side");
+        let job = Job {
+            argv: vec!["/bin/true".into()],
+            dir: area.tree(),
+            env: super::super::process::base_env(),
+            timeout: Duration::from_secs(1),
+            readable: Vec::new(),
+            scratch: Vec::new(),
+            report: false,
+        };
+        let err = area.run(&side, Phase::Run, &job).expect_err("no sandbox");
+        assert!(err.to_string().contains("no sandbox"), "{err}");
     }
 }

@@ -1,6 +1,24 @@
 //! How far the project's tests are shut in: what this machine can enforce, and the launcher that enforces it.
+//!
+//! The guard starts itself anew as a launcher ([`launcher`]): single-threaded, without an environment, told by one message what to do.
+//! The launcher makes the namespaces, stays as their first process, and supervises the jobs; each job is a child that shuts itself in
+//! and then becomes the program. What a launcher cannot enforce is an error, never a lower level.
+
+mod confine;
+mod kill;
+pub mod launcher;
+mod layers;
+mod probe;
+mod root;
+mod spec;
+mod supervise;
+mod sys;
+
+use std::path::PathBuf;
 
 use serde::Serialize;
+
+pub(super) use spec::{Answer, JobSpec, Output, Spec, Text, View};
 
 /// What was enforced around the tests. Part of the evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -11,8 +29,11 @@ pub struct Sandbox {
     /// User, mount, network, pid and ipc namespaces.
     pub namespaces: bool,
     pub seccomp: bool,
-    /// What a higher level would need and why this machine does not give it; empty at [`SandboxLevel::Hermetic`].
+    /// What could not be enforced and why: all that a higher level would add, and at [`SandboxLevel::Hermetic`] what no level can.
     pub missing: Vec<String>,
+    /// The program that enforces it when it is called with [`launcher::SUBCOMMAND`]: this very one.
+    #[serde(skip)]
+    pub launcher: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -22,7 +43,7 @@ pub enum SandboxLevel {
     None,
     /// L1: clean environment, own folders, limits, no survivor.
     Limited,
-    /// L2: and Landlock.
+    /// L2: and read and write lists (Landlock), no network (seccomp).
     Confined,
     /// L3: and namespaces, with layers at one path.
     Hermetic,

@@ -1,0 +1,123 @@
+//! Copies and removes folders as they are: with modes and times, without following links.
+
+use std::fs::{self, File, FileTimes, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+
+/// Copies `from`, a folder, to `to`, which must not exist. Build tools compare times, so files keep theirs.
+pub fn copy_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
+    copy_folder(from, to).with_context(|| format!("copy `{}`", from.display()))
+}
+
+/// Removes `path`, whatever its modes are. It is no error if it does not exist.
+pub fn remove_tree(path: &Path) -> anyhow::Result<()> {
+    let is_removed = |result: std::io::Result<()>| match result {
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    if is_removed(fs::remove_dir_all(path)).is_ok() {
+        return Ok(());
+    }
+    // Folders without the right to list or change them, as the kernel's own `work` of a layer.
+    open_up(path)
+        .and_then(|()| Ok(is_removed(fs::remove_dir_all(path))?))
+        .with_context(|| format!("remove `{}`", path.display()))
+}
+
+fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, copy) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            copy_folder(&path, &copy)?;
+        } else if kind.is_symlink() {
+            symlink(fs::read_link(&path)?, &copy)?;
+        } else if kind.is_file() {
+            copy_file(&path, &copy).with_context(|| format!("copy `{}`", path.display()))?;
+        } else {
+            bail!(
+                "`{}` is neither a file nor a folder nor a link",
+                path.display()
+            );
+        }
+    }
+    let data = fs::metadata(from)?;
+    File::open(to)?.set_times(FileTimes::new().set_modified(data.modified()?))?;
+    fs::set_permissions(to, data.permissions())?;
+    Ok(())
+}
+
+fn copy_file(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::copy(from, to)?;
+    let data = fs::metadata(from)?;
+    let times = FileTimes::new().set_modified(data.modified()?);
+    // Opened for reading: a file that may not be written to can still be given a time by its owner.
+    match File::open(to) {
+        Ok(file) => file.set_times(times)?,
+        Err(_) => {
+            fs::set_permissions(to, Permissions::from_mode(0o600))?;
+            File::open(to)?.set_times(times)?;
+            fs::set_permissions(to, data.permissions())?;
+        }
+    }
+    Ok(())
+}
+
+fn open_up(folder: &Path) -> anyhow::Result<()> {
+    fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn a_copy_has_the_same_times_modes_and_links() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::create_dir_all(from.join("bin")).expect("a folder");
+        fs::write(from.join("bin/run"), "#!").expect("a file");
+        symlink("bin/run", from.join("link")).expect("a link");
+        symlink("/nonexistent", from.join("dangling")).expect("a link");
+        let old = SystemTime::now() - Duration::from_secs(5000);
+        let file = File::open(from.join("bin/run")).expect("a file");
+        file.set_modified(old).expect("a time");
+        fs::set_permissions(from.join("bin/run"), Permissions::from_mode(0o555)).expect("mode");
+
+        copy_tree(&from, &to).expect("a copy");
+        let data = fs::metadata(to.join("bin/run")).expect("a file");
+        assert_eq!(data.modified().expect("a time"), old);
+        assert_eq!(data.permissions().mode() & 0o777, 0o555);
+        assert_eq!(
+            fs::read_link(to.join("link")).expect("a link"),
+            Path::new("bin/run")
+        );
+        assert!(fs::symlink_metadata(to.join("dangling")).is_ok());
+    }
+
+    #[test]
+    fn a_closed_folder_is_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let closed = folder.path().join("a/b/c");
+        fs::create_dir_all(&closed).expect("a folder");
+        for path in ["a/b/c", "a/b"] {
+            let path = folder.path().join(path);
+            fs::set_permissions(path, Permissions::from_mode(0)).expect("mode");
+        }
+        remove_tree(&folder.path().join("a")).expect("removed");
+        assert!(!folder.path().join("a").exists());
+        remove_tree(&folder.path().join("a")).expect("nothing to remove");
+    }
+}

@@ -1,0 +1,149 @@
+//! The mounts of one job: its tree, build output, `HOME` and `TMPDIR` at the place that all sides share.
+//!
+//! They live in a mount namespace of the job's own, so that they are gone with its last process.
+
+use std::ffi::CString;
+use std::fs;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{MountFlags, UnmountFlags, mount_bind, mount_bind_recursive, unmount};
+use rustix::process::umask;
+use rustix::thread::UnshareFlags;
+
+use super::root::AREA;
+use super::spec::{JobSpec, Output, Text};
+use super::sys::{self, MountChange, change_mount};
+
+/// What all writes of one job together may hold: half of the memory would be the kernel's own limit.
+const SCRATCH: &std::ffi::CStr = c"size=4g,nr_inodes=1m,mode=0700";
+
+/// Mounts the view of `job` over the work area at `root`, which nobody sees afterwards.
+pub fn mount(root: &Path, tree: &Text, output: &Output, job: &JobSpec) -> anyhow::Result<()> {
+    sys::unshare(UnshareFlags::NEWNS).context("make a mount namespace")?;
+    umask(Mode::from_raw_mode(0o077));
+    let area = Path::new(AREA);
+    // Taken before they are covered, and named by number: what a job reads in `/proc/self/mountinfo` is the same for all sides.
+    let tree = open(&area.join(tree.as_path()))?;
+    let lower = match output {
+        Output::Keep(_) => Vec::new(),
+        Output::KeepLayer { lower, .. } | Output::Discard(lower) => lower
+            .iter()
+            .map(|folder| open(&area.join(folder.as_path())))
+            .collect::<anyhow::Result<_>>()?,
+    };
+    let scratch: Vec<OwnedFd> = job
+        .scratch
+        .iter()
+        .map(|folder| open(folder.as_path()))
+        .collect::<anyhow::Result<_>>()?;
+
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount("tmpfs", root, "tmpfs", flags, SCRATCH).context("mount a tmpfs")?;
+    let view = root.join("view");
+    for folder in [
+        "view",
+        "view/tree",
+        "view/target",
+        "view/home",
+        "view/tmp",
+        "shm",
+    ] {
+        fs::create_dir(root.join(folder))?;
+    }
+    let mut n_layers = 0;
+    let mut discard = |lower: &[OwnedFd], place: &Path| {
+        n_layers += 1;
+        let layer = root.join(format!("layer-{n_layers}"));
+        let (upper, work) = (layer.join("upper"), layer.join("work"));
+        fs::create_dir_all(&upper)?;
+        fs::create_dir(&work)?;
+        overlay(lower, &upper, &work, place, false)
+    };
+    discard(&[tree], &view.join("tree"))?;
+    match output {
+        Output::Discard(_) => discard(&lower, &view.join("target"))?,
+        Output::Keep(folder) => mount_bind(area.join(folder.as_path()), view.join("target"))
+            .context("bind the build output")?,
+        Output::KeepLayer { upper, work, .. } => {
+            let work = area.join(work.as_path());
+            renew(&work)?;
+            let upper = area.join(upper.as_path());
+            overlay(&lower, &upper, &work, &view.join("target"), true)?;
+        }
+    }
+    for (folder, lower) in job.scratch.iter().zip(scratch) {
+        discard(&[lower], folder.as_path())?;
+    }
+    for path in job.readable.iter().map(Text::as_path) {
+        if let Ok(below) = path.strip_prefix(root) {
+            bind_below(&area.join(below), path)?;
+        }
+    }
+    if owns_tmp(root) {
+        mount_bind(view.join("tmp"), "/tmp").context("bind `/tmp`")?;
+    }
+    unmount(AREA, UnmountFlags::DETACH).context("leave the work area")?;
+    Ok(())
+}
+
+/// Whether a job has a `/tmp` of its own: not if the work area lies in it.
+pub fn owns_tmp(root: &Path) -> bool {
+    !root.starts_with("/tmp")
+}
+
+/// Binds what a job reads inside the work area, such as the guard's own scripts.
+fn bind_below(path: &Path, place: &Path) -> anyhow::Result<()> {
+    if path.is_dir() {
+        fs::create_dir_all(place)?;
+    } else {
+        fs::create_dir_all(place.parent().context("a file without a folder")?)?;
+        fs::write(place, "")?;
+    }
+    mount_bind_recursive(path, place).with_context(|| format!("bind `{}`", place.display()))?;
+    change_mount(place, MountChange::ReadOnly)?;
+    Ok(())
+}
+
+fn overlay(
+    lower: &[OwnedFd],
+    upper: &Path,
+    work: &Path,
+    place: &Path,
+    is_kept: bool,
+) -> anyhow::Result<()> {
+    let (upper, work) = (open(upper)?, open(work)?);
+    let path = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let lower: Vec<String> = lower.iter().map(path).collect();
+    let mut options = format!(
+        "lowerdir={},upperdir={},workdir={},userxattr",
+        lower.join(":"),
+        path(&upper),
+        path(&work)
+    );
+    if is_kept {
+        // Without it, the end of every job would wait until the whole disk is written.
+        options.push_str(",volatile");
+    }
+    let options = CString::new(options)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount("overlay", place, "overlay", flags, options.as_c_str())
+        .with_context(|| format!("mount layers at `{}`", place.display()))
+}
+
+/// Empties the folder that the kernel keeps its own things in: it refuses one of a mount that was not ended in order.
+fn renew(work: &Path) -> anyhow::Result<()> {
+    let renew = || -> std::io::Result<()> {
+        fs::remove_dir_all(work)?;
+        fs::create_dir(work)
+    };
+    renew().with_context(|| format!("renew `{}`", work.display()))
+}
+
+fn open(path: &Path) -> anyhow::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty())
+        .with_context(|| format!("open `{}`", PathBuf::from(path).display()))
+}
