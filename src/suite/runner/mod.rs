@@ -1,12 +1,21 @@
 //! Adapters to test runners, one file each: list, run only these, read, map.
 
+mod events;
+mod pytest;
+mod python;
+mod tools;
+mod unittest;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::bail;
+
 use super::area::{Area, Side};
 use super::{TestId, TestRun};
 use crate::change::RepoPath;
+use crate::usage::UsageError;
 
 /// One test framework, driven from outside.
 pub trait Runner {
@@ -86,6 +95,12 @@ pub const NAMES: &[&str] = &["cargo", "pytest", "unittest"];
 /// # Errors
 /// The runner is not installed: the message says how to get it.
 pub fn open(name: &str, toolbox: &Toolbox) -> anyhow::Result<Box<dyn Runner>> {
-    let _ = toolbox;
-    anyhow::bail!("no runner `{name}`")
+    match name {
+        "pytest" => Ok(Box::new(pytest::open(toolbox)?)),
+        "unittest" => Ok(Box::new(unittest::open(toolbox)?)),
+        _ => bail!(UsageError::with_hint(
+            format!("there is no runner `{name}`"),
+            format!("built in are {}", NAMES.join(", ")),
+        )),
+    }
 }

@@ -1,0 +1,5 @@
+//! The built-in runners over real frameworks: what honest suites report, and that no attack is ever reported passed.
+
+mod pytest;
+mod support;
+mod unittest;

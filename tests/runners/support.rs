@@ -1,0 +1,174 @@
+//! One project in a work area, and one run of it shown as text.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use koan_guard::change::RepoPath;
+use koan_guard::suite::area::Area;
+use koan_guard::suite::runner::{self, Canary, Order, Runner, Selection, Toolbox};
+use koan_guard::suite::sandbox::{Sandbox, SandboxLevel};
+use koan_guard::suite::{TestId, TestRun};
+
+pub struct Project {
+    files: BTreeMap<PathBuf, Vec<u8>>,
+    runner: Box<dyn Runner>,
+    pub seed: Option<u64>,
+    pub timeout: Duration,
+    _scripts: tempfile::TempDir,
+}
+
+impl Project {
+    pub fn new(runner: &str) -> Project {
+        let scripts = tempfile::tempdir().expect("a folder");
+        let toolbox = Toolbox {
+            work_dir: None,
+            env: tool_env(runner),
+            scripts: scripts.path().to_owned(),
+        };
+        Project {
+            files: BTreeMap::new(),
+            runner: runner::open(runner, &toolbox).expect("the runner is installed"),
+            seed: None,
+            timeout: Duration::from_secs(120),
+            _scripts: scripts,
+        }
+    }
+
+    pub fn file(mut self, path: &str, content: &str) -> Project {
+        self.files.insert(path.into(), content.as_bytes().to_vec());
+        self
+    }
+
+    /// Plants the canary in `path`.
+    pub fn plant(mut self, path: &str) -> Project {
+        let content = self.files[Path::new(path)].clone();
+        let planted = self
+            .runner
+            .plant(&RepoPath::from(path), &content, &canary())
+            .expect("a file that holds tests");
+        self.files.insert(path.into(), planted);
+        self
+    }
+
+    pub fn all(&self) -> TestRun {
+        self.run(Selection::All, None)
+    }
+
+    /// The tests of the touched files, with the canary.
+    pub fn touched(&self, files: &[&str]) -> TestRun {
+        let files: Vec<RepoPath> = files.iter().map(|&file| file.into()).collect();
+        self.run(Selection::Files(&files), Some(&canary()))
+    }
+
+    pub fn only(&self, files: &[&str], tests: &[&str]) -> TestRun {
+        let files: Vec<RepoPath> = files.iter().map(|&file| file.into()).collect();
+        let tests: BTreeSet<TestId> = tests.iter().map(|&test| TestId(test.into())).collect();
+        let (files, tests) = (&files, &tests);
+        self.run(Selection::Tests { files, tests }, None)
+    }
+
+    pub fn with_canary_file(mut self, beside: &str) -> Project {
+        let (path, content) = self.runner.canary_file(&RepoPath::from(beside), &canary());
+        self.files.insert(path.as_path().to_owned(), content);
+        self
+    }
+
+    pub fn run(&self, selection: Selection, canary: Option<&Canary>) -> TestRun {
+        let root = tempfile::tempdir().expect("a folder");
+        let area = Area::open(root.path(), &sandbox(), Duration::from_secs(10)).expect("an area");
+        let side = area
+            .add_side(None, |folder| {
+                for (path, content) in &self.files {
+                    let path = folder.join(path);
+                    std::fs::create_dir_all(path.parent().expect("a parent"))?;
+                    std::fs::write(path, content)?;
+                }
+                Ok(())
+            })
+            .expect("a side");
+        let order = Order {
+            selection,
+            canary,
+            seed: self.seed,
+            timeout: self.timeout,
+            env: &BTreeMap::new(),
+        };
+        self.runner.run(&area, &side, &order).expect("a run")
+    }
+}
+
+pub fn canary() -> Canary {
+    Canary {
+        name: "koan_0123456789abcdef".into(),
+        nonce: "5ca1ab1e0ddba11".into(),
+    }
+}
+
+/// The run as lines: outcome and id, what was not built, why it cannot be believed.
+pub fn show(run: &TestRun) -> String {
+    let results = run
+        .results
+        .iter()
+        .map(|(id, result)| format!("{} {id}", result.outcome));
+    let not_built = run.not_built.iter().map(|not_built| {
+        let (what, detail) = (&not_built.what, &not_built.detail);
+        format!("not built {what}: {detail}")
+    });
+    let distrust = run
+        .distrust
+        .iter()
+        .map(|reason| format!("distrust: {reason}"));
+    results
+        .chain(not_built)
+        .chain(distrust)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[track_caller]
+pub fn check(run: &TestRun, expected: &str) {
+    let expected: Vec<&str> = expected
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
+    assert_eq!(show(run), expected.join("\n"), "{run:#?}");
+}
+
+/// No attack may end as a believable run in which its test passed.
+#[track_caller]
+pub fn check_distrusted(run: &TestRun, reason: &str) {
+    let distrust = run.distrust.join("\n");
+    assert!(distrust.contains(reason), "no `{reason}` in {run:#?}");
+}
+
+fn tool_env(runner: &str) -> BTreeMap<String, String> {
+    let mut env: BTreeMap<String, String> = [
+        "PATH",
+        "HOME",
+        "CARGO_HOME",
+        "RUSTUP_HOME",
+        "RUSTUP_TOOLCHAIN",
+        "PYENV_ROOT",
+    ]
+    .iter()
+    .filter_map(|&name| Some((name.to_owned(), std::env::var(name).ok()?)))
+    .collect();
+    // `tests/run.sh` puts pytest there where the machine has none.
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv");
+    if runner == "pytest" && own.is_dir() {
+        env.insert("VIRTUAL_ENV".into(), own.display().to_string());
+    }
+    env
+}
+
+fn sandbox() -> Sandbox {
+    Sandbox {
+        level: SandboxLevel::None,
+        landlock_abi: 0,
+        namespaces: false,
+        seccomp: false,
+        missing: vec![],
+    }
+}
