@@ -22,6 +22,9 @@ const MAX_ENTRIES: usize = 200_000;
 /// More bytes than this, of both sides together, are not held at a time.
 const MAX_TOTAL_BYTES: u64 = 512 << 20;
 
+/// Texts with more lines than this, of both sides together, are not compared line by line: that takes time with the square of their size.
+const MAX_COMPARED_LINES: usize = 100_000;
+
 /// One entry of a tree as far as a difference needs it.
 type Entry = (FileMode, ObjectId);
 
@@ -238,12 +241,18 @@ fn text(version: Option<&FileVersion>) -> Option<&[u8]> {
 
 fn hunks(old: &[u8], new: &[u8]) -> Vec<Hunk> {
     let (mut old_lines, mut new_lines) = (Cursor::new(old), Cursor::new(new));
+    if old == new {
+        return Vec::new();
+    }
     if old.is_empty() || new.is_empty() {
         let hunk = Hunk {
             old: old_lines.take_rest(),
             new: new_lines.take_rest(),
         };
-        return if old == new { Vec::new() } else { vec![hunk] };
+        return vec![hunk];
+    }
+    if n_lines(old) + n_lines(new) > MAX_COMPARED_LINES {
+        return vec![one_hunk(old, new)];
     }
     let input = InternedInput::new(byte_lines(old), byte_lines(new));
     let mut diff = Diff::compute(Algorithm::Histogram, &input);
@@ -254,6 +263,30 @@ fn hunks(old: &[u8], new: &[u8]) -> Vec<Hunk> {
             new: new_lines.take(hunk.after),
         })
         .collect()
+}
+
+/// All from the first line that differs to the last: more than what differs perhaps, never less.
+fn one_hunk(old: &[u8], new: &[u8]) -> Hunk {
+    let pairs = || byte_lines(old).zip(byte_lines(new));
+    let n_before = pairs().take_while(|(old, new)| old == new).count();
+    let (n_old, n_new) = (n_lines(old), n_lines(new));
+    let backwards = reversed_lines(old).zip(reversed_lines(new));
+    let n_after = backwards
+        .take(n_old.min(n_new) - n_before)
+        .take_while(|(old, new)| old == new)
+        .count();
+    Hunk {
+        old: Cursor::new(old).take(n_before as u32..(n_old - n_after) as u32),
+        new: Cursor::new(new).take(n_before as u32..(n_new - n_after) as u32),
+    }
+}
+
+fn reversed_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split_inclusive(|&byte| byte == b'\n').rev()
+}
+
+fn n_lines(text: &[u8]) -> usize {
+    text.lines_with_terminator().count()
 }
 
 /// Goes down a text once and knows which bytes a run of lines covers.
@@ -286,7 +319,7 @@ impl Cursor<'_> {
     fn take_rest(&mut self) -> Lines {
         Lines {
             start: self.line + 1,
-            n_lines: self.text.lines_with_terminator().count(),
+            n_lines: n_lines(self.text),
             bytes: self.byte..self.text.len(),
         }
     }
@@ -358,6 +391,41 @@ mod tests {
             new,
             "-1,0 \"\" +1,1 \"0\\n\"\n-4,1 \"4\\n\" +5,0 \"\"\n-8,1 \"8\\n\" +8,2 \"X\\nY\\n\"",
         );
+    }
+
+    #[test]
+    fn very_long_texts_differ_in_one_hunk() {
+        let same = "same\n".repeat(MAX_COMPARED_LINES / 2);
+        let old = format!("{same}a\nb\nc\n{same}");
+        let last = MAX_COMPARED_LINES / 2 + 3;
+        for (new, expected) in [
+            (format!("{same}A\nb\nC\n{same}"), (last - 2, 3, last - 2, 3)),
+            (format!("{same}a\nb\n{same}"), (last, 1, last, 0)),
+            (
+                format!("{same}a\nb\nc\nd\n{same}"),
+                (last + 1, 0, last + 1, 1),
+            ),
+            (format!("{old}same\n"), (2 * last - 2, 0, 2 * last - 2, 1)),
+        ] {
+            let hunks = hunks(old.as_bytes(), new.as_bytes());
+            let [hunk] = &hunks[..] else {
+                panic!("{} hunks", hunks.len())
+            };
+            let lines = (
+                hunk.old.start,
+                hunk.old.n_lines,
+                hunk.new.start,
+                hunk.new.n_lines,
+            );
+            assert_eq!(lines, expected);
+            let (old_bytes, new_bytes) = (hunk.old.bytes.clone(), hunk.new.bytes.clone());
+            let replaced = [
+                &old[..old_bytes.start],
+                &new[new_bytes],
+                &old[old_bytes.end..],
+            ];
+            assert_eq!(replaced.concat(), new);
+        }
     }
 
     /// The difference between the last two commits of `main`.
