@@ -94,7 +94,7 @@ pub fn commit_msg(
         return judge_and_keep(repo, settings, &staged, progress);
     }
     let is_judged = recall(repo)?.is_some_and(|record| record.is_about(&staged));
-    let perimeter = check::perimeter(&staged);
+    let perimeter = check::perimeter(repo, &staged)?;
     match (is_judged, &perimeter.verdict) {
         (true, Verdict::Accepted(_)) => Ok(Answer::JudgedBefore),
         (true, _) => Ok(Answer::Judged(Box::new(perimeter))),

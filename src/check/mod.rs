@@ -87,7 +87,7 @@ pub fn judge(
     carried: &Carried,
     progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<Judgement> {
-    let findings = findings(subject, policy, lane.lane);
+    let findings = findings(repo, subject, policy, lane.lane)?;
     let perimeter = Verdict::of_perimeter(&findings, Lane::Human);
     let (verdict, evidence) = match (lane.lane, perimeter) {
         (_, refused @ Verdict::Refused { .. }) => (refused, None),
@@ -120,20 +120,21 @@ struct Answer {
 }
 
 /// The perimeter alone, for a tree whose proof is known.
-pub fn perimeter(staged: &Staged) -> Judgement {
-    let findings = findings(&staged.subject, &staged.policy, staged.lane.lane);
+pub fn perimeter(repo: &Repo, staged: &Staged) -> anyhow::Result<Judgement> {
+    let findings = findings(repo, &staged.subject, &staged.policy, staged.lane.lane)?;
     let verdict = Verdict::of_perimeter(&findings, Lane::Human);
     let origin = (&staged.trusted, &staged.policy);
-    Judgement::new(
+    let answer = Answer {
+        findings,
+        verdict,
+        evidence: None,
+    };
+    Ok(Judgement::new(
         origin,
         staged.lane.clone(),
         &staged.subject,
-        Answer {
-            findings,
-            verdict,
-            evidence: None,
-        },
-    )
+        answer,
+    ))
 }
 
 /// The proof alone, whatever the perimeter says.
@@ -170,7 +171,16 @@ fn case<'a>(
 }
 
 /// What the perimeter says; to a person it is advice, and only where something may be hidden.
-fn findings(subject: &Subject, policy: &Policy, lane: Lane) -> Vec<Finding> {
+fn findings(
+    repo: &Repo,
+    subject: &Subject,
+    policy: &Policy,
+    lane: Lane,
+) -> anyhow::Result<Vec<Finding>> {
+    let mut neighbours = Vec::new();
+    for folder in perimeter::folders_to_list(&subject.change) {
+        neighbours.extend(repo.list_folder(subject.tree_id, &folder)?);
+    }
     let message = subject
         .commit
         .as_ref()
@@ -180,6 +190,8 @@ fn findings(subject: &Subject, policy: &Policy, lane: Lane) -> Vec<Finding> {
         change: &subject.change,
         message,
         shape: subject.shape,
+        neighbours: Some(&neighbours),
+        known_issues: None,
     };
     let mut findings = perimeter::inspect(&candidate, policy);
     if lane == Lane::Human {
@@ -188,7 +200,7 @@ fn findings(subject: &Subject, policy: &Policy, lane: Lane) -> Vec<Finding> {
             .iter_mut()
             .for_each(|finding| finding.level = Level::Warn);
     }
-    findings
+    Ok(findings)
 }
 
 fn workshop(repo: &Repo, settings: &Settings) -> anyhow::Result<Workshop> {

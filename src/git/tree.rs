@@ -62,6 +62,33 @@ impl Repo {
         Ok(None)
     }
 
+    /// What stands directly in a folder of a tree, files and folders, as whole paths. Empty where there is no such folder; the top is the
+    /// empty path.
+    pub fn list_folder(
+        &self,
+        tree_id: ObjectId,
+        folder: &RepoPath,
+    ) -> anyhow::Result<Vec<RepoPath>> {
+        let mut tree_id = tree_id;
+        let parts = folder.as_bytes().split(|&byte| byte == b'/');
+        for name in parts.filter(|name| !name.is_empty()) {
+            let entries = self.tree(tree_id)?;
+            match entries.into_iter().find(|entry| entry.name == name) {
+                Some(entry) if entry.mode.is_none() => tree_id = entry.id,
+                _ => return Ok(Vec::new()),
+            }
+        }
+        let below = |name: &BString| match folder.as_bytes() {
+            b"" => RepoPath::new(name.clone()),
+            folder => RepoPath::new([folder, b"/", name.as_slice()].concat()),
+        };
+        Ok(self
+            .tree(tree_id)?
+            .iter()
+            .map(|entry| below(&entry.name))
+            .collect())
+    }
+
     /// Every file of a tree, sorted by path; gitlinks included.
     pub fn files(&self, tree_id: ObjectId) -> anyhow::Result<Vec<TreeFile>> {
         let mut files = Vec::new();

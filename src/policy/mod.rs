@@ -778,12 +778,6 @@ sources:
         }
     }
 }
-impl Policy {
-    pub fn load(text: &str, name: &str) -> anyhow::Result<Policy> {
-        let _ = (text, name);
-        anyhow::bail!("not there yet")
-    }
-}
 impl Lanes {
     /// TEMP contract
     pub fn of_marks(

@@ -1,8 +1,8 @@
 //! Values into text. Nothing here decides and nothing here prints.
 
+pub mod digest;
 pub mod json;
 pub mod text;
 mod words;
 
 pub use words::{Words, of_doubt, of_gap};
-pub mod digest;
