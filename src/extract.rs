@@ -142,6 +142,7 @@ fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::testing::TestRepo;
     use crate::policy::FileKind;
     use crate::source::sample;
     use crate::triage::Act;
@@ -199,6 +200,21 @@ mod tests {
                 "Ask ParseError: it happened once",
             ]
         );
+    }
+
+    #[test]
+    fn a_repository_is_read_with_its_own_policy_and_tree() {
+        let repo = TestRepo::new();
+        repo.write("src/lib.rs", "")
+            .write("migrations/0001_init.sql", "");
+        repo.add().commit("chore: a shop");
+        sample::create(&repo.path().join("errors.sqlite3"), now()).expect("a sample");
+        let text = "version: 1\nextends: [default]\nsources:\n  - {name: a, kind: sqlite, path: errors.sqlite3, table: errors}\n";
+        let policy = Policy::load(text, "test.yaml").expect("a policy");
+        let digest = digest(&repo.open(), &policy, now()).expect("a digest");
+        let acts: Vec<Act> = digest.ranked.iter().map(|ranked| ranked.act).collect();
+        assert_eq!(acts, [Act::No, Act::Yes, Act::No, Act::Ask, Act::Ask]);
+        assert_eq!(digest.sources[0].rung, Rung::ReadOnly);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod object;
 mod open;
 mod quarantine;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod tree;
 
 use std::sync::Arc;
