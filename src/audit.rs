@@ -97,7 +97,7 @@ fn lane_of(policy: &Policy, commit: &Commit, branch: Option<&str>) -> LaneDecisi
         branch,
         people: vec![&commit.author, &commit.committer],
         trailers: &trailers,
-        environment: &[],
+        environment: None,
     };
     lane::decide(LaneChoice::Auto, policy, &marks)
 }

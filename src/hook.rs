@@ -27,8 +27,8 @@ pub struct Surroundings {
     pub amends: bool,
     /// The author that git is about to write, and the committer of the configuration.
     pub people: Vec<Person>,
-    /// Names of environment variables.
-    pub environment: Vec<String>,
+    /// Which agent's mark the environment bears.
+    pub environment: Option<&'static str>,
 }
 
 /// The answer of `pre-commit` and `commit-msg`.
@@ -200,7 +200,7 @@ fn unguarded(
         branch: branch.as_deref(),
         people: vec![&commit.author, &commit.committer],
         trailers: &trailers,
-        environment: &around.environment,
+        environment: around.environment,
     };
     match lane::decide(settings.lane, &policy, &marks).lane {
         Lane::Human => Ok(Trace::None),
@@ -276,7 +276,7 @@ impl Surroundings {
             amends: self.amends,
             message,
             people: self.people.iter().collect(),
-            environment: &self.environment,
+            environment: self.environment,
         }
     }
 }

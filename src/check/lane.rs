@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::change::Trailer;
 use crate::git::Person;
-use crate::policy::{Lane, Policy};
+use crate::policy::{Lane, Lanes, Policy, agents};
 
 /// A lane asked for on the command line, or the commit's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub struct Marks<'a> {
     pub branch: Option<&'a str>,
     pub people: Vec<&'a Person>,
     pub trailers: &'a [Trailer],
-    /// Names of environment variables; empty where the judge is not the place of the work.
-    pub environment: &'a [String],
+    /// What the environment says of who works there; `None` where the judge is somewhere else.
+    pub environment: Option<&'static str>,
 }
 
 pub fn decide(choice: LaneChoice, policy: &Policy, marks: &Marks) -> LaneDecision {
@@ -51,11 +51,7 @@ fn auto(policy: &Policy, marks: &Marks) -> LaneDecision {
             reason: format!("branch `{name}`"),
         };
     }
-    if let Some((lane, mark)) =
-        policy
-            .lanes
-            .of_marks(&marks.people, marks.trailers, marks.environment)
-    {
+    if let Some((lane, mark)) = of_marks(&policy.lanes, marks) {
         let lane = lane.max(policy.lanes.others);
         return LaneDecision {
             lane,
@@ -66,4 +62,24 @@ fn auto(policy: &Policy, marks: &Marks) -> LaneDecision {
         lane: policy.lanes.others,
         reason: "no mark of an agent".into(),
     }
+}
+
+/// The strictest lane that a mark asks for, and the mark.
+fn of_marks(lanes: &Lanes, marks: &Marks) -> Option<(Lane, &'static str)> {
+    let people = || {
+        marks
+            .people
+            .iter()
+            .map(|person| (person.name.as_str(), person.email.as_str()))
+    };
+    let known = || agents::recognise(people(), marks.trailers).or(marks.environment);
+    if agents::is_named(&lanes.repair_agents, people(), marks.trailers) {
+        return Some((Lane::Repair, "a name of `lanes.repair.agents`"));
+    }
+    if agents::is_named(&lanes.agent_agents, people(), marks.trailers) {
+        return Some((Lane::Agent, "a name of `lanes.agent.agents`"));
+    }
+    known()
+        .filter(|_| lanes.repair_known_agents)
+        .map(|mark| (Lane::Repair, mark))
 }

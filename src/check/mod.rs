@@ -277,8 +277,8 @@ pub struct Next<'a> {
     /// Known in `commit-msg` only.
     pub message: Option<CommitMessage>,
     pub people: Vec<&'a Person>,
-    /// Names of environment variables.
-    pub environment: &'a [String],
+    /// What the environment says of who works there.
+    pub environment: Option<&'static str>,
 }
 
 /// A staged change with the policy and the lane that it is judged by.

@@ -145,7 +145,7 @@ pub(super) fn lane_of(
         branch,
         people: vec![&commit.author, &commit.committer],
         trailers: &trailers,
-        environment: &[],
+        environment: None,
     };
     lane::decide(settings.lane, policy, &marks)
 }

@@ -12,6 +12,7 @@ use super::ui::{self, Ticker};
 use crate::check::{Place, Settings};
 use crate::git::{Person, Repo, caller};
 use crate::hook::{self, Answer, Surroundings, Trace};
+use crate::policy::agents;
 use crate::render::text;
 use crate::verdict::Verdict;
 
@@ -139,8 +140,6 @@ fn surroundings(repo: &Repo) -> Surroundings {
     Surroundings {
         amends: caller::amends(),
         people: vec![author, committer],
-        environment: std::env::vars_os()
-            .map(|(name, _)| name.to_string_lossy().into_owned())
-            .collect(),
+        environment: agents::in_environment(|name| env(name)),
     }
 }

@@ -2,8 +2,11 @@
 
 mod audit;
 mod check;
+mod demo;
 mod exit;
 mod hook;
+mod install;
+mod policy;
 mod settings;
 mod ui;
 
@@ -26,9 +29,15 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    Init(install::InitArgs),
+    Install(install::InstallArgs),
+    Uninstall(install::UninstallArgs),
     Check(check::CheckArgs),
     Prove(check::ProveArgs),
     Audit(audit::AuditArgs),
+    Policy(policy::PolicyArgs),
+    Extract(demo::ExtractArgs),
+    Demo(demo::DemoArgs),
     Hook(hook::HookArgs),
 }
 
@@ -50,9 +59,15 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Err(err) => return clap_answer(&err),
     };
     let outcome = match args.command {
+        Command::Init(args) => install::init(args),
+        Command::Install(args) => install::install(args),
+        Command::Uninstall(args) => install::uninstall(args),
         Command::Check(args) => check::check(args),
         Command::Prove(args) => check::prove(args),
         Command::Audit(args) => audit::audit(args),
+        Command::Policy(args) => policy::policy(args),
+        Command::Extract(args) => demo::extract(args),
+        Command::Demo(args) => demo::demo(args),
         Command::Hook(args) => hook::hook(args),
     };
     outcome.unwrap_or_else(|err| {

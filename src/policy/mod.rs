@@ -252,6 +252,18 @@ pub enum FileKind {
     Production,
 }
 
+impl FileKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FileKind::Protected => "protected",
+            FileKind::JudgeInput => "judge input",
+            FileKind::Test => "test",
+            FileKind::Documentation => "documentation",
+            FileKind::Production => "production",
+        }
+    }
+}
+
 impl Policy {
     /// The name of no runner: nothing can be proved.
     pub const NO_RUNNER: &'static str = "none";
@@ -776,17 +788,5 @@ sources:
             }
             eprintln!("{best:?} for {text:?}");
         }
-    }
-}
-impl Lanes {
-    /// TEMP contract
-    pub fn of_marks(
-        &self,
-        people: &[&crate::git::Person],
-        trailers: &[crate::change::Trailer],
-        environment: &[String],
-    ) -> Option<(Lane, String)> {
-        let _ = (people, trailers, environment);
-        None
     }
 }

@@ -14,6 +14,16 @@ pub enum Level {
     Deny,
 }
 
+impl Level {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Off => "off",
+            Level::Warn => "warn",
+            Level::Deny => "deny",
+        }
+    }
+}
+
 /// What is known of a rule before any change is looked at.
 #[derive(Debug)]
 pub struct RuleInfo {

@@ -2,6 +2,7 @@
 
 pub mod digest;
 pub mod json;
+pub mod policy;
 pub mod text;
 mod words;
 

@@ -1,0 +1,85 @@
+//! `demo` and `extract`.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+
+use super::exit::ExitStatus;
+use super::settings::{JudgeArgs, LaneArg, settings};
+use super::ui;
+use crate::check::{Place, trust};
+use crate::demo;
+use crate::extract;
+use crate::git::Repo;
+use crate::render::digest;
+use crate::usage::UsageError;
+
+/// Build a sample project with production errors and walk the loop once, before your eyes
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Work in this empty folder and keep it
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
+/// Read recent production errors, read only, into a ranked digest
+#[derive(Args, Debug)]
+pub struct ExtractArgs {
+    #[arg(long, value_enum, default_value_t = DigestFormat::Md)]
+    format: DigestFormat,
+    /// At most so many errors
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    most: usize,
+    /// Judge ages as of this time (RFC 3339; default: now)
+    #[arg(long, value_name = "TIME")]
+    now: Option<String>,
+    /// The trusted revision whose policy names the sources
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DigestFormat {
+    Md,
+    Json,
+}
+
+pub fn demo(args: DemoArgs) -> anyhow::Result<ExitStatus> {
+    let program = std::env::current_exe().context("find this program's own path")?;
+    let options = demo::Options {
+        program,
+        keep: args.keep,
+        now: Timestamp::now(),
+    };
+    let mut written = Ok(());
+    demo::run(&options, &mut |text| {
+        if written.is_ok() {
+            written = ui::answer(&format!("{}\n", text.trim_end_matches('\n')));
+        }
+    })?;
+    written.map(|()| ExitStatus::Accepted)
+}
+
+pub fn extract(args: ExtractArgs) -> anyhow::Result<ExitStatus> {
+    let repo = Repo::discover()?;
+    let judge = JudgeArgs {
+        lane: LaneArg::Auto,
+        base: args.base,
+    };
+    let settings = settings(&repo, &judge, Place::Check)?;
+    let (_, policy) = trust::policy(&repo, settings.trusted_tip.as_ref(), repo.head_id()?)?;
+    let now = match args.now {
+        Some(time) => time
+            .parse()
+            .map_err(|err| UsageError::new(format!("`{time}` is not a time: {err}")))?,
+        None => Timestamp::now(),
+    };
+    let found = extract::digest(&repo, &policy, now)?;
+    ui::answer(&match args.format {
+        DigestFormat::Json => digest::json(&found, args.most),
+        DigestFormat::Md => digest::markdown(&found, args.most, &extract::new_run_id()?),
+    })?;
+    Ok(ExitStatus::Accepted)
+}

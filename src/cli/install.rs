@@ -1,0 +1,103 @@
+//! `init`, `install` and `uninstall`.
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::exit::ExitStatus;
+use super::ui;
+use crate::git::Repo;
+use crate::init::Facts;
+use crate::install::{self, Effect, Report};
+use crate::usage::UsageError;
+use crate::{init, policy};
+
+/// Write a first policy: looks at the repository, chooses presets and runner, says why
+#[derive(Args, Debug)]
+pub struct InitArgs {
+    /// Print the policy instead of writing it
+    #[arg(long)]
+    print: bool,
+}
+
+/// Put the hooks in; a hook that is there already keeps running first
+#[derive(Args, Debug)]
+pub struct InstallArgs {}
+
+/// Take the hooks out and put back what was there
+#[derive(Args, Debug)]
+pub struct UninstallArgs {}
+
+pub fn init(args: InitArgs) -> anyhow::Result<ExitStatus> {
+    let repo = Repo::discover()?;
+    let proposal = init::propose(&repo)?;
+    if args.print {
+        ui::answer(&proposal.text)?;
+        return Ok(ExitStatus::Accepted);
+    }
+    let work_dir = repo.work_dir().ok_or_else(|| {
+        UsageError::new("a bare repository has no work tree to write a policy into")
+    })?;
+    proposal.write(work_dir)?;
+    let reasons = chosen(&proposal.facts);
+    ui::answer(&format!(
+        "wrote `{0}`\n{reasons}next: read it, then commit it on the trusted branch: git add {0} && git commit -m \"chore: guard agents\"\n",
+        policy::PATH
+    ))?;
+    Ok(ExitStatus::Accepted)
+}
+
+/// The choices and what they rest on; the file says the same in its comments.
+fn chosen(facts: &Facts) -> String {
+    let mut out = String::new();
+    for language in &facts.languages {
+        out += &format!("  preset {}\n", language.preset());
+    }
+    match &facts.runner {
+        Some(choice) => out += &format!("  runner {}: {}\n", choice.value, choice.why),
+        None => out += "  no runner: no test suite that koan-guard knows was found\n",
+    }
+    out += &format!(
+        "  {} of {} subjects are conventional commits\n",
+        facts.n_conventional, facts.n_subjects
+    );
+    for hook in &facts.hooks {
+        out += &format!("  there already: {hook}\n");
+    }
+    out
+}
+
+pub fn install(_: InstallArgs) -> anyhow::Result<ExitStatus> {
+    let repo = Repo::discover()?;
+    let binary = std::env::current_exe().context("find this program's own path")?;
+    let report = install::install(&repo, &binary)?;
+    ui::answer(&told(&report))?;
+    Ok(ExitStatus::Accepted)
+}
+
+pub fn uninstall(_: UninstallArgs) -> anyhow::Result<ExitStatus> {
+    let repo = Repo::discover()?;
+    ui::answer(&told(&install::uninstall(&repo)?))?;
+    Ok(ExitStatus::Accepted)
+}
+
+fn told(report: &Report) -> String {
+    let mut out = format!("hooks in `{}`\n", report.hooks_dir.display());
+    for (hook, effect) in &report.hooks {
+        let effect = match effect {
+            Effect::Added => "added",
+            Effect::Chained => "added, after the hook that was there",
+            Effect::Renewed => "renewed",
+            Effect::Unchanged => "there already",
+            Effect::Removed => "removed",
+            Effect::Restored => "removed, the hook from before is back",
+        };
+        out += &format!("  {hook:<14} {effect}\n");
+    }
+    for setting in &report.settings {
+        out += &format!("  git config     {setting}\n");
+    }
+    for caveat in &report.caveats {
+        out += &format!("note: {caveat}\n");
+    }
+    out
+}
