@@ -133,6 +133,29 @@ fn a_job_runs_at_every_level() {
 }
 
 #[test]
+fn a_work_area_may_lie_where_the_sandbox_has_links_of_its_own() {
+    for parent in ["/var/tmp", "/dev/shm", "/tmp"] {
+        let Ok(folder) = TempDir::new_in(parent) else {
+            eprintln!("no {parent} on this machine");
+            continue;
+        };
+        let area = Area::open(folder.path(), &MACHINE, Duration::ZERO).expect("an area");
+        let side = area.add_side(None, one_file("here")).expect("a side");
+        let job = Job {
+            argv: ["/bin/cat", "f"].map(OsString::from).to_vec(),
+            dir: area.tree(),
+            env: base_env(),
+            timeout: Duration::from_secs(30),
+            readable: Vec::new(),
+            scratch: Vec::new(),
+            report: false,
+        };
+        let finished = area.run(&side, Phase::Run, &job).expect("a run");
+        assert_eq!(said(&finished), "here", "{parent}");
+    }
+}
+
+#[test]
 fn a_level_names_what_it_lacks() {
     for (level, place) in places() {
         let sandbox = place.area.sandbox();

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rustix::process::getuid;
 
 use super::confine::SOCKETS_ABI;
-use super::spec::{Answer, Enforce, JobSpec, Output, Spec, Text, View};
+use super::launcher::ask;
+use super::spec::{Enforce, JobSpec, Output, Spec, Text, View};
 use super::{Sandbox, SandboxLevel, sys};
-use crate::suite::process::{End, ask_launcher};
+use crate::suite::process::End;
 
 /// Below it files outside the write list can be cut off (`truncate`).
 const MIN_LANDLOCK_ABI: u8 = 3;
@@ -185,10 +186,8 @@ fn attempt(launcher: &Path, enforce: Enforce) -> anyhow::Result<()> {
         view,
         jobs: vec![job],
     };
-    let answer = ask_launcher(launcher, serde_json::to_vec(&spec)?, PATIENCE)?;
-    let finished = Answer::decode_all(&answer, 1)?;
-    match finished[0].end {
-        End::Exit(0) => Ok(()),
-        end => anyhow::bail!("the process ended with {end:?}"),
+    match ask(launcher, &spec, PATIENCE)?.as_slice() {
+        [finished] if finished.end == End::Exit(0) => Ok(()),
+        other => bail!("the process ended otherwise: {other:?}"),
     }
 }
