@@ -7,7 +7,7 @@ use std::time::Duration;
 use koan_guard::change::RepoPath;
 use koan_guard::suite::area::Area;
 use koan_guard::suite::runner::{self, Canary, Order, Runner, Selection, Toolbox};
-use koan_guard::suite::sandbox::{Sandbox, SandboxLevel};
+use koan_guard::suite::sandbox::Sandbox;
 use koan_guard::suite::{TestId, TestRun};
 
 pub struct Project {
@@ -55,6 +55,10 @@ impl Project {
         self.run(Selection::All, None)
     }
 
+    pub fn try_all(&self) -> anyhow::Result<TestRun> {
+        self.try_run(Selection::All, None)
+    }
+
     /// The tests of the touched files, with the canary.
     pub fn touched(&self, files: &[&str]) -> TestRun {
         let files: Vec<RepoPath> = files.iter().map(|&file| file.into()).collect();
@@ -74,7 +78,12 @@ impl Project {
         self
     }
 
-    pub fn run(&self, selection: Selection, canary: Option<&Canary>) -> TestRun {
+    #[track_caller]
+    fn run(&self, selection: Selection, canary: Option<&Canary>) -> TestRun {
+        self.try_run(selection, canary).expect("a run")
+    }
+
+    fn try_run(&self, selection: Selection, canary: Option<&Canary>) -> anyhow::Result<TestRun> {
         let root = tempfile::tempdir().expect("a folder");
         let area = Area::open(root.path(), &sandbox(), Duration::from_secs(10)).expect("an area");
         let side = area
@@ -94,7 +103,7 @@ impl Project {
             timeout: self.timeout,
             env: &BTreeMap::new(),
         };
-        self.runner.run(&area, &side, &order).expect("a run")
+        self.runner.run(&area, &side, &order)
     }
 }
 
@@ -163,12 +172,7 @@ fn tool_env(runner: &str) -> BTreeMap<String, String> {
     env
 }
 
+/// The best that this machine can enforce.
 fn sandbox() -> Sandbox {
-    Sandbox {
-        level: SandboxLevel::None,
-        landlock_abi: 0,
-        namespaces: false,
-        seccomp: false,
-        missing: vec![],
-    }
+    Sandbox::probe_with(Path::new(env!("CARGO_BIN_EXE_koan-guard")))
 }

@@ -1,5 +1,6 @@
 //! Adapters to test runners, one file each: list, run only these, read, map.
 
+mod cargo;
 mod events;
 mod pytest;
 mod python;
@@ -96,6 +97,7 @@ pub const NAMES: &[&str] = &["cargo", "pytest", "unittest"];
 /// The runner is not installed: the message says how to get it.
 pub fn open(name: &str, toolbox: &Toolbox) -> anyhow::Result<Box<dyn Runner>> {
     match name {
+        "cargo" => Ok(Box::new(cargo::open(toolbox)?)),
         "pytest" => Ok(Box::new(pytest::open(toolbox)?)),
         "unittest" => Ok(Box::new(unittest::open(toolbox)?)),
         _ => bail!(UsageError::with_hint(

@@ -1,0 +1,593 @@
+//! `cargo test`: builds the test binaries, lists their tests, and runs every test in a process of its own.
+//!
+//! Left out: doctests (their ids hold line numbers), benches, and the `[env]` and `runner` of `.cargo/config.toml`.
+
+mod build;
+mod libtest;
+mod plant;
+mod workspace;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+
+use self::build::{Binary, Build};
+use self::workspace::{Kind, Scope, Target, Workspace};
+use super::{Canary, Order, Runner, Selection, Toolbox, tools};
+use crate::change::RepoPath;
+use crate::suite::area::{Area, Phase, Side};
+use crate::suite::process::{End, Finished, Job};
+use crate::suite::{NotBuilt, Outcome, TestId, TestResult, TestRun};
+use crate::usage::UsageError;
+
+#[derive(Debug)]
+pub(super) struct Cargo {
+    version: String,
+    program: PathBuf,
+    home: PathBuf,
+    /// Where the standard library's shared objects are.
+    libraries: PathBuf,
+    env: BTreeMap<OsString, OsString>,
+    readable: Vec<PathBuf>,
+}
+
+/// A test of a binary.
+struct Case<'a> {
+    binary: &'a Binary,
+    name: String,
+    is_ignored: bool,
+    is_canary: bool,
+}
+
+/// The jobs of one sandbox: enough to make its start cheap, few enough that their output fits into memory.
+const BATCH: usize = 32;
+
+pub(super) fn open(toolbox: &Toolbox) -> anyhow::Result<Cargo> {
+    let missing = |name: &str| {
+        let hint = "install Rust: https://www.rust-lang.org/tools/install";
+        UsageError::with_hint(format!("there is no `{name}` on the `PATH`"), hint)
+    };
+    let rustc = tools::on_path(toolbox, "rustc").ok_or_else(|| missing("rustc"))?;
+    let cargo = tools::on_path(toolbox, "cargo").ok_or_else(|| missing("cargo"))?;
+    // Behind a shim of rustup there is a folder with the real tools, chosen by what the checkout says.
+    let sysroot = tools::ask(toolbox, &rustc, &["--print", "sysroot"])?;
+    let sysroot = PathBuf::from(sysroot.trim());
+    let own = sysroot.join("bin/cargo");
+    let program = if own.is_file() { own } else { cargo };
+    let rustc = sysroot.join("bin/rustc");
+    ensure!(rustc.is_file(), "`{}` is no program", rustc.display());
+
+    let about = tools::ask(toolbox, &rustc, &["-vV"])?;
+    let line = |key: &str| about.lines().find_map(|line| line.strip_prefix(key));
+    let release = line("release: ").context("`rustc -vV` names no release")?;
+    let host = line("host: ").context("`rustc -vV` names no host")?;
+    let cargo_version = tools::ask(toolbox, &program, &["--version"])?;
+    let cargo_release = cargo_version.split(' ').nth(1).unwrap_or_default().trim();
+
+    let home = cargo_home(toolbox)?;
+    let bin = sysroot.join("bin");
+    let mut env = tools::test_env(toolbox, &bin)?;
+    for (name, value) in [
+        ("CARGO_NET_OFFLINE", "true"),
+        ("CARGO_INCREMENTAL", "0"),
+        ("CARGO_TERM_COLOR", "never"),
+        ("RUST_BACKTRACE", "0"),
+        // A cache of compiled code would need its server, and is shared with the user.
+        ("RUSTC_WRAPPER", ""),
+    ] {
+        env.insert(name.into(), value.into());
+    }
+    env.insert("CARGO".into(), program.clone().into());
+    env.insert("CARGO_HOME".into(), home.clone().into());
+    env.insert("RUSTC".into(), rustc.into());
+    Ok(Cargo {
+        version: format!("cargo {cargo_release}, rustc {release}"),
+        libraries: sysroot.join("lib/rustlib").join(host).join("lib"),
+        readable: vec![sysroot, home.clone()],
+        program,
+        home,
+        env,
+    })
+}
+
+impl Runner for Cargo {
+    fn name(&self) -> &'static str {
+        "cargo"
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn plant(&self, path: &RepoPath, content: &[u8], canary: &Canary) -> Option<Vec<u8>> {
+        let source = std::str::from_utf8(content).ok()?;
+        let is_rust = path.extension() == Some(b"rs");
+        let planted = is_rust.then(|| plant::plant(source, canary, is_integration_test(path)))?;
+        planted.map(String::into_bytes)
+    }
+
+    /// An integration test of the package that `beside` seems to be in: of the folder above `src`, `tests` and their like.
+    fn canary_file(&self, beside: &RepoPath, canary: &Canary) -> (RepoPath, Vec<u8>) {
+        let path = String::from_utf8_lossy(beside.as_bytes()).into_owned();
+        let parts: Vec<&str> = path.split('/').collect();
+        let known = ["src", "tests", "benches", "examples"];
+        let at = parts.iter().position(|part| known.contains(part));
+        let root = at.map_or(&[][..], |at| &parts[..at]);
+        let file = format!("{}.rs", canary.name);
+        let mut path = root.to_vec();
+        path.extend(["tests", &file]);
+        let content = plant::plant("", canary, true).unwrap_or_default();
+        (RepoPath::new(path.join("/")), content.into_bytes())
+    }
+
+    fn run(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<TestRun> {
+        let mut run = TestRun::default();
+        let workspace = match self.workspace(area, side, order)? {
+            Ok(workspace) => workspace,
+            Err(detail) => {
+                let what = "Cargo.toml".to_owned();
+                run.not_built.push(NotBuilt { what, detail });
+                return Ok(run);
+            }
+        };
+        let scopes = scopes(&workspace, &area.tree(), order);
+        if scopes.as_ref().is_some_and(Vec::is_empty) {
+            if order.canary.is_some() {
+                run.distrust.push(SILENT.to_owned());
+            }
+            return Ok(run);
+        }
+        let build = self.build(area, side, order, &workspace, scopes.as_deref())?;
+        run.not_built.extend(build.not_built.iter().cloned());
+        let cases = self.list(area, side, order, &workspace, &build, &mut run)?;
+        let cases = chosen(cases, scopes.as_deref(), order);
+        self.run_cases(area, side, order, &workspace, &build, &cases, &mut run)?;
+
+        let n_canaries = cases.iter().filter(|case| case.is_canary).count();
+        if order.canary.is_some()
+            && n_canaries == 0
+            && !explains_silence(&workspace, &build, scopes.as_deref())
+        {
+            run.distrust.push(SILENT.to_owned());
+        }
+        Ok(run)
+    }
+}
+
+const SILENT: &str = "the test that must fail did not run";
+
+impl Cargo {
+    /// `Err` with what cargo says against the tree's manifests.
+    fn workspace(
+        &self,
+        area: &Area,
+        side: &Side,
+        order: &Order,
+    ) -> anyhow::Result<Result<Workspace, String>> {
+        let args = [
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+        ];
+        let finished = area.run(
+            side,
+            Phase::Build,
+            &self.cargo(area, order, args.map(String::from)),
+        )?;
+        ensure!(!finished.truncated, "`cargo metadata` said too much");
+        match finished.end {
+            End::Exit(0) => Workspace::read(&finished.stdout).map(Ok),
+            End::Exit(_) => Ok(Err(build::first_error(&finished.stderr))),
+            end => bail!("`cargo metadata` ended as {end:?}"),
+        }
+    }
+
+    fn build(
+        &self,
+        area: &Area,
+        side: &Side,
+        order: &Order,
+        workspace: &Workspace,
+        scopes: Option<&[Scope]>,
+    ) -> anyhow::Result<Build> {
+        let jobs: Vec<Job> = calls(workspace, scopes)
+            .into_iter()
+            .map(|args| self.cargo(area, order, args))
+            .collect();
+        let mut build = Build::default();
+        for finished in area.run_each(side, Phase::Build, &jobs)? {
+            build.read(&finished, workspace, &area.target())?;
+        }
+        Ok(build)
+    }
+
+    fn list<'a>(
+        &self,
+        area: &Area,
+        side: &Side,
+        order: &Order,
+        workspace: &Workspace,
+        build: &'a Build,
+        run: &mut TestRun,
+    ) -> anyhow::Result<Vec<Case<'a>>> {
+        let mut jobs = Vec::new();
+        for binary in &build.binaries {
+            jobs.push(self.test_job(area, order, workspace, build, binary, &["--list"])?);
+            jobs.push(self.test_job(
+                area,
+                order,
+                workspace,
+                build,
+                binary,
+                &["--list", "--ignored"],
+            )?);
+        }
+        let finished = area.run_each(side, Phase::Run, &jobs)?;
+        ensure!(
+            finished.len() == jobs.len(),
+            "the sandbox did not answer in full"
+        );
+        let mut cases = Vec::new();
+        for (binary, answers) in build.binaries.iter().zip(finished.chunks(2)) {
+            let lists: Option<Vec<Vec<String>>> = answers.iter().map(libtest::list).collect();
+            let Some([all, ignored]) = lists.as_deref() else {
+                run.not_built.push(NotBuilt {
+                    what: binary.id.clone(),
+                    detail: "it does not list its tests: `harness = false`, or it ends early"
+                        .to_owned(),
+                });
+                continue;
+            };
+            let ignored: BTreeSet<&String> = ignored.iter().collect();
+            for name in all {
+                cases.push(Case {
+                    binary,
+                    is_ignored: ignored.contains(name),
+                    is_canary: order.canary.is_some_and(|canary| is_canary(name, canary)),
+                    name: name.clone(),
+                });
+            }
+        }
+        Ok(cases)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call, of what was found out step by step"
+    )]
+    fn run_cases(
+        &self,
+        area: &Area,
+        side: &Side,
+        order: &Order,
+        workspace: &Workspace,
+        build: &Build,
+        cases: &[Case],
+        run: &mut TestRun,
+    ) -> anyhow::Result<()> {
+        let mut started: Vec<&Case> = Vec::new();
+        for case in cases {
+            if case.is_ignored && !case.is_canary {
+                run.results
+                    .insert(case.id(), result(Outcome::Skipped, "ignored"));
+            } else {
+                started.push(case);
+            }
+        }
+        if let Some(seed) = order.seed {
+            shuffle(&mut started, seed);
+        }
+        // A canary runs beside every test of its binary: a process that ends well all the same was ended by what it tested.
+        let beside = |case: &Case| -> Option<&Case> {
+            let is_neighbour = |other: &&Case| {
+                other.is_canary && !other.is_ignored && other.binary.id == case.binary.id
+            };
+            cases.iter().find(is_neighbour).filter(|_| !case.is_canary)
+        };
+        let mut jobs = Vec::new();
+        for case in &started {
+            let mut args = vec!["--exact", case.name.as_str()];
+            args.extend(beside(case).map(|canary| canary.name.as_str()));
+            jobs.push(self.test_job(area, order, workspace, build, case.binary, &args)?);
+        }
+        let finished = run_all(area, side, &jobs)?;
+        for (case, finished) in started.iter().zip(&finished) {
+            let canary_name = beside(case).map(|canary| canary.name.as_str());
+            let read = libtest::read(finished, &case.name, canary_name);
+            match (order.canary.filter(|_| case.is_canary), read) {
+                (Some(canary), read) => run.distrust.extend(unsung(case, canary, finished, read)),
+                (None, Ok((outcome, detail))) => {
+                    run.results
+                        .insert(case.id(), TestResult { outcome, detail });
+                }
+                (None, Err(reason)) => {
+                    run.distrust.push(format!("`{}`: {reason}", case.id()));
+                    run.results
+                        .insert(case.id(), result(Outcome::Errored, &reason));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn cargo(&self, area: &Area, order: &Order, args: impl IntoIterator<Item = String>) -> Job {
+        let mut argv: Vec<OsString> = vec![self.program.clone().into()];
+        argv.extend(args.into_iter().map(OsString::from));
+        Job {
+            argv,
+            dir: area.tree(),
+            env: self.job_env(area, order),
+            timeout: order.timeout,
+            readable: self.readable.clone(),
+            scratch: vec![self.home.clone()],
+            report: false,
+        }
+    }
+
+    fn test_job(
+        &self,
+        area: &Area,
+        order: &Order,
+        workspace: &Workspace,
+        build: &Build,
+        binary: &Binary,
+        args: &[&str],
+    ) -> anyhow::Result<Job> {
+        let package = workspace.package(&binary.package_id).ok_or_else(|| {
+            anyhow!(
+                "cargo built a test of `{}`, which it had not named",
+                binary.package_id
+            )
+        })?;
+        let mut env = self.job_env(area, order);
+        env.extend(package.env());
+        for extra in [&build.script_env, &build.programs] {
+            env.extend(extra.get(&binary.package_id).into_iter().flatten().cloned());
+        }
+        let debug = area.target().join("debug");
+        let folders = [debug.join("deps"), debug, self.libraries.clone()];
+        let path = std::env::join_paths(folders.iter().chain(&build.libraries));
+        env.insert(
+            "LD_LIBRARY_PATH".into(),
+            path.context("put `LD_LIBRARY_PATH` together")?,
+        );
+        let mut argv: Vec<OsString> = vec![binary.executable.clone().into()];
+        argv.extend(args.iter().map(OsString::from));
+        Ok(Job {
+            argv,
+            dir: package.root().to_owned(),
+            env,
+            timeout: order.timeout,
+            readable: self.readable.clone(),
+            scratch: Vec::new(),
+            report: false,
+        })
+    }
+
+    fn job_env(&self, area: &Area, order: &Order) -> BTreeMap<OsString, OsString> {
+        let mut env = self.env.clone();
+        env.extend(
+            order
+                .env
+                .iter()
+                .map(|(name, value)| (name.into(), value.into())),
+        );
+        env.insert("CARGO_TARGET_DIR".into(), area.target().into());
+        env
+    }
+}
+
+impl Case<'_> {
+    fn id(&self) -> TestId {
+        TestId(format!("{} {}", self.binary.id, self.name))
+    }
+}
+
+/// The scopes of the touched files that are in the tree, and the canary's own. `None` is everything.
+fn scopes<'a>(workspace: &'a Workspace, tree: &Path, order: &Order) -> Option<Vec<Scope<'a>>> {
+    let files = match order.selection {
+        Selection::All => return None,
+        Selection::Files(files) | Selection::Tests { files, .. } => files,
+    };
+    let own = order
+        .canary
+        .and_then(|canary| workspace.canary_scope(&canary.name));
+    let touched = files.iter().filter_map(|file| workspace.scope(tree, file));
+    Some(touched.chain(own).collect())
+}
+
+/// The calls of cargo that build the tests of the scopes. `cargo test --no-run` cannot be told to go on after an error, which would hide other
+/// targets, and `cargo build` builds a library's tests only together with all others: so each where it fits. Both make the same binaries.
+fn calls(workspace: &Workspace, scopes: Option<&[Scope]>) -> Vec<Vec<String>> {
+    let call = |words: &[&str], rest: Vec<String>| -> Vec<String> {
+        let fixed = ["--offline", "--message-format", "json"];
+        let words = words.iter().chain(&fixed).map(|&word| word.to_owned());
+        words.chain(rest).collect()
+    };
+    let keep_going = ["build", "--keep-going", "--profile", "test"];
+    let Some(scopes) = scopes else {
+        let everything = ["--workspace", "--tests"].map(String::from).to_vec();
+        return vec![call(&keep_going, everything)];
+    };
+    let mut calls = Vec::new();
+    let packages: BTreeSet<&str> = scopes.iter().map(|scope| scope.package_id).collect();
+    for id in packages {
+        let own = scopes.iter().filter(|scope| scope.package_id == id);
+        let targets: BTreeSet<_> = own
+            .flat_map(|scope| scope.targets.iter().copied())
+            .collect();
+        let package = ["-p".to_owned(), id.to_owned()].to_vec();
+        let n_all = workspace
+            .package(id)
+            .map_or(0, |package| package.tested().count());
+        if targets.len() == n_all {
+            calls.push(call(
+                &keep_going,
+                [package, vec!["--tests".to_owned()]].concat(),
+            ));
+            continue;
+        }
+        let (integration, unit): (Vec<_>, Vec<_>) = targets
+            .into_iter()
+            .partition(|target| target.kind() == Kind::Test);
+        for target in unit {
+            calls.push(call(
+                &["test", "--no-run"],
+                [package.clone(), target.selector()].concat(),
+            ));
+        }
+        if !integration.is_empty() {
+            let selectors = integration.iter().flat_map(|target| target.selector());
+            calls.push(call(
+                &keep_going,
+                package.into_iter().chain(selectors).collect(),
+            ));
+        }
+    }
+    calls
+}
+
+/// The tests that the order asks for.
+fn chosen<'a>(cases: Vec<Case<'a>>, scopes: Option<&[Scope]>, order: &Order) -> Vec<Case<'a>> {
+    let mut wanted = vec![scopes.is_none(); cases.len()];
+    for scope in scopes.into_iter().flatten() {
+        let is_in = |case: &Case| {
+            case.binary.package_id == scope.package_id
+                && scope
+                    .targets
+                    .iter()
+                    .any(|target| **target == case.binary.target)
+        };
+        let is_below = |case: &Case| {
+            let inside = |module: &String| {
+                case.name
+                    .strip_prefix(module.as_str())
+                    .is_some_and(|rest| rest.starts_with("::"))
+            };
+            is_in(case) && scope.module.as_ref().is_some_and(inside)
+        };
+        // A file that gives no test by its module's name (it is included elsewhere) stands for its whole target.
+        let has_own = cases.iter().any(|case| is_below(case) && !case.is_canary);
+        for (wanted, case) in wanted.iter_mut().zip(&cases) {
+            *wanted |= if has_own { is_below(case) } else { is_in(case) };
+        }
+    }
+    let is_asked_for = |case: &Case| match order.selection {
+        Selection::Tests { tests, .. } => tests.contains(&case.id()),
+        Selection::All | Selection::Files(_) => true,
+    };
+    cases
+        .into_iter()
+        .zip(wanted)
+        .filter(|(case, wanted)| case.is_canary || (*wanted && is_asked_for(case)))
+        .map(|(case, _)| case)
+        .collect()
+}
+
+/// Whether a canary is missing because its target did not build, which is said already.
+fn explains_silence(workspace: &Workspace, build: &Build, scopes: Option<&[Scope]>) -> bool {
+    let Some(scopes) = scopes else {
+        return build.binaries.is_empty() && !build.not_built.is_empty();
+    };
+    let is_broken = |scope: &Scope| {
+        let package = workspace.package(scope.package_id);
+        let id = |target: &Target| package.map(|package| target.binary_id(&package.name));
+        scope
+            .targets
+            .iter()
+            .filter_map(|target| id(target))
+            .any(|id| !build.binaries.iter().any(|binary| binary.id == id))
+    };
+    !build.not_built.is_empty() && scopes.iter().any(is_broken)
+}
+
+/// Every test in a process of its own, on two threads where the sandbox allows it.
+fn run_all(area: &Area, side: &Side, jobs: &[Job]) -> anyhow::Result<Vec<Finished>> {
+    let batches = |jobs: &[Job]| -> anyhow::Result<Vec<Finished>> {
+        let mut all = Vec::new();
+        for batch in jobs.chunks(BATCH) {
+            all.extend(area.run_each(side, Phase::Run, batch)?);
+        }
+        ensure!(
+            all.len() == jobs.len(),
+            "the sandbox did not answer in full"
+        );
+        Ok(all)
+    };
+    if jobs.len() < 4 {
+        return batches(jobs);
+    }
+    let (first, second) = jobs.split_at(jobs.len() / 2);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| batches(second));
+        let mut all = batches(first)?;
+        let rest = other
+            .join()
+            .map_err(|_| anyhow!("a thread that ran tests panicked"))?;
+        all.extend(rest?);
+        Ok(all)
+    })
+}
+
+/// Why a canary is not believed, if so.
+fn unsung(
+    case: &Case,
+    canary: &Canary,
+    finished: &Finished,
+    read: Result<(Outcome, String), String>,
+) -> Option<String> {
+    let has_nonce = String::from_utf8_lossy(&finished.stdout).contains(&canary.nonce);
+    match read {
+        Ok((Outcome::Failed, _)) if has_nonce => None,
+        Ok((outcome, detail)) => Some(format!(
+            "the test that must fail was reported {outcome}: `{}` {detail}",
+            case.id()
+        )),
+        Err(reason) => Some(format!(
+            "the test that must fail: `{}`: {reason}",
+            case.id()
+        )),
+    }
+}
+
+fn is_canary(name: &str, canary: &Canary) -> bool {
+    name.rsplit("::")
+        .next()
+        .is_some_and(|last| last.starts_with(&canary.name))
+}
+
+fn is_integration_test(path: &RepoPath) -> bool {
+    path.as_path().iter().any(|part| part == "tests")
+}
+
+fn result(outcome: Outcome, detail: &str) -> TestResult {
+    TestResult {
+        outcome,
+        detail: detail.to_owned(),
+    }
+}
+
+/// Fisher and Yates, over splitmix64.
+fn shuffle<T>(items: &mut [T], seed: u64) {
+    let mut state = seed;
+    for n in (1..items.len()).rev() {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let at = (z ^ (z >> 31)) % (n as u64 + 1);
+        items.swap(n, usize::try_from(at).unwrap_or(0));
+    }
+}
+
+fn cargo_home(toolbox: &Toolbox) -> anyhow::Result<PathBuf> {
+    if let Some(home) = toolbox.env.get("CARGO_HOME") {
+        return Ok(PathBuf::from(home));
+    }
+    let home = toolbox.env.get("HOME").context("`HOME` is not set")?;
+    Ok(Path::new(home).join(".cargo"))
+}
