@@ -1,1 +1,582 @@
-//! Writes a first policy.
+//! Writes a first policy: looks at the repository, chooses presets and runner, and says why beside each choice.
+//!
+//! An existing policy is never overwritten.
+
+mod render;
+
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::change::RepoPath;
+use crate::git::Repo;
+use crate::policy::{self, FileKind, Policy};
+use crate::usage::UsageError;
+
+/// How many subjects say whether messages follow a convention.
+const N_SUBJECTS: usize = 200;
+
+/// What hook managers leave at the top of the tree.
+const HOOK_MANAGERS: &[(&str, &str)] = &[
+    (".husky/", "husky"),
+    ("lefthook.", "lefthook"),
+    (".lefthook.", "lefthook"),
+    (".pre-commit-config.yaml", "pre-commit"),
+    ("prek.toml", "prek"),
+];
+
+/// A policy that fits a repository, and what was seen in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// The YAML text.
+    pub text: String,
+    pub facts: Facts,
+}
+
+/// What is known of a repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Most files first.
+    pub languages: Vec<Language>,
+    pub runner: Option<Choice>,
+    /// Subjects that follow the convention, of how many.
+    pub n_conventional: usize,
+    pub n_subjects: usize,
+    /// Folders and files that hold tests but match no glob of the presets, as globs.
+    pub more_tests: Vec<String>,
+    pub n_test_files: usize,
+    /// Hooks and hook managers that are there already.
+    pub hooks: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    Python,
+    Rust,
+}
+
+/// A value and the reason for it, a sentence without a period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    pub value: &'static str,
+    pub why: String,
+}
+
+/// What is looked at, as plain values.
+struct Seen<'a> {
+    /// Every file of `HEAD`'s tree.
+    files: &'a [RepoPath],
+    /// Of the newest commits, merges left out.
+    subjects: &'a [String],
+    /// Names of files in git's folder of hooks.
+    hooks: &'a [String],
+    /// The content of a file of the tree.
+    read: &'a dyn Fn(&RepoPath) -> anyhow::Result<Option<Vec<u8>>>,
+}
+
+/// Looks at `HEAD` of `repo` and proposes a policy.
+///
+/// # Errors
+/// [`UsageError`] if there is no commit yet.
+pub fn propose(repo: &Repo) -> anyhow::Result<Proposal> {
+    let Some(head_id) = repo.head_id()? else {
+        return Err(UsageError::with_hint(
+            "there is no commit to look at",
+            "make a first commit, then run `init` again",
+        )
+        .into());
+    };
+    let tree_id = repo.commit(head_id)?.tree_id;
+    let files: Vec<RepoPath> = repo
+        .files(tree_id)?
+        .into_iter()
+        .map(|file| file.path)
+        .collect();
+    let subjects = subjects(repo, head_id)?;
+    let hooks = hooks(&repo.hooks_dir()?)?;
+    let seen = Seen {
+        files: &files,
+        subjects: &subjects,
+        hooks: &hooks,
+        read: &|path| repo.read_file(tree_id, path),
+    };
+    propose_from(&seen)
+}
+
+impl Proposal {
+    /// Writes the policy to the top of `work_dir` and returns its path.
+    ///
+    /// # Errors
+    /// [`UsageError`] if there is something already, whatever it is.
+    pub fn write(&self, work_dir: &Path) -> anyhow::Result<PathBuf> {
+        let path = work_dir.join(policy::PATH);
+        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        let mut file = match file {
+            Err(err) if err.kind() == ErrorKind::AlreadyExists => {
+                let hint =
+                    "`koan-guard policy show` shows what it says; `init` never overwrites a policy";
+                return Err(UsageError::with_hint(
+                    format!("`{}` is there already", policy::PATH),
+                    hint,
+                )
+                .into());
+            }
+            file => file.with_context(|| format!("create `{}`", path.display()))?,
+        };
+        file.write_all(self.text.as_bytes())
+            .with_context(|| format!("write `{}`", path.display()))?;
+        Ok(path)
+    }
+}
+
+impl Language {
+    /// The preset for it.
+    pub fn preset(self) -> &'static str {
+        match self {
+            Language::Python => "python",
+            Language::Rust => "rust",
+        }
+    }
+
+    fn extension(self) -> &'static [u8] {
+        match self {
+            Language::Python => b"py",
+            Language::Rust => b"rs",
+        }
+    }
+}
+
+/// The newest first, without those of merges.
+fn subjects(repo: &Repo, head_id: gix::ObjectId) -> anyhow::Result<Vec<String>> {
+    let mut subjects = Vec::new();
+    for id in repo.commits_between(None, head_id)?.into_iter().rev() {
+        let commit = repo.commit(id)?;
+        if commit.parent_ids.len() < 2 {
+            subjects.push(commit.message.subject().to_string());
+        }
+        if subjects.len() == N_SUBJECTS {
+            break;
+        }
+    }
+    Ok(subjects)
+}
+
+/// Names of hooks that would run; samples are none.
+fn hooks(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        entries => entries.with_context(|| format!("read `{}`", folder.display()))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(|| format!("read `{}`", folder.display()))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.contains('.') && !entry.path().is_dir() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn propose_from(seen: &Seen) -> anyhow::Result<Proposal> {
+    let languages = languages(seen.files);
+    let (more_tests, n_test_files) = tests(seen.files, &languages)?;
+    let n_conventional = seen
+        .subjects
+        .iter()
+        .filter(|subject| is_conventional(subject))
+        .count();
+    let facts = Facts {
+        runner: runner(seen, &languages)?,
+        languages,
+        n_conventional,
+        n_subjects: seen.subjects.len(),
+        more_tests,
+        n_test_files,
+        hooks: existing_hooks(seen),
+    };
+    let text = render::yaml(&facts);
+    Policy::load(&text, policy::PATH).context("the proposed policy does not load")?;
+    Ok(Proposal { text, facts })
+}
+
+/// Languages with a preset, the one with most files first.
+fn languages(files: &[RepoPath]) -> Vec<Language> {
+    let count = |language: Language| {
+        files
+            .iter()
+            .filter(|path| path.extension() == Some(language.extension()))
+            .count()
+    };
+    let mut languages = vec![Language::Python, Language::Rust];
+    languages.retain(|&language| count(language) > 0);
+    languages.sort_by_key(|&language| std::cmp::Reverse(count(language)));
+    languages
+}
+
+/// The runner of the language that the project is built in; where it is built in two, of the one with more files.
+fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>> {
+    let has = |name: &str| seen.files.contains(&RepoPath::from(name));
+    let is_python_project = ["pyproject.toml", "setup.py", "setup.cfg"]
+        .into_iter()
+        .any(has);
+    let python_leads = languages.first() == Some(&Language::Python);
+    if has("Cargo.toml") && !(is_python_project && python_leads) {
+        return Ok(Some(Choice {
+            value: "cargo",
+            why: "there is a `Cargo.toml`".to_owned(),
+        }));
+    }
+    if languages.contains(&Language::Python) {
+        return python_runner(seen).map(Some);
+    }
+    Ok(None)
+}
+
+/// pytest where anything asks for it, else unittest.
+fn python_runner(seen: &Seen) -> anyhow::Result<Choice> {
+    let pytest = |why: String| Choice {
+        value: "pytest",
+        why,
+    };
+    for path in seen.files {
+        let name = path.file_name();
+        if matches!(
+            name,
+            b"conftest.py" | b"pytest.ini" | b".pytest.ini" | b"pytest.toml"
+        ) {
+            return Ok(pytest(format!("there is `{path}`")));
+        }
+        let is_top = !path.as_bytes().contains(&b'/');
+        let is_setting = is_top
+            && matches!(
+                name,
+                b"pyproject.toml"
+                    | b"setup.cfg"
+                    | b"setup.py"
+                    | b"tox.ini"
+                    | b"noxfile.py"
+                    | b"Pipfile"
+            );
+        let is_requirements =
+            name.starts_with(b"requirements") || path.as_bytes().starts_with(b"requirements/");
+        if (is_setting || is_requirements)
+            && (seen.read)(path)?.is_some_and(|content| holds(&content, b"pytest"))
+        {
+            return Ok(pytest(format!("`{path}` names it")));
+        }
+    }
+    for path in seen.files.iter().filter(|path| is_python_test(path)) {
+        if let Some(content) = (seen.read)(path)? {
+            let has_function = content
+                .split(|&byte| byte == b'\n')
+                .any(|line| line.starts_with(b"def test") || line.starts_with(b"async def test"));
+            if has_function || holds(&content, b"import pytest") {
+                return Ok(pytest(format!("`{path}` has tests that only pytest runs")));
+            }
+        }
+    }
+    Ok(Choice {
+        value: "unittest",
+        why: "nothing names pytest, and no test is a function outside a class".to_owned(),
+    })
+}
+
+fn is_python_test(path: &RepoPath) -> bool {
+    let name = path.file_name();
+    path.extension() == Some(b"py")
+        && (name.starts_with(b"test_") || name.ends_with(b"_test.py") || name == b"tests.py")
+}
+
+fn holds(content: &[u8], word: &[u8]) -> bool {
+    content.windows(word.len()).any(|window| window == word)
+}
+
+/// Globs for tests that the presets do not see, and how many test files there are with them.
+fn tests(files: &[RepoPath], languages: &[Language]) -> anyhow::Result<(Vec<String>, usize)> {
+    let extends = extends(languages);
+    let presets = Policy::load(&format!("version: 1\nextends: [{extends}]\n"), "presets")?;
+    let mut more = BTreeSet::new();
+    let mut n_test_files = 0;
+    for path in files {
+        let kind = presets.kind_of(path);
+        if kind == FileKind::Test {
+            n_test_files += 1;
+        } else if kind == FileKind::Production {
+            let glob = unseen_test(path);
+            n_test_files += usize::from(glob.is_some());
+            more.extend(glob);
+        }
+    }
+    Ok((more.into_iter().map(str::to_owned).collect(), n_test_files))
+}
+
+/// Names by which projects call tests beside those that the presets know.
+fn unseen_test(path: &RepoPath) -> Option<&'static str> {
+    let top = path
+        .as_bytes()
+        .split(|&byte| byte == b'/')
+        .next()
+        .unwrap_or(b"");
+    match (top, path.file_name()) {
+        (b"test", name) if name != b"test" => Some("test/**"),
+        (_, b"tests.py") => Some("**/tests.py"),
+        _ => None,
+    }
+}
+
+fn is_conventional(subject: &str) -> bool {
+    git_conventional::Commit::parse(subject).is_ok()
+}
+
+fn existing_hooks(seen: &Seen) -> Vec<String> {
+    let mut hooks: Vec<String> = seen.hooks.iter().map(|name| format!("`{name}`")).collect();
+    for (start, manager) in HOOK_MANAGERS {
+        let is_there = seen
+            .files
+            .iter()
+            .any(|path| path.as_bytes().starts_with(start.as_bytes()));
+        if is_there && !hooks.iter().any(|hook| hook == manager) {
+            hooks.push((*manager).to_owned());
+        }
+    }
+    hooks
+}
+
+fn extends(languages: &[Language]) -> String {
+    let presets = languages.iter().map(|language| language.preset());
+    std::iter::once("default")
+        .chain(presets)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `files` are `path` or `path=content`.
+    fn proposal(files: &[&str], subjects: &[&str], hooks: &[&str]) -> Proposal {
+        let files: Vec<(RepoPath, &str)> = files
+            .iter()
+            .map(|file| file.split_once('=').unwrap_or((file, "")))
+            .map(|(path, content)| (RepoPath::from(path), content))
+            .collect();
+        let paths: Vec<RepoPath> = files.iter().map(|(path, _)| path.clone()).collect();
+        let own = |list: &[&str]| {
+            list.iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let seen = Seen {
+            files: &paths,
+            subjects: &own(subjects),
+            hooks: &own(hooks),
+            read: &|path| {
+                Ok(files
+                    .iter()
+                    .find(|(at, _)| at == path)
+                    .map(|(_, content)| content.as_bytes().to_vec()))
+            },
+        };
+        propose_from(&seen).expect("a proposal")
+    }
+
+    #[track_caller]
+    fn check_runner(files: &[&str], expected: &str) {
+        let proposal = proposal(files, &[], &[]);
+        let policy = Policy::load(&proposal.text, "p.yaml").expect("loads");
+        assert_eq!(
+            policy.proof.runner, expected,
+            "{files:?}\n{}",
+            proposal.text
+        );
+    }
+
+    #[test]
+    fn the_runner_is_the_one_that_the_project_names() {
+        check_runner(
+            &[
+                "a.py",
+                "tests/test_a.py=class TestA(unittest.TestCase):\n    def test_a(self): pass",
+            ],
+            "unittest",
+        );
+        check_runner(&["a.py", "tests/test_a.py=def test_a(): pass"], "pytest");
+        check_runner(
+            &["a.py", "pyproject.toml=[tool.pytest.ini_options]"],
+            "pytest",
+        );
+        check_runner(&["a.py", "pyproject.toml=[project]"], "unittest");
+        check_runner(&["a.py", "requirements-dev.txt=pytest==9"], "pytest");
+        check_runner(&["a.py", "tests/conftest.py"], "pytest");
+        check_runner(&["Cargo.toml", "src/lib.rs"], "cargo");
+        check_runner(&["Cargo.toml", "src/lib.rs", "scripts/x.py"], "cargo");
+        check_runner(
+            &[
+                "Cargo.toml",
+                "src/lib.rs",
+                "pyproject.toml=pytest",
+                "a.py",
+                "b.py",
+            ],
+            "pytest",
+        );
+        check_runner(&["main.go", "go.mod"], "none");
+        check_runner(&[], "none");
+    }
+
+    #[test]
+    fn a_policy_for_rust_judges_small_fixes_rightly() {
+        let proposal = proposal(
+            &["Cargo.toml", "src/lib.rs", "tests/it.rs", "CHANGELOG.md"],
+            &[],
+            &[],
+        );
+        let policy = Policy::load(&proposal.text, "p.yaml").expect("loads");
+        for (path, kind) in [
+            ("src/lib.rs", FileKind::Production),
+            ("tests/it.rs", FileKind::Test),
+            ("CHANGELOG.md", FileKind::Documentation),
+            ("docs/guide.md", FileKind::Documentation),
+            ("Cargo.toml", FileKind::JudgeInput),
+            (".koan-guard.yaml", FileKind::Protected),
+        ] {
+            assert_eq!(policy.kind_of(&path.into()), kind, "{path}");
+        }
+        assert_eq!(
+            (policy.perimeter.limits.files, policy.perimeter.limits.lines),
+            (2, 50)
+        );
+        assert!(policy.perimeter.allow.is_none());
+    }
+
+    #[test]
+    fn tests_that_the_presets_do_not_see_get_a_glob() {
+        let django = proposal(&["shop/models.py", "shop/tests.py"], &[], &[]);
+        assert_eq!(django.facts.more_tests, ["**/tests.py"]);
+        let policy = Policy::load(&django.text, "p.yaml").expect("loads");
+        assert_eq!(policy.kind_of(&"shop/tests.py".into()), FileKind::Test);
+        let usual = proposal(&["a.py", "tests/test_a.py", "tests/data.json"], &[], &[]);
+        assert_eq!(
+            (usual.facts.more_tests.len(), usual.facts.n_test_files),
+            (0, 2)
+        );
+    }
+
+    #[test]
+    fn the_convention_is_asked_for_where_it_is_kept() {
+        let conventional = |subjects: &[&str]| {
+            let proposal = proposal(&["a.py"], subjects, &[]);
+            Policy::load(&proposal.text, "p.yaml")
+                .expect("loads")
+                .message
+                .conventional
+        };
+        assert!(conventional(&[
+            "fix: a",
+            "feat(x)!: b",
+            "docs: c",
+            "Add d",
+            "Add e"
+        ]));
+        assert!(!conventional(&["fix: a", "Add b", "Merge c", "feat: d"]));
+        assert!(!conventional(&[]));
+    }
+
+    #[test]
+    fn hooks_that_are_there_are_named() {
+        let proposal = proposal(
+            &[
+                ".husky/pre-commit",
+                ".pre-commit-config.yaml",
+                "lefthook.yml",
+            ],
+            &[],
+            &["commit-msg"],
+        );
+        assert_eq!(
+            proposal.facts.hooks,
+            ["`commit-msg`", "husky", "lefthook", "pre-commit"]
+        );
+        assert!(
+            proposal
+                .text
+                .contains("# Hooks that are there already: `commit-msg`, husky,")
+        );
+    }
+
+    #[test]
+    fn every_proposal_loads_and_looks_right() {
+        for files in [
+            &["a.py"][..],
+            &["Cargo.toml", "src/a.rs"],
+            &["a.py", "b.rs", "Cargo.toml"],
+            &["x.go"],
+            &[],
+        ] {
+            let proposal = proposal(files, &["fix: a"], &[]);
+            let warnings = policy::lint(&proposal.text, "p.yaml").expect("loads");
+            let placed: Vec<_> = warnings
+                .iter()
+                .filter(|warning| warning.line.is_some())
+                .collect();
+            assert!(placed.is_empty(), "{placed:?}\n{}", proposal.text);
+        }
+    }
+
+    #[test]
+    fn a_policy_that_is_there_is_not_overwritten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let proposal = proposal(&["a.py"], &[], &[]);
+        let path = proposal.write(folder.path()).expect("writes");
+        assert_eq!(
+            std::fs::read_to_string(&path).expect("reads"),
+            proposal.text
+        );
+        let err = proposal.write(folder.path()).expect_err("is there");
+        assert!(err.is::<UsageError>(), "{err:#}");
+        std::fs::remove_file(&path).expect("removes");
+        std::os::unix::fs::symlink("nowhere", &path).expect("links");
+        assert!(
+            proposal
+                .write(folder.path())
+                .expect_err("a link is there")
+                .is::<UsageError>()
+        );
+    }
+
+    #[test]
+    fn hooks_that_would_run_are_found() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["pre-commit", "pre-push.sample", "commit-msg"] {
+            std::fs::write(folder.path().join(name), "").expect("writes");
+        }
+        assert_eq!(
+            hooks(folder.path()).expect("reads"),
+            ["commit-msg", "pre-commit"]
+        );
+        assert!(
+            hooks(&folder.path().join("none"))
+                .expect("reads")
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_policy_can_name_every_runner_that_is_built_in() {
+        for runner in crate::suite::runner::NAMES {
+            let text = format!("version: 1\nproof: {{runner: {runner}}}\n");
+            assert_eq!(
+                Policy::load(&text, "p.yaml").expect("loads").proof.runner,
+                *runner
+            );
+        }
+    }
+}
