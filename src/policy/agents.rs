@@ -170,7 +170,7 @@ pub fn in_environment(variable: impl Fn(&str) -> Option<String>) -> Option<&'sta
     };
     AGENTS
         .iter()
-        .find(|agent| agent.variables.iter().any(|mark| is_set(mark)))
+        .find(|agent| agent.variables.iter().any(is_set))
         .map(|agent| agent.id)
 }
 

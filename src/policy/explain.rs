@@ -80,3 +80,61 @@ impl Policy {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `expected` is kind, what decided, whether it is allowed, and the keys of the limits.
+    #[track_caller]
+    fn check(path: &str, expected: &str) {
+        let text = "version: 1
+extends: [default, python]
+perimeter:
+  allow: [shop/**]
+  protect: [shop/prices/**]
+";
+        let policy = Policy::load(text, "p.yaml").expect("loads");
+        let explanation = policy.explain(&path.into());
+        let decided_by = match &explanation.decided_by {
+            Some((glob, origin)) => format!("{glob} of {origin}"),
+            None => "nothing".to_owned(),
+        };
+        let allowed = if explanation.allowed {
+            "allowed"
+        } else {
+            "not allowed"
+        };
+        let n_limits = explanation.limits.len();
+        let said = format!(
+            "{:?} by {decided_by}, {allowed}, {n_limits} limits",
+            explanation.kind
+        );
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_path_is_explained_by_the_glob_that_decided() {
+        check("shop/cart.py", "Production by nothing, allowed, 7 limits");
+        check(
+            "shop/prices/vat.py",
+            "Protected by shop/prices/** of `p.yaml`, line 5, allowed, 0 limits",
+        );
+        check(
+            "shop/migrations/1.py",
+            "Protected by migrations of built in, allowed, 0 limits",
+        );
+        check(
+            "deploy/run.sh",
+            "Protected by deploy/** of preset `default`, line 34, not allowed, 0 limits",
+        );
+        check(
+            "tests/test_cart.py",
+            "Test by tests/** of preset `python`, line 10, not allowed, 3 limits",
+        );
+        check(
+            "README.md",
+            "Documentation by document of built in, not allowed, 0 limits",
+        );
+    }
+}

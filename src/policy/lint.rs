@@ -208,3 +208,113 @@ fn here<T>(at: &At<T>, message: String) -> Warning {
         message,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The warnings with a place, as `LINE: message`.
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let warnings = lint(&format!("version: 1\n{text}\n"), "p.yaml").expect("loads");
+        let placed: Vec<String> = warnings
+            .iter()
+            .filter_map(|warning| {
+                warning
+                    .line
+                    .map(|line| format!("{line}: {}", warning.message))
+            })
+            .collect();
+        assert_eq!(placed.len(), expected.len(), "{placed:?}");
+        for (warning, expected) in placed.iter().zip(expected) {
+            assert!(
+                warning.starts_with(expected),
+                "{warning}\n  wanted {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_ordinary_policy_is_fine() {
+        check(
+            "extends: [default, python]\nproof: {tests: [checks/**]}",
+            &[],
+        );
+        check(
+            "perimeter: {limits: {lines: 20}, rules: {symlink: warn, path-protected: deny}}",
+            &[],
+        );
+    }
+
+    #[test]
+    fn a_glob_that_matches_nothing_is_found() {
+        check(
+            "perimeter: {protect: [/etc/**]}",
+            &["2: glob `/etc/**` matches hardly anything: it begins with `/`"],
+        );
+        check(
+            "perimeter: {allow: [src/]}",
+            &["2: glob `src/` matches hardly anything: it ends with `/`"],
+        );
+        check(
+            "proof: {tests: [./tests/**]}",
+            &["2: glob `./tests/**` matches hardly anything: no path holds"],
+        );
+        check(
+            "proof: {inputs: ['a\\b']}",
+            &["2: glob `a\\b` matches hardly anything: `\\` escapes"],
+        );
+    }
+
+    #[test]
+    fn a_pattern_that_matches_every_line_is_found() {
+        check(
+            "perimeter: {forbid: [{id: a, pattern: 'x*'}]}",
+            &["2: pattern `x*` matches every line"],
+        );
+    }
+
+    #[test]
+    fn a_value_without_effect_is_found() {
+        check(
+            "perimeter:\n  limits: {lines: 80}",
+            &["3: `perimeter.limits.lines: 80` has no effect: preset `default`, line"],
+        );
+        check(
+            "perimeter: {rules: {path-protected: off}}",
+            &["2: `path-protected: off` has no effect: no policy can"],
+        );
+    }
+
+    #[test]
+    fn tests_that_take_in_production_code_are_found() {
+        check(
+            "proof: {tests: [src/**, '**/*.py']}",
+            &[
+                "2: `src/**` takes production",
+                "2: `**/*.py` takes production",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_weakens_the_whole_is_said() {
+        let text = "version: 1\nmode: observe\nproof: {samples: 1, sandbox: {min_level: 0}}\nlanes: {repair: {agents: []}}\n";
+        let warnings = lint(text, "p.yaml").expect("loads");
+        let whole: Vec<&str> = warnings
+            .iter()
+            .map(|warning| warning.message.as_str())
+            .collect();
+        for expected in [
+            "refuses nothing",
+            "nothing can be proved",
+            "is flaky",
+            "min_level",
+        ] {
+            assert!(
+                whole.iter().any(|message| message.contains(expected)),
+                "{expected}: {whole:?}"
+            );
+        }
+    }
+}

@@ -12,6 +12,8 @@ mod merge;
 mod paths;
 mod preset;
 pub mod rule;
+mod sections;
+mod sources;
 mod stdlib;
 mod value;
 

@@ -36,13 +36,25 @@ pub enum Hit<'a> {
 
 #[derive(Debug)]
 struct Globs {
-    /// `**`
-    everything: Option<usize>,
-    /// Names of `**/NAME/**`, by far the most common shape that would need a regex otherwise.
-    folders: Vec<(Vec<u8>, usize)>,
+    simple: Vec<(Shape, usize)>,
     rest: GlobSet,
     /// The places in the list of the globs in `rest`.
     rest_at: Vec<usize>,
+}
+
+/// The shapes that most globs have. They are matched without being compiled, because every hook reads a policy.
+#[derive(Debug, PartialEq, Eq)]
+enum Shape {
+    /// `**`
+    Everything,
+    /// `FOLDER/**`, with the slash at the end
+    Under(String),
+    /// `**/FOLDER/**`
+    InFolder(String),
+    /// `**/NAME`
+    Named(String),
+    /// `**/*.EXTENSION`, with the dot
+    Ending(String),
 }
 
 impl PathSet {
@@ -103,23 +115,19 @@ impl PathSet {
 
 impl Globs {
     fn new(globs: &[String]) -> anyhow::Result<Globs> {
-        let mut everything = None;
-        let mut folders = Vec::new();
+        let mut simple = Vec::new();
         let mut rest = GlobSetBuilder::new();
         let mut rest_at = Vec::new();
         for (at, glob) in globs.iter().enumerate() {
-            if glob == "**" {
-                everything = everything.or(Some(at));
-            } else if let Some(folder) = plain_folder(glob) {
-                folders.push((folder.as_bytes().to_vec(), at));
+            if let Some(shape) = Shape::of(glob) {
+                simple.push((shape, at));
             } else {
                 rest.add(parse(glob).with_context(|| format!("glob `{glob}`"))?);
                 rest_at.push(at);
             }
         }
         Ok(Globs {
-            everything,
-            folders,
+            simple,
             rest: rest.build()?,
             rest_at,
         })
@@ -127,19 +135,71 @@ impl Globs {
 
     /// The place of the first glob in the list that matches.
     fn first_match(&self, path: &[u8]) -> Option<usize> {
-        let above = path.rfind_byte(b'/').map_or(&path[..0], |at| &path[..at]);
-        let folder = self
-            .folders
-            .iter()
-            .filter(|(name, _)| above.split(|&byte| byte == b'/').any(|part| part == name))
-            .map(|&(_, at)| at)
-            .next();
+        let simple = self.simple.iter().find(|(shape, _)| shape.is_match(path));
         let rest = self
             .rest
             .matches_candidate(&Candidate::from_bytes(path))
             .first()
             .map(|&at| self.rest_at[at]);
-        self.everything.into_iter().chain(folder).chain(rest).min()
+        simple.map(|&(_, at)| at).into_iter().chain(rest).min()
+    }
+}
+
+impl Shape {
+    /// `None` for a glob of another shape.
+    pub fn of(glob: &str) -> Option<Shape> {
+        const SIGNS: [char; 9] = ['*', '?', '[', ']', '{', '}', '\\', '!', ','];
+        let plain = |text: &str| {
+            let is_plain = !text.is_empty() && !text.contains(SIGNS) && !text.contains('\0');
+            is_plain.then(|| text.to_owned())
+        };
+        if glob == "**" {
+            return Some(Shape::Everything);
+        }
+        match (glob.strip_prefix("**/"), glob.strip_suffix("/**")) {
+            (Some(rest), None) => match rest.strip_prefix("*.") {
+                Some(extension) => plain(extension)
+                    .filter(|extension| !extension.contains(['/', '.']))
+                    .map(|extension| Shape::Ending(format!(".{extension}"))),
+                None => plain(rest)
+                    .filter(|name| !name.contains('/'))
+                    .map(Shape::Named),
+            },
+            (None, Some(folder)) => plain(folder).map(|folder| Shape::Under(folder + "/")),
+            (Some(rest), Some(_)) => {
+                let folder = rest.strip_suffix("/**")?;
+                plain(folder)
+                    .filter(|name| !name.contains('/'))
+                    .map(Shape::InFolder)
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn is_match(&self, path: &[u8]) -> bool {
+        let (above, name) = match path.rfind_byte(b'/') {
+            Some(at) => (&path[..at], &path[at + 1..]),
+            None => (&path[..0], path),
+        };
+        match self {
+            Shape::Everything => true,
+            Shape::Under(folder) => {
+                path.len() > folder.len() && path.starts_with(folder.as_bytes())
+            }
+            Shape::InFolder(folder) => above
+                .split(|&byte| byte == b'/')
+                .any(|part| part == folder.as_bytes()),
+            Shape::Named(expected) => name == expected.as_bytes(),
+            Shape::Ending(extension) => name.ends_with(extension.as_bytes()),
+        }
+    }
+}
+
+/// Whether `glob` can be read at all.
+pub(super) fn check(glob: &str) -> Result<(), globset::Error> {
+    match Shape::of(glob) {
+        Some(_) => Ok(()),
+        None => parse(glob).map(|_| ()),
     }
 }
 
@@ -192,13 +252,6 @@ fn folded_glob(glob: &str) -> String {
     glob.nfkc().flat_map(char::to_lowercase).nfkc().collect()
 }
 
-/// `NAME` of `**/NAME/**`, if nothing in it is a sign.
-fn plain_folder(glob: &str) -> Option<&str> {
-    let name = glob.strip_prefix("**/")?.strip_suffix("/**")?;
-    (!name.is_empty() && !name.contains(['/', '*', '?', '[', ']', '{', '}', '\\', ',']))
-        .then_some(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,17 +283,43 @@ mod tests {
     }
 
     #[test]
-    fn the_short_cut_for_folders_agrees_with_the_glob() {
-        let full = parse("**/t/**").expect("parses").compile_matcher();
-        let short = PathSet::new(vec!["**/t/**".into()]).expect("parses");
-        for path in [
-            "t", "t/a", "a/t", "a/t/b", "at/b", "a/t/b/c", "ta/b", "t/t", "a",
+    fn the_simple_shapes_agree_with_the_globs() {
+        let globs = ["**", "t/**", "a/t/**", "**/t/**", "**/t", "**/*.t", "**/.t"];
+        let paths = [
+            "t", "t/a", "a/t", "a/t/b", "at/b", "a/t/b/c", "ta/b", "t/t", "a", ".t", "a.t",
+            "a/b.t", "a.t/b", "a/.t", "a.b.t", "a.tt", "t/a.t", "a/t/t", "b/a/t/c",
+        ];
+        for glob in globs {
+            assert!(Shape::of(glob).is_some(), "{glob}");
+            let full = parse(glob).expect("parses").compile_matcher();
+            let short = PathSet::new(vec![glob.to_owned()]).expect("parses");
+            for path in paths {
+                assert_eq!(
+                    short.is_match(&RepoPath::from(path)),
+                    full.is_match(path),
+                    "{glob} on {path}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn other_shapes_are_left_to_the_globs() {
+        for glob in [
+            "**/a*/**",
+            "a?/**",
+            "**/*.{a,b}",
+            "*.py",
+            "a",
+            "**/",
+            "/**",
+            "**/**",
+            "a/*",
+            "**/a/b",
+            "**/*.tar.gz",
+            "a\\b/**",
         ] {
-            assert_eq!(
-                short.is_match(&RepoPath::from(path)),
-                full.is_match(path),
-                "{path}"
-            );
+            assert_eq!(Shape::of(glob), None, "{glob}");
         }
     }
 

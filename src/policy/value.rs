@@ -172,8 +172,8 @@ pub(super) fn glob(text: &str) -> Result<(), String> {
     if text.chars().any(char::is_control) {
         return Err(format!("glob `{}` holds a control character", shown(text)));
     }
-    match paths::parse(text) {
-        Ok(_) => Ok(()),
+    match paths::check(text) {
+        Ok(()) => Ok(()),
         Err(err) => Err(format!(
             "glob `{}` cannot be read: {}",
             shown(text),

@@ -1,0 +1,126 @@
+//! The text of a first policy: each choice with its reason above it.
+
+use super::{Facts, Language, extends};
+use crate::policy::Policy;
+
+/// The share of conventional subjects from which on the convention is asked for, in percent.
+const CONVENTIONAL_FROM: usize = 60;
+
+/// The policy as YAML, with the reason above each choice.
+pub(super) fn yaml(facts: &Facts) -> String {
+    let mut lines = vec![
+        "# What an agent's fix may do here. `koan-guard policy show --origin` shows every value and where it comes from.".to_owned(),
+        "version: 1".to_owned(),
+        String::new(),
+    ];
+    lines.extend(presets(facts));
+    lines.extend([
+        "# With `observe` everything is judged and said, and nothing is refused: a way to begin.".to_owned(),
+        "mode: enforce".to_owned(),
+        String::new(),
+        "# Commits on these branches, and those of known agents, need a failing test that the fix makes pass.".to_owned(),
+        "lanes:".to_owned(),
+        "  repair: {branches: [\"koan/**\"], agents: known}".to_owned(),
+        String::new(),
+        "# Limits count production files only; tests have limits of their own, documents and changelogs have none.".to_owned(),
+        "# The smallest limit counts, so these can be made smaller here.".to_owned(),
+        "perimeter:".to_owned(),
+        "  limits: {files: 2, new_files: 0, lines: 50, hunks: 10, directories: 2}".to_owned(),
+        String::new(),
+    ]);
+    lines.extend(proof(facts));
+    lines.extend(message(facts));
+    if !facts.hooks.is_empty() {
+        lines.push(String::new());
+        lines.push(format!(
+            "# Hooks that are there already: {}. `koan-guard install` runs them first.",
+            facts.hooks.join(", ")
+        ));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn presets(facts: &Facts) -> Vec<String> {
+    let why = match facts.languages.as_slice() {
+        [] => "# No language that has a preset of its own was found.".to_owned(),
+        languages => {
+            let names: Vec<String> = languages
+                .iter()
+                .map(|language| format!("{language:?}"))
+                .collect();
+            format!("# Files in {}.", names.join(" and "))
+        }
+    };
+    vec![
+        why,
+        format!("extends: [{}]", extends(&facts.languages)),
+        String::new(),
+    ]
+}
+
+fn proof(facts: &Facts) -> Vec<String> {
+    let (runner, why) = match &facts.runner {
+        Some(choice) => (choice.value, choice.why.as_str()),
+        None => (
+            Policy::NO_RUNNER,
+            "no test runner that is built in was found, so nothing can be proved yet",
+        ),
+    };
+    let mut lines = vec![
+        "proof:".to_owned(),
+        format!("  # {}.", capitalised(why)),
+        format!("  runner: {runner}"),
+    ];
+    if facts.languages.contains(&Language::Rust) {
+        lines.push("  # Tests inside source files need no glob: a parser tells them from the code around them.".to_owned());
+    }
+    if facts.more_tests.is_empty() {
+        lines.push(format!(
+            "  # The globs of the presets cover the {} test files.",
+            facts.n_test_files
+        ));
+    } else {
+        let globs: Vec<String> = facts
+            .more_tests
+            .iter()
+            .map(|glob| format!("\"{glob}\""))
+            .collect();
+        lines.push(
+            "  # Tests that stand where the presets do not look; the lists add up.".to_owned(),
+        );
+        lines.push(format!("  tests: [{}]", globs.join(", ")));
+    }
+    lines.push(String::new());
+    lines
+}
+
+fn message(facts: &Facts) -> Vec<String> {
+    let Facts {
+        n_conventional,
+        n_subjects,
+        ..
+    } = facts;
+    let is_convention = *n_subjects > 0 && n_conventional * 100 >= n_subjects * CONVENTIONAL_FROM;
+    let said =
+        format!("# {n_conventional} of the last {n_subjects} subjects are conventional commits");
+    if is_convention {
+        vec![
+            format!("{said}, so a fix is asked to be one."),
+            "message: {style: conventional, types: [fix, test]}".to_owned(),
+        ]
+    } else {
+        vec![
+            format!("{said}, so the form of a message is free."),
+            "message: {style: off}".to_owned(),
+        ]
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,404 @@
+//! The sections of a policy, key by key: what each may hold and how presets and file are put together.
+
+use std::collections::BTreeMap;
+
+use super::file::{Names, shown};
+use super::merge::{Merge, Read, nobody_says};
+use super::value::{self, Pattern};
+use super::{
+    ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On, Origin, PathSet,
+    Perimeter, Policy, ProofPolicy, RedCommits, Rule, Suite, TestLimits, builtin, later,
+};
+use crate::change::Content;
+use crate::usage::UsageError;
+
+impl Merge<'_> {
+    pub(super) fn lanes(&mut self) -> Read<Lanes> {
+        let branches = self.globs("lanes.repair.branches", |file| &file.lanes.repair.branches)?;
+        let (repair_known_agents, repair_agents) = self.repair_agents()?;
+        let agent_agents = self.agent_agents()?;
+        let lanes = [
+            ("human", Lane::Human),
+            ("agent", Lane::Agent),
+            ("repair", Lane::Repair),
+        ];
+        Ok(Lanes {
+            repair_branches: branch_set(&branches)?,
+            repair_agents,
+            repair_known_agents,
+            agent_agents,
+            others: self.word("lanes.others", |file| &file.lanes.others, &lanes)?,
+        })
+    }
+
+    /// `known`, or a list of names in which `known` may stand too.
+    fn repair_agents(&mut self) -> Read<(bool, Vec<String>)> {
+        let key = "lanes.repair.agents";
+        let mut last = None;
+        for (layer, at) in self.said(|file| &file.lanes.repair.agents) {
+            let mut known = false;
+            let mut names = Vec::new();
+            match &at.value {
+                Names::Word(word) if word == "known" => known = true,
+                Names::Word(word) => return Err(layer.wrong(at, known_or_list(word))),
+                Names::List(list) => {
+                    for name in list {
+                        match name.value.as_str() {
+                            "known" => known = true,
+                            text => names.push(
+                                value::agent_name(text).map_err(|err| layer.wrong(name, err))?,
+                            ),
+                        }
+                    }
+                }
+            }
+            last = Some((known, names, layer.origin(at.line)));
+        }
+        let (known, names, origin) = last.ok_or_else(|| nobody_says(key))?;
+        let shown: Vec<&str> = known
+            .then_some("known")
+            .into_iter()
+            .chain(names.iter().map(String::as_str))
+            .collect();
+        self.note(key, shown.join(", "), origin);
+        Ok((known, names))
+    }
+
+    fn agent_agents(&mut self) -> Read<Vec<String>> {
+        let key = "lanes.agent.agents";
+        let mut last = None;
+        for (layer, at) in self.said(|file| &file.lanes.agent.agents) {
+            let Names::List(list) = &at.value else {
+                return Err(layer.wrong(at, "this lane takes a list of exact names; `known` stands in `lanes.repair.agents`"));
+            };
+            let mut names = Vec::new();
+            for name in list {
+                if name.value == "known" {
+                    return Err(layer.wrong(
+                        name,
+                        "this lane takes exact names; `known` stands in `lanes.repair.agents`",
+                    ));
+                }
+                names.push(value::agent_name(&name.value).map_err(|err| layer.wrong(name, err))?);
+            }
+            last = Some((names, layer.origin(at.line)));
+        }
+        let (names, origin) = last.unwrap_or((Vec::new(), Origin::BuiltIn));
+        self.note(key, names.join(", "), origin);
+        Ok(names)
+    }
+
+    pub(super) fn perimeter(&mut self) -> anyhow::Result<Perimeter> {
+        let allow = self.globs("perimeter.allow", |file| &file.perimeter.allow)?;
+        let protect = self.globs("perimeter.protect", |file| &file.perimeter.protect)?;
+        Ok(Perimeter {
+            allow: if allow.is_empty() {
+                None
+            } else {
+                Some(PathSet::new(allow)?)
+            },
+            protect: PathSet::with_look_alikes(protect, &builtin::PROTECTED)?,
+            limits: self.limits()?,
+            test_limits: self.test_limits()?,
+            forbid: self.forbid()?,
+            levels: self.levels()?,
+        })
+    }
+
+    fn limits(&mut self) -> Read<Limits> {
+        Ok(Limits {
+            files: self.limit("perimeter.limits.files", |file| {
+                &file.perimeter.limits.files
+            })?,
+            new_files: self.limit("perimeter.limits.new_files", |file| {
+                &file.perimeter.limits.new_files
+            })?,
+            lines: self.limit("perimeter.limits.lines", |file| {
+                &file.perimeter.limits.lines
+            })?,
+            hunks: self.limit("perimeter.limits.hunks", |file| {
+                &file.perimeter.limits.hunks
+            })?,
+            directories: self.limit("perimeter.limits.directories", |file| {
+                &file.perimeter.limits.directories
+            })?,
+            line_length: self.limit("perimeter.limits.line_length", |file| {
+                &file.perimeter.limits.line_length
+            })?,
+            file_bytes: self.minimum(
+                "perimeter.limits.file_bytes",
+                |file| &file.perimeter.limits.file_bytes,
+                Content::MAX_BYTES,
+            )?,
+        })
+    }
+
+    fn test_limits(&mut self) -> Read<TestLimits> {
+        Ok(TestLimits {
+            files: self.limit("perimeter.test_limits.files", |file| {
+                &file.perimeter.test_limits.files
+            })?,
+            added: self.limit("perimeter.test_limits.added", |file| {
+                &file.perimeter.test_limits.added
+            })?,
+            file_bytes: self.minimum(
+                "perimeter.test_limits.file_bytes",
+                |file| &file.perimeter.test_limits.file_bytes,
+                Content::MAX_BYTES,
+            )?,
+        })
+    }
+
+    fn forbid(&mut self) -> anyhow::Result<Vec<Forbidden>> {
+        let mut forbid: Vec<Forbidden> = Vec::new();
+        let layers = self.layers;
+        for layer in layers.iter().filter(|layer| !layer.is_fallback) {
+            for at in layer
+                .shape()
+                .perimeter
+                .forbid
+                .0
+                .iter()
+                .flat_map(|list| &list.value)
+            {
+                let entry = &at.value;
+                let missing =
+                    |key: &str| layer.wrong(at, format!("this entry of `forbid` has no `{key}`"));
+                let id = entry.id.0.as_ref().ok_or_else(|| missing("id"))?;
+                let pattern = entry.pattern.0.as_ref().ok_or_else(|| missing("pattern"))?;
+                value::identifier(&id.value).map_err(|err| layer.wrong(id, err))?;
+                if forbid.iter().any(|other| other.id == id.value) {
+                    return Err(layer
+                        .wrong(id, format!("id `{}` stands in `forbid` twice", id.value))
+                        .into());
+                }
+                let on = match &entry.on.0 {
+                    None => On::Added,
+                    Some(on) => {
+                        let choices = [
+                            ("added", On::Added),
+                            ("removed", On::Removed),
+                            ("both", On::Both),
+                        ];
+                        value::choice(&on.value, &choices).map_err(|err| layer.wrong(on, err))?
+                    }
+                };
+                let paths = match &entry.paths.0 {
+                    None => vec!["**".to_owned()],
+                    Some(list) if list.value.is_empty() => {
+                        return Err(layer
+                            .wrong(
+                                list,
+                                "`in` is empty: this pattern would be looked for nowhere",
+                            )
+                            .into());
+                    }
+                    Some(list) => {
+                        for glob in &list.value {
+                            value::glob(&glob.value).map_err(|err| layer.wrong(glob, err))?;
+                        }
+                        list.value.iter().map(|glob| glob.value.clone()).collect()
+                    }
+                };
+                let why = entry
+                    .why
+                    .0
+                    .as_ref()
+                    .map_or("the policy forbids this text", |why| &why.value);
+                let shown = format!("{on:?} in {}: {}, {why}", paths.join(" "), pattern.value);
+                self.note(
+                    format!("perimeter.forbid.{}", id.value),
+                    shown,
+                    layer.origin(at.line),
+                );
+                forbid.push(Forbidden {
+                    id: id.value.clone(),
+                    pattern: if layer.is_file() {
+                        Pattern::new(&pattern.value).map_err(|err| layer.wrong(pattern, err))?
+                    } else {
+                        Pattern::of_preset(&pattern.value)
+                    },
+                    on,
+                    paths: PathSet::new(paths)?,
+                    why: why.to_owned(),
+                });
+            }
+        }
+        Ok(forbid)
+    }
+
+    fn levels(&mut self) -> Read<BTreeMap<Rule, Level>> {
+        let mut said: BTreeMap<Rule, (Level, Origin)> = BTreeMap::new();
+        for (layer, at) in self.said(|file| &file.perimeter.rules) {
+            for (id, level) in &at.value.0 {
+                let rule: Rule = id
+                    .value
+                    .parse()
+                    .map_err(|()| layer.wrong(id, unknown_rule(&id.value)))?;
+                let levels = [
+                    ("deny", Level::Deny),
+                    ("warn", Level::Warn),
+                    ("off", Level::Off),
+                ];
+                let level_value =
+                    value::choice(&level.value, &levels).map_err(|err| layer.wrong(level, err))?;
+                let is_higher = said
+                    .get(&rule)
+                    .is_none_or(|(before, _)| level_value >= *before);
+                if is_higher && !layer.is_fallback {
+                    said.insert(rule, (level_value, layer.origin(id.line)));
+                }
+            }
+        }
+        let mut levels = BTreeMap::new();
+        for &rule in Rule::ALL {
+            let info = rule.info();
+            let (level, origin) = match said.remove(&rule) {
+                Some(said) if !info.closed || said.0 >= info.level => said,
+                _ => (info.level, Origin::BuiltIn),
+            };
+            let shown = match level {
+                Level::Off => "off",
+                Level::Warn => "warn",
+                Level::Deny => "deny",
+            };
+            self.note(format!("perimeter.rules.{rule}"), shown, origin);
+            levels.insert(rule, level);
+        }
+        Ok(levels)
+    }
+
+    pub(super) fn proof(&mut self) -> anyhow::Result<ProofPolicy> {
+        let suites = [("all", Suite::All), ("touched", Suite::Touched)];
+        let existing = [
+            ("strict", ExistingTests::Strict),
+            ("allow_if_fail_to_pass", ExistingTests::AllowIfFailToPass),
+        ];
+        let tests = self.globs("proof.tests", |file| &file.proof.tests)?;
+        let inputs = self.globs("proof.inputs", |file| &file.proof.inputs)?;
+        Ok(ProofPolicy {
+            tests: PathSet::new(tests)?,
+            inputs: PathSet::with_look_alikes(inputs, &builtin::JUDGE_INPUTS)?,
+            runner: self.runner()?,
+            hook_suite: self.word("proof.hook.suite", |file| &file.proof.hook.suite, &suites)?,
+            hook_budget: self.duration("proof.hook.budget", |file| &file.proof.hook.budget)?,
+            suite: self.word("proof.suite", |file| &file.proof.suite, &suites)?,
+            env: self.env()?,
+            red_commits: self.word(
+                "proof.red_commits",
+                |file| &file.proof.red_commits,
+                &[("allow", RedCommits::Allow), ("deny", RedCommits::Deny)],
+            )?,
+            existing_tests: self.word(
+                "proof.existing_tests",
+                |file| &file.proof.existing_tests,
+                &existing,
+            )?,
+            samples: self.number("proof.samples", |file| &file.proof.samples, 1, 20)?,
+            timeout: self.duration("proof.timeout", |file| &file.proof.timeout)?,
+            sandbox_min_level: self.number(
+                "proof.sandbox.min_level",
+                |file| &file.proof.sandbox.min_level,
+                0,
+                3,
+            )?,
+        })
+    }
+
+    fn runner(&mut self) -> Read<String> {
+        self.last(
+            "proof.runner",
+            |file| &file.proof.runner,
+            |name: &String| {
+                if later::RUNNERS.contains(&name.as_str()) {
+                    return Err(format!(
+                        "runner `{name}` is not supported by this version of koan-guard"
+                    ));
+                }
+                match later::BUILT_IN_RUNNERS.contains(&name.as_str()) || name == Policy::NO_RUNNER
+                {
+                    true => Ok(name.clone()),
+                    false => Err(value::unknown("runner", name, later::BUILT_IN_RUNNERS)),
+                }
+            },
+            Clone::clone,
+        )
+    }
+
+    fn env(&mut self) -> Read<BTreeMap<String, String>> {
+        let mut env = BTreeMap::new();
+        for (layer, at) in self.said(|file| &file.proof.env) {
+            for (name, text) in &at.value.0 {
+                value::variable(&name.value).map_err(|err| layer.wrong(name, err))?;
+                if text.value.contains('\0') {
+                    return Err(layer.wrong(text, "a variable cannot hold a NUL"));
+                }
+                env.insert(
+                    name.value.clone(),
+                    (text.value.clone(), layer.origin(name.line)),
+                );
+            }
+        }
+        for (name, (text, origin)) in &env {
+            self.note(format!("proof.env.{name}"), text, origin.clone());
+        }
+        Ok(env
+            .into_iter()
+            .map(|(name, (text, _))| (name, text))
+            .collect())
+    }
+
+    pub(super) fn message(&mut self) -> Read<MessagePolicy> {
+        let styles = [("conventional", true), ("off", false)];
+        Ok(MessagePolicy {
+            conventional: self.word("message.style", |file| &file.message.style, &styles)?,
+            types: self.list(
+                "message.types",
+                |file| &file.message.types,
+                |name| match later::COMMIT_TYPES.contains(&name) {
+                    true => Ok(()),
+                    false => Err(value::unknown("type", name, later::COMMIT_TYPES)),
+                },
+            )?,
+            subject_length: self.number(
+                "message.subject_length",
+                |file| &file.message.subject_length,
+                10,
+                1_000,
+            )?,
+            require_trailers: self.list(
+                "message.require_trailers",
+                |file| &file.message.require_trailers,
+                value::trailer,
+            )?,
+        })
+    }
+}
+
+/// Branch names are matched like paths: `*` stays between two slashes.
+fn branch_set(globs: &[String]) -> Read<globset::GlobSet> {
+    let mut set = globset::GlobSetBuilder::new();
+    for glob in globs {
+        set.add(
+            super::paths::parse(glob)
+                .map_err(|err| UsageError::new(format!("branches `{glob}`: {err}")))?,
+        );
+    }
+    set.build()
+        .map_err(|err| UsageError::new(format!("`lanes.repair.branches`: {err}")))
+}
+
+fn known_or_list(word: &str) -> String {
+    format!(
+        "`{}` is neither `known` nor a list of exact names",
+        shown(word)
+    )
+}
+
+fn unknown_rule(id: &str) -> String {
+    if later::RULES.contains(&id) {
+        return format!("rule `{id}` is not supported by this version of koan-guard");
+    }
+    let ids: Vec<&str> = Rule::ALL.iter().map(|rule| rule.id()).collect();
+    value::unknown("rule", id, &ids)
+}
