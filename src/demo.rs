@@ -158,22 +158,24 @@ impl Walk<'_> {
         self.step(&["git", "init", "--quiet", "--initial-branch=main"])?;
         self.step(&["git", "config", "user.name", "Demo"])?;
         self.step(&["git", "config", "user.email", "demo@localhost"])?;
+        self.commit_all("feat: a shop")?;
 
         self.heading(
             "What a fix is allowed to do: a policy, with the database as its source of errors",
         );
         self.step(&["koan-guard", "init"])?;
         self.add_source()?;
-        self.step(&["git", "add", "--all"])?;
-        self.step(&[
-            "git",
-            "commit",
-            "--quiet",
-            "--message=chore: the shop and its perimeter",
-        ])?;
+        self.commit_all("chore: the perimeter of the shop")?;
 
         self.heading("The guard goes between the agent and git");
         self.step(&["koan-guard", "install"])?;
+        Ok(())
+    }
+
+    fn commit_all(&mut self, subject: &str) -> anyhow::Result<()> {
+        self.step(&["git", "add", "--all"])?;
+        let message = format!("--message={subject}");
+        self.step(&["git", "commit", "--quiet", &message])?;
         Ok(())
     }
 
