@@ -113,9 +113,8 @@ pub fn post_commit(
     let commit = repo.commit(head_id)?;
     let name = trust::short(head_id);
     let parent_tree = parent_tree_id(repo, &commit)?.to_string();
-    let record = recall(repo)?.filter(|record| {
-        record.tree == commit.tree_id.to_string() && record.parent_tree == parent_tree
-    });
+    let record = recall(repo)?
+        .filter(|record| commit.tree_id == record.tree && record.parent_tree == parent_tree);
     forget(repo)?;
     match record {
         Some(Record {
@@ -263,8 +262,8 @@ fn forget(repo: &Repo) -> anyhow::Result<()> {
 
 impl Record {
     fn is_about(&self, staged: &Staged) -> bool {
-        self.tree == staged.subject.tree_id.to_string()
-            && self.parent_tree == staged.subject.parent_tree_id.to_string()
+        staged.subject.tree_id == self.tree
+            && staged.subject.parent_tree_id == self.parent_tree
             && self.policy_digest == staged.policy.digest
             && self.guard_version == env!("CARGO_PKG_VERSION")
     }

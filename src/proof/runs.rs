@@ -183,7 +183,8 @@ fn scope(split: &Split, case: &Case, policy: &Policy) -> Result<(), Shortfall> {
     if !split.has_tests() && case.carried.tests.is_empty() {
         return Err(Gap::NoTest.into());
     }
-    if !split.has_fix() && !(may_be_red && split.has_tests()) {
+    let is_test_first = may_be_red && split.has_tests();
+    if !split.has_fix() && !is_test_first {
         return Err(Gap::NoFix.into());
     }
     Ok(())
