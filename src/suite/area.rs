@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 
 use self::folders::{copy_tree, remove_tree};
-use super::process::{Finished, Job, ask_launcher};
-use super::sandbox::{Answer, JobSpec, Output, Sandbox, SandboxLevel, Spec, Text, View};
+use super::process::{Finished, Job};
+use super::sandbox::{JobSpec, Output, Sandbox, SandboxLevel, Spec, Text, View, launcher};
 
 /// A locked work area. Dropping it removes its sides.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Area {
     /// Without namespaces the view is a real folder, for one run at a time.
     turn: Mutex<()>,
     /// Held as long as the area; the system lets go of it when the guard dies.
-    _lock: File,
+    lock: File,
 }
 
 /// One exported tree with its build output. The folder's name is random, so that no test can tell the sides apart by it.
@@ -75,7 +75,7 @@ impl Area {
             sandbox: sandbox.clone(),
             has_layers: OnceLock::new(),
             turn: Mutex::new(()),
-            _lock: lock,
+            lock,
         };
         area.clear()?;
         fs::create_dir(area.sides()).with_context(open)?;
@@ -186,12 +186,7 @@ impl Area {
             .map(|job| job.timeout_ms)
             .fold(0, u64::saturating_add);
         let patience = Duration::from_millis(time).saturating_add(GRACE);
-        let n_jobs = spec.jobs.len();
-        let spec = serde_json::to_vec(&spec).context("write the job")?;
-        Answer::decode_all(
-            &ask_launcher(&self.sandbox.launcher, spec, patience)?,
-            n_jobs,
-        )
+        launcher::ask(&self.sandbox.launcher, &spec, patience)
     }
 
     fn layers(&self, side: &Side, phase: Phase) -> anyhow::Result<View> {
@@ -310,6 +305,8 @@ impl Drop for Area {
     fn drop(&mut self) {
         // What stays is removed by the next guard that opens the area, or stops it.
         drop(self.clear());
+        // Closing is not enough: a child that another thread is just starting holds the file too, until it has become its program.
+        drop(self.lock.unlock());
     }
 }
 
@@ -404,7 +401,7 @@ mod tests {
         std::mem::forget(area.add_side(None, |tree| Ok(fs::write(tree.join("f"), "")?)));
         // As a killed guard would: nothing is dropped but the lock.
         let area = std::mem::ManuallyDrop::new(area);
-        area._lock.unlock().expect("unlock");
+        area.lock.unlock().expect("unlock");
         assert!(left.exists());
         let area = open(folder.path(), 0).expect("free");
         assert!(!left.exists());

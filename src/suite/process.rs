@@ -123,37 +123,36 @@ pub fn output(
     })
 }
 
-/// Starts the sandbox's launcher, hands it `spec` and returns what it answers. It gets no environment.
-///
-/// The launcher notices when the reading end of its standard output is gone, and then ends with everything that it started.
-pub(super) fn ask_launcher(
-    launcher: &Path,
-    spec: Vec<u8>,
+/// Starts `program` with one argument and no environment, hands it `message` and returns what it answers.
+pub(super) fn ask(
+    program: &Path,
+    argument: &str,
+    message: Vec<u8>,
     timeout: Duration,
 ) -> anyhow::Result<Vec<u8>> {
-    let mut command = Command::new(launcher);
-    command.arg(super::sandbox::launcher::SUBCOMMAND);
+    let mut command = Command::new(program);
+    command.arg(argument);
     command.env_clear().current_dir("/").stdin(Stdio::piped());
     let mut group = Group::spawn(command)
-        .with_context(|| format!("start the sandbox `{}`", launcher.display()))?;
+        .with_context(|| format!("start `{} {argument}`", program.display()))?;
     let mut stdin = group.child.stdin.take().context("no standard input")?;
-    let writer = thread::spawn(move || stdin.write_all(&spec));
+    let writer = thread::spawn(move || stdin.write_all(&message));
     let mut streams = group.streams(usize::MAX)?;
     let status = group.wait(&mut streams, Instant::now() + timeout)?;
     let written = writer
         .join()
-        .map_err(|_| anyhow::anyhow!("the writer of the job panicked"))?;
+        .map_err(|_| anyhow::anyhow!("the writer panicked"))?;
     let [stdout, stderr] = streams;
     match status {
         Some(status) if status.success() => {
-            written.context("hand the job to the sandbox")?;
+            written.with_context(|| format!("write to `{argument}`"))?;
             Ok(stdout.bytes)
         }
         Some(status) => {
             let said = String::from_utf8_lossy(&stderr.bytes);
-            bail!("the sandbox gave up ({status}): {}", said.trim())
+            bail!("`{argument}` gave up ({status}): {}", said.trim())
         }
-        None => bail!("the sandbox did not answer in {} s", timeout.as_secs()),
+        None => bail!("`{argument}` did not answer in {} s", timeout.as_secs()),
     }
 }
 

@@ -114,7 +114,7 @@ mod tests {
         fs::create_dir_all(&closed).expect("a folder");
         for path in ["a/b/c", "a/b"] {
             let path = folder.path().join(path);
-            fs::set_permissions(path, Permissions::from_mode(0)).expect("mode");
+            fs::set_permissions(path, Permissions::from_mode(0o000)).expect("mode");
         }
         remove_tree(&folder.path().join("a")).expect("removed");
         assert!(!folder.path().join("a").exists());

@@ -21,7 +21,7 @@ use seccompiler::{
 };
 
 use super::root::{DEVICES, SYSTEM};
-use super::spec::{JobSpec, Spec, Text, View};
+use super::spec::{Enforce, JobSpec, Spec, Text, View};
 use super::{layers, sys};
 
 /// A seccomp program.
@@ -230,11 +230,24 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_adjtimex,
 ];
 
-/// The seccomp programs of all jobs. Without a network namespace there is no network at all, since loopback cannot be told apart.
-pub fn filters(has_network_namespace: bool) -> anyhow::Result<Vec<Filter>> {
-    let mut families = vec![libc::AF_UNIX, libc::AF_NETLINK];
-    if has_network_namespace {
+/// What types into a terminal for its user.
+const TIOCSTI: u64 = 0x5412;
+const TIOCLINUX: u64 = 0x541c;
+
+/// The first version of Landlock that keeps processes from the sockets of folders that are not theirs.
+pub const SOCKETS_ABI: u8 = 9;
+
+/// The seccomp programs of all jobs.
+///
+/// Without a network namespace there is no network at all, since loopback cannot be told apart; and without a view of its own there are
+/// no local sockets but pairs, since one of a container engine would be a way out.
+pub fn filters(enforce: Enforce) -> anyhow::Result<Vec<Filter>> {
+    let mut families = vec![libc::AF_NETLINK];
+    if enforce.namespaces {
         families.extend([libc::AF_INET, libc::AF_INET6]);
+    }
+    if enforce.namespaces || enforce.landlock_abi >= SOCKETS_ABI {
+        families.push(libc::AF_UNIX);
     }
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         DENIED.iter().map(|&number| (number, Vec::new())).collect();
@@ -251,9 +264,9 @@ pub fn filters(has_network_namespace: bool) -> anyhow::Result<Vec<Filter>> {
         .map(|bit| rule(&[(0, SeccompCmpOp::MaskedEq(bit), bit)]))
         .collect::<anyhow::Result<_>>()?;
     rules.insert(libc::SYS_clone, clone);
-    let terminal = [libc::TIOCSTI, libc::TIOCLINUX]
+    let terminal = [TIOCSTI, TIOCLINUX]
         .into_iter()
-        .map(|request| rule(&[(1, SeccompCmpOp::Eq, request as u64)]))
+        .map(|request| rule(&[(1, SeccompCmpOp::Eq, request)]))
         .collect::<anyhow::Result<_>>()?;
     rules.insert(libc::SYS_ioctl, terminal);
     let other_family: Vec<_> = families
@@ -328,8 +341,12 @@ mod tests {
 
     #[test]
     fn the_filters_compile() {
-        for has_network_namespace in [true, false] {
-            let filters = filters(has_network_namespace).expect("filters");
+        for namespaces in [true, false] {
+            let enforce = Enforce {
+                namespaces,
+                ..Enforce::default()
+            };
+            let filters = filters(enforce).expect("filters");
             assert!(filters.iter().all(|filter| !filter.is_empty()));
         }
     }

@@ -21,22 +21,19 @@ pub enum Reach {
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Kills all others until none is left to wait for. Returns the status of `pid` if it was among them.
+/// Kills all others until none is left to wait for.
 ///
 /// # Errors
 /// Somebody is still alive after ten seconds.
-pub fn kill_all(reach: Reach, pid: Pid) -> anyhow::Result<Option<WaitStatus>> {
+pub fn kill_all(reach: Reach) -> anyhow::Result<()> {
     let deadline = Instant::now() + PATIENCE;
-    let mut found = None;
     loop {
         match reach {
             Reach::Namespace => kill_namespace()?,
             Reach::Descendants => kill_children()?,
         }
-        let reaped = reap(pid)?;
-        found = found.or(reaped.found);
-        if reaped.is_alone {
-            return Ok(found);
+        if matches!(reap(None)?, Reaped::Alone) {
+            return Ok(());
         }
         if Instant::now() > deadline {
             bail!("processes of the job cannot be killed");
@@ -45,32 +42,25 @@ pub fn kill_all(reach: Reach, pid: Pid) -> anyhow::Result<Option<WaitStatus>> {
     }
 }
 
-pub struct Reaped {
-    /// The status of the child that was looked for.
-    pub found: Option<WaitStatus>,
-    /// Whether no child is left.
-    pub is_alone: bool,
+/// What was found among the children that have ended.
+#[derive(Clone, Copy, Debug)]
+pub enum Reaped {
+    /// The one that was looked for. There may be more to take.
+    Found(WaitStatus),
+    /// No child is left.
+    Alone,
+    /// Somebody lives.
+    Others,
 }
 
-/// Takes the status of all children that have ended.
-pub fn reap(pid: Pid) -> anyhow::Result<Reaped> {
-    let mut found = None;
+/// Takes the status of children that have ended, up to that of `pid`.
+pub fn reap(pid: Option<Pid>) -> anyhow::Result<Reaped> {
     loop {
         match wait(WaitOptions::NOHANG) {
-            Ok(Some((ended, status))) if ended == pid => found = Some(status),
+            Ok(Some((ended, status))) if Some(ended) == pid => return Ok(Reaped::Found(status)),
             Ok(Some(_)) | Err(Errno::INTR) => {}
-            Ok(None) => {
-                return Ok(Reaped {
-                    found,
-                    is_alone: false,
-                });
-            }
-            Err(Errno::CHILD) => {
-                return Ok(Reaped {
-                    found,
-                    is_alone: true,
-                });
-            }
+            Ok(None) => return Ok(Reaped::Others),
+            Err(Errno::CHILD) => return Ok(Reaped::Alone),
             Err(err) => return Err(err).context("wait for children"),
         }
     }

@@ -5,6 +5,8 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::process::{
@@ -16,9 +18,23 @@ use super::spec::{Answer, Spec};
 use super::supervise::{Reach, supervise};
 use super::sys::{self, Fork};
 use super::{root, sys::close_from};
+use crate::suite::process::{self, Finished};
 
 /// The hidden argument. It is no bypass: a launcher can only shut in.
 pub const SUBCOMMAND: &str = "__sandbox";
+
+/// Starts `launcher` and has it run the jobs of `spec`.
+///
+/// The launcher notices when the reading end of its standard output is gone, and then ends with everything that it started.
+pub(in crate::suite) fn ask(
+    launcher: &Path,
+    spec: &Spec,
+    timeout: Duration,
+) -> anyhow::Result<Vec<Finished>> {
+    let message = serde_json::to_vec(spec).context("write the jobs")?;
+    let answer = process::ask(launcher, SUBCOMMAND, message, timeout)?;
+    Answer::decode_all(&answer, spec.jobs.len())
+}
 
 /// Does what standard input says. Returns the exit code.
 pub fn main() -> i32 {

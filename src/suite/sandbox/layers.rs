@@ -17,8 +17,8 @@ use super::root::AREA;
 use super::spec::{JobSpec, Output, Text};
 use super::sys::{self, MountChange, change_mount};
 
-/// What all writes of one job together may hold: half of the memory would be the kernel's own limit.
-const SCRATCH: &std::ffi::CStr = c"size=4g,nr_inodes=1m,mode=0700";
+/// What all writes of one job together may hold: in memory, so never more than half of it.
+const SCRATCH: u64 = 4 << 30;
 
 /// Mounts the view of `job` over the work area at `root`, which nobody sees afterwards.
 pub fn mount(root: &Path, tree: &Text, output: &Output, job: &JobSpec) -> anyhow::Result<()> {
@@ -41,7 +41,12 @@ pub fn mount(root: &Path, tree: &Text, output: &Output, job: &JobSpec) -> anyhow
         .collect::<anyhow::Result<_>>()?;
 
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    rustix::mount::mount("tmpfs", root, "tmpfs", flags, SCRATCH).context("mount a tmpfs")?;
+    let memory = rustix::system::sysinfo();
+    let memory = (memory.totalram as u64).saturating_mul(memory.mem_unit.into());
+    let options = format!("size={},nr_inodes=1m,mode=0700", SCRATCH.min(memory / 2));
+    let options = CString::new(options)?;
+    rustix::mount::mount("tmpfs", root, "tmpfs", flags, options.as_c_str())
+        .context("mount a tmpfs")?;
     let view = root.join("view");
     for folder in [
         "view",
@@ -118,7 +123,7 @@ fn overlay(
     let path = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
     let lower: Vec<String> = lower.iter().map(path).collect();
     let mut options = format!(
-        "lowerdir={},upperdir={},workdir={},userxattr",
+        "lowerdir={},upperdir={},workdir={},userxattr,index=off",
         lower.join(":"),
         path(&upper),
         path(&work)

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-pub(super) use spec::{Answer, JobSpec, Output, Spec, Text, View};
+pub(super) use spec::{JobSpec, Output, Spec, Text, View};
 
 /// What was enforced around the tests. Part of the evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

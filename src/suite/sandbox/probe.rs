@@ -4,12 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rustix::process::getuid;
 
-use super::spec::{Answer, Enforce, JobSpec, Output, Spec, Text, View};
+use super::confine::SOCKETS_ABI;
+use super::launcher::ask;
+use super::spec::{Enforce, JobSpec, Output, Spec, Text, View};
 use super::{Sandbox, SandboxLevel, sys};
-use crate::suite::process::{End, ask_launcher};
+use crate::suite::process::End;
 
 /// Below it files outside the write list can be cut off (`truncate`).
 const MIN_LANDLOCK_ABI: u8 = 3;
@@ -140,7 +142,9 @@ impl Sandbox {
                 lack("protection of outside files, nor of the other side's tree");
             }
             if !self.seccomp {
-                lack("protection from the network");
+                lack("protection from the network, nor from sockets such as a container engine's");
+            } else if self.landlock_abi < SOCKETS_ABI {
+                lack("local sockets, but pairs");
             }
             if self.landlock_abi < 6 {
                 lack("protection of outside processes from signals");
@@ -182,10 +186,8 @@ fn attempt(launcher: &Path, enforce: Enforce) -> anyhow::Result<()> {
         view,
         jobs: vec![job],
     };
-    let answer = ask_launcher(launcher, serde_json::to_vec(&spec)?, PATIENCE)?;
-    let finished = Answer::decode_all(&answer, 1)?;
-    match finished[0].end {
-        End::Exit(0) => Ok(()),
-        end => anyhow::bail!("the process ended with {end:?}"),
+    match ask(launcher, &spec, PATIENCE)?.as_slice() {
+        [finished] if finished.end == End::Exit(0) => Ok(()),
+        other => bail!("the process ended otherwise: {other:?}"),
     }
 }

@@ -78,22 +78,22 @@ pub fn build(spec: &Spec) -> anyhow::Result<()> {
     let inside = |path: &str| new.join(path.trim_start_matches('/'));
 
     let mut bound = system_folders(&new)?;
-    for path in read_list(spec)? {
-        bind(&new, &path, &mut bound)?;
-    }
-    fs::create_dir(inside("/proc"))?;
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
-    mount("proc", inside("/proc"), "proc", flags, None).context("mount a new `/proc`")?;
-    devices(&new, root)?;
-    for dir in ["/tmp", "/var", AREA] {
-        fs::create_dir_all(inside(dir))?;
-    }
-    if fs::symlink_metadata(inside("/var/tmp")).is_err() {
-        symlink("/tmp", inside("/var/tmp"))?;
-    }
+    // Before there are links, which would lead out of the new root while it is built.
     if !is_below(root, &bound) {
         fs::create_dir_all(inside_of(&new, root)?)?;
     }
+    for path in read_list(spec)? {
+        bind(&new, &path, &mut bound)?;
+    }
+    fs::create_dir_all(inside("/proc"))?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
+    mount("proc", inside("/proc"), "proc", flags, None).context("mount a new `/proc`")?;
+    for dir in ["/tmp", "/var", "/dev", AREA] {
+        fs::create_dir_all(inside(dir))?;
+    }
+    devices(&new)?;
+    link(Path::new("/tmp"), &inside("/var/tmp"))?;
+    link(&root.join("shm"), &inside("/dev/shm"))?;
     mount_bind(root, inside(AREA)).context("bind the work area")?;
 
     change_mount(&new, MountChange::ReadOnlyBelow).context("make the mounts read-only")?;
@@ -138,8 +138,11 @@ fn read_list(spec: &Spec) -> anyhow::Result<BTreeSet<PathBuf>> {
         let real = path
             .canonicalize()
             .with_context(|| format!("resolve `{}`", path.display()))?;
-        if path == Path::new("/") || real == Path::new("/") {
-            bail!("the whole file system cannot be on a job's read list");
+        for path in [path, &real] {
+            let is_kernels = path.starts_with("/proc") || path == Path::new("/dev");
+            if is_kernels || path == Path::new("/") {
+                bail!("`{}` cannot be on a job's read list", path.display());
+            }
         }
         all.insert(real);
         all.insert(path.to_owned());
@@ -182,20 +185,28 @@ fn inside_of(new: &Path, path: &Path) -> anyhow::Result<PathBuf> {
     Ok(new.join(path.strip_prefix("/")?))
 }
 
-fn devices(new: &Path, root: &Path) -> anyhow::Result<()> {
-    let dev = new.join("dev");
-    fs::create_dir(&dev)?;
+fn devices(new: &Path) -> anyhow::Result<()> {
     for device in DEVICES.iter().map(Path::new) {
         let place = inside_of(new, device)?;
         fs::write(&place, "")?;
         mount_bind(device, &place).with_context(|| format!("bind `{}`", device.display()))?;
     }
+    let dev = new.join("dev");
     symlink("/proc/self/fd", dev.join("fd"))?;
     for (number, name) in ["stdin", "stdout", "stderr"].iter().enumerate() {
         symlink(format!("/proc/self/fd/{number}"), dev.join(name))?;
     }
-    symlink(root.join("shm"), dev.join("shm"))?;
     Ok(())
+}
+
+/// Makes a link where nothing is yet, such as the way to the work area or to what a job reads.
+fn link(to: &Path, place: &Path) -> anyhow::Result<()> {
+    match symlink(to, place) {
+        Err(err) if err.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(err).with_context(|| format!("link `{}`", to.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Sets the interface `lo`, which is number 1 in every network namespace, up.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rustix::event::PollFlags;
 use rustix::io::{DupFlags, FdFlags, dup3};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -17,7 +17,7 @@ use rustix::process::{
 };
 
 pub use super::kill::Reach;
-use super::kill::{kill_all, reap};
+use super::kill::{Reaped, kill_all, reap};
 use super::spec::{Answer, JobSpec, Spec, View};
 use super::sys::{self, Fork};
 use super::{confine, layers};
@@ -35,14 +35,18 @@ struct Started {
 /// Runs all jobs and writes an answer for each. `report` is the number that the jobs report over.
 pub fn supervise(spec: &Spec, reach: Reach, report: &mut OwnedFd) -> anyhow::Result<()> {
     let filters = match spec.enforce.seccomp {
-        true => confine::filters(spec.enforce.namespaces)?,
+        true => confine::filters(spec.enforce)?,
         false => Vec::new(),
     };
     let guard = std::io::stdout().as_fd().try_clone_to_owned()?;
     let mut answers = File::from(guard.try_clone()?);
     for job in &spec.jobs {
         let Started { pid, mut streams } = start(spec, job, &filters, report)?;
-        let end = watch(job, reach, pid, &mut streams, guard.as_fd())?;
+        let end = watch(job, pid, &mut streams, guard.as_fd());
+        // Whatever came of it, nobody is alive afterwards, and so the pipes end.
+        kill_all(reach)?;
+        let end = end?;
+        read_rest(&mut streams)?;
         let [stdout, stderr, report] = streams;
         let finished = Finished {
             end,
@@ -56,39 +60,42 @@ pub fn supervise(spec: &Spec, reach: Reach, report: &mut OwnedFd) -> anyhow::Res
     Ok(())
 }
 
-/// Waits for the end of the job, or makes it. Nobody is alive afterwards, so the pipes end too.
+/// Waits for the end of the job or of its time.
 fn watch(
     job: &JobSpec,
-    reach: Reach,
     pid: Pid,
     streams: &mut [Capture; 3],
     guard: BorrowedFd<'_>,
 ) -> anyhow::Result<End> {
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).context("watch the job")?;
     let deadline = Instant::now() + Duration::from_millis(job.timeout_ms);
-    let mut end = None;
-    while end.is_none() {
+    loop {
         let now = Instant::now();
         if now >= deadline {
-            end = Some(End::TimedOut);
-            break;
+            return Ok(End::TimedOut);
         }
         let others = [(pidfd.as_fd(), PollFlags::IN), (guard, PollFlags::empty())];
         let events = wait_readable(streams, &others, (deadline - now).min(TICK))?;
-        if events[1] {
-            kill_all(reach, pid)?;
-            bail!("the guard is gone");
+        ensure!(!events[1], "the guard is gone");
+        // Orphans come to this process, and wait for it.
+        match reap(Some(pid))? {
+            Reaped::Found(status) => return Ok(end_of(status)),
+            Reaped::Others => {}
+            Reaped::Alone => bail!("the job has no end"),
         }
-        end = reap(pid)?.found.map(end_of);
     }
-    kill_all(reach, pid)?;
+}
+
+fn read_rest(streams: &mut [Capture; 3]) -> anyhow::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(20);
     while streams.iter().any(|stream| !stream.is_closed()) {
-        if Instant::now() > deadline + Duration::from_secs(20) {
-            bail!("somebody outside the sandbox holds the job's pipes");
-        }
+        ensure!(
+            Instant::now() < deadline,
+            "somebody outside the sandbox holds the job's pipes"
+        );
         wait_readable(streams, &[], TICK)?;
     }
-    end.context("the job has no end")
+    Ok(())
 }
 
 fn end_of(status: WaitStatus) -> End {
