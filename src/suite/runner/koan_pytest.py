@@ -45,6 +45,10 @@ def pytest_plugin(order, emit, describe, blocked):
     class Koan:
         def pytest_addoption(self, parser, pluginmanager):
             group = parser.getgroup("koan")
+            names = {*blocked, *blocked.values()}
+            consider = pluginmanager.consider_pluginarg
+            # `-p NAME` in a configuration would lift the block.
+            pluginmanager.consider_pluginarg = lambda arg: None if arg.strip() in names else consider(arg)
             for name, module in blocked.items():
                 pluginmanager.set_blocked(name)
                 pluginmanager.set_blocked(module)
