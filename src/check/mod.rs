@@ -205,6 +205,9 @@ fn findings(
 
 fn workshop(repo: &Repo, settings: &Settings) -> anyhow::Result<Workshop> {
     let root = settings.cache_dir.join(area_name(repo));
+    let scripts = &settings.toolbox.scripts;
+    std::fs::create_dir_all(scripts)
+        .with_context(|| format!("make the folder `{}`", scripts.display()))?;
     Ok(Workshop {
         root,
         sandbox: Sandbox::probe(),
