@@ -122,27 +122,40 @@ impl Repo {
         command
     }
 
-    /// What is the user's: the work tree, the index to the byte, `HEAD`, the configuration, and every ref but those of the guard's own.
+    /// What is the user's, with the index to the byte; what a command of git's own may rewrite counts as a change.
     pub fn state(&self) -> String {
-        let git = |args: &[&str]| {
-            let mut command = self.command("git", &self.root);
-            let output = self.run(command.arg("--no-optional-locks").args(args));
-            String::from_utf8_lossy(&output.stdout).into_owned()
-        };
-        let git_dir = self.root.join(git(&["rev-parse", "--git-dir"]).trim_end());
-        let index = fs::read(git_dir.join("index")).unwrap_or_default();
-        let refs = git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
+        let index = fs::read(self.git_dir().join("index")).unwrap_or_default();
+        format!("{}{}", self.contents(), sha256(&index))
+    }
+
+    /// What is the user's: work tree, index, `HEAD`, configuration, and every ref but those of the guard's own.
+    pub fn contents(&self) -> String {
+        let git_dir = self.git_dir();
+        let refs = self.lines_of_git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
         let refs: Vec<&str> = refs
             .lines()
             .filter(|line| !line.starts_with("refs/notes/koan "))
             .collect();
-        format!(
-            "{}{}{}{refs:?} index {:?}",
-            git(&["status", "--porcelain"]),
+        [
+            self.lines_of_git(&["status", "--porcelain"]),
+            self.lines_of_git(&["ls-files", "--stage"]),
             fs::read_to_string(git_dir.join("HEAD")).unwrap_or_default(),
             fs::read_to_string(git_dir.join("config")).unwrap_or_default(),
-            sha256(&index),
-        )
+            refs.join("\n"),
+        ]
+        .concat()
+    }
+
+    fn git_dir(&self) -> PathBuf {
+        let answer = self.lines_of_git(&["rev-parse", "--git-dir"]);
+        self.root.join(answer.trim_end())
+    }
+
+    /// What git prints, if anything, without touching the index itself.
+    fn lines_of_git(&self, args: &[&str]) -> String {
+        let mut command = self.command("git", &self.root);
+        let output = self.run(command.arg("--no-optional-locks").args(args));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// What any command answers; made by [`Repo::command`].
