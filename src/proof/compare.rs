@@ -96,13 +96,8 @@ pub fn red(
             _ => (),
         }
     }
-    doubts.extend(
-        before
-            .not_built
-            .iter()
-            .filter(|what| !parent.not_built.contains(what))
-            .map(Doubt::from),
-    );
+    // Also where the parent's version did not build either: what never started is no reason to say that it passes.
+    doubts.extend(before.not_built.iter().map(Doubt::from));
     if !candidates.is_empty() {
         return Ok(candidates);
     }
@@ -533,6 +528,26 @@ mod tests {
         let rows = rows("changed P F P F, old P P P P");
         assert!(weigh(&rows, ExistingTests::Strict).is_err());
         assert!(weigh(&rows, ExistingTests::AllowIfFailToPass).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_builds_on_neither_side_is_undecided() {
+        let broken = TestRun {
+            not_built: vec![NotBuilt {
+                what: "it".into(),
+                detail: "no module".into(),
+            }],
+            ..TestRun::default()
+        };
+        let terms = Terms {
+            existing_tests: ExistingTests::Strict,
+            carried: &BTreeSet::new(),
+        };
+        let short = red(&broken, &broken, &terms).expect_err("a shortfall");
+        assert!(
+            short.gaps.is_empty() && short.doubts.len() == 1,
+            "{short:?}"
+        );
     }
 
     #[test]
