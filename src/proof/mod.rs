@@ -2,6 +2,7 @@
 
 mod compare;
 mod runs;
+mod smells;
 mod split;
 mod trees;
 
@@ -81,6 +82,18 @@ pub enum Doubt {
     CannotSplit {
         path: RepoPath,
         reason: String,
+    },
+    /// A line of the fix asks whether it is being tested, or reaches into what tests it.
+    TestAware {
+        path: RepoPath,
+        line: usize,
+        text: String,
+    },
+    /// A line of the new tests asks what the source looks like or what is defined there, not what it does.
+    SourceSensitive {
+        path: RepoPath,
+        line: usize,
+        text: String,
     },
     SandboxBelowPolicy {
         level: u8,

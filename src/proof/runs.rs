@@ -10,6 +10,7 @@ use gix::ObjectId;
 use serde::Serialize;
 
 use super::compare::{self, Runs, SuiteRuns, Terms};
+use super::smells;
 use super::split::Split;
 use super::trees::{self, LaidOut};
 use super::{Doubt, Gap, Proof, Shortfall, Tree};
@@ -108,6 +109,7 @@ pub fn prove(
 ) -> anyhow::Result<Attempt> {
     let split = match Split::of(case.change, policy)
         .and_then(|split| scope(&split, case, policy).map(|()| split))
+        .and_then(|split| sincere(case.change, &split).map(|()| split))
     {
         Ok(split) => split,
         Err(short) => {
@@ -158,7 +160,7 @@ pub fn prove(
         old_tests: old_tests_tree_id,
     };
     let result = if split.has_fix() {
-        bench.fix(&trees, case)
+        bench.fix(&trees, &split, case)
     } else {
         bench.red(&trees, &split)
     }?;
@@ -188,6 +190,15 @@ fn scope(split: &Split, case: &Case, policy: &Policy) -> Result<(), Shortfall> {
         return Err(Gap::NoFix.into());
     }
     Ok(())
+}
+
+/// No line of the change by which code and tests know more of each other than a run shows.
+fn sincere(change: &Change, split: &Split) -> Result<(), Shortfall> {
+    Shortfall {
+        gaps: Vec::new(),
+        doubts: smells::doubts(change, split),
+    }
+    .into_result(())
 }
 
 /// How long another guard in the same work area is waited for.
@@ -231,7 +242,7 @@ macro_rules! stage {
 }
 
 impl Bench<'_> {
-    fn fix(&mut self, trees: &Trees, case: &Case) -> Staged<Shown> {
+    fn fix(&mut self, trees: &Trees, split: &Split, case: &Case) -> Staged<Shown> {
         let terms = Terms {
             existing_tests: self.policy.proof.existing_tests,
             carried: &case.carried.tests,
@@ -243,6 +254,13 @@ impl Bench<'_> {
         let before = self.lay_out(Some(&parent), Tree::Before, trees.before)?;
         let mut before_runs = vec![stage!(self.run_touched(&before, 1)?)];
         let candidates = stage!(compare::red(&parent_run, &before_runs[0], &terms));
+        stage!(
+            Shortfall {
+                gaps: Vec::new(),
+                doubts: smells::markers(case.change, split, &before_runs[0]),
+            }
+            .into_result(())
+        );
         let after = self.lay_out(Some(&parent), Tree::After, trees.after)?;
         let mut after_runs = vec![stage!(self.run_touched(&after, 1)?)];
         stage!(compare::green(
