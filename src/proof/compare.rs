@@ -181,6 +181,30 @@ pub fn still_red(candidates: &BTreeSet<TestId>, before: &TestRun) -> Result<(), 
     .into_result(())
 }
 
+/// The trees that only differ in comments from BEFORE and AFTER do what those do.
+pub fn deaf(
+    candidates: &BTreeSet<TestId>,
+    before: &TestRun,
+    after: &TestRun,
+) -> Result<(), Shortfall> {
+    trusted(Tree::Before, before)?;
+    trusted(Tree::After, after)?;
+    let is_deaf = |test: &&TestId| {
+        before.outcome(test) == Some(Outcome::Failed)
+            && after.outcome(test) == Some(Outcome::Passed)
+    };
+    let doubts = candidates
+        .iter()
+        .filter(|test| !is_deaf(test))
+        .map(|test| Doubt::ReadsSource(test.clone()))
+        .collect();
+    Shortfall {
+        gaps: Vec::new(),
+        doubts,
+    }
+    .into_result(())
+}
+
 /// FAIL_TO_PASS: failed in every sample BEFORE, passed in every sample AFTER. Any disagreement is flaky.
 ///
 /// The value is what the runner said about the first failure.

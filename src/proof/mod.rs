@@ -1,6 +1,7 @@
 //! Proof that a fix fixes: new tests fail before it and pass after it, and nothing else breaks.
 
 mod compare;
+mod echo;
 mod runs;
 mod smells;
 mod split;
@@ -95,6 +96,8 @@ pub enum Doubt {
         line: usize,
         text: String,
     },
+    /// The test does something else where the other side's lines stand in comments: it reads its sources.
+    ReadsSource(TestId),
     SandboxBelowPolicy {
         level: u8,
         min_level: u8,

@@ -10,6 +10,7 @@ use gix::ObjectId;
 use serde::Serialize;
 
 use super::compare::{self, Runs, SuiteRuns, Terms};
+use super::echo::{self, Echoes};
 use super::smells;
 use super::split::Split;
 use super::trees::{self, LaidOut};
@@ -158,6 +159,7 @@ pub fn prove(
         before: before_tree_id,
         after: case.tree_id,
         old_tests: old_tests_tree_id,
+        echoes: echo::echoes(repo, case.change, &split, (before_tree_id, case.tree_id))?,
     };
     let result = if split.has_fix() {
         bench.fix(&trees, &split, case)
@@ -214,6 +216,7 @@ struct Trees {
     before: ObjectId,
     after: ObjectId,
     old_tests: ObjectId,
+    echoes: Echoes,
 }
 
 /// All that one proof works with.
@@ -283,6 +286,12 @@ impl Bench<'_> {
             }
         }
         stage!(compare::reproduced(&candidates, &before_runs, &after_runs));
+        let echoes = trees.echoes;
+        let before_echo = self.lay_out(Some(&parent), Tree::Before, echoes.before)?;
+        let before_echo = stage!(self.run_candidates(&before_echo, &candidates, n_samples)?);
+        let after_echo = self.lay_out(Some(&parent), Tree::After, echoes.after)?;
+        let after_echo = stage!(self.run_candidates(&after_echo, &candidates, n_samples)?);
+        stage!(compare::deaf(&candidates, &before_echo, &after_echo));
 
         let old_tests = self.lay_out(Some(&parent), Tree::OldTests, trees.old_tests)?;
         let parent_suite = stage!(self.run_suite(&parent, case.suite)?);

@@ -50,7 +50,9 @@ static LANGUAGES: [Language; 2] = [
             | ^\s*(?:from|import)\s+(?:tests?|testing|mock)\b
             | ["'](?:[^"']*[/\\.])?(?:tests?[/\\.][^"']*|tests?|test_[^"']*|[^"']*_test(?:\.py)?)["']
             | \b(?:environ|getenv)\b.*["'][^"']*TEST[^"']*["'] | ["'][^"']*TEST[^"']*["'].*\b(?:environ|getenv)\b
-            | \bsys\s*\.\s*(?:modules|argv\s*\[\s*0|_\w+|set(?:trace|profile)|get(?:trace|profile)|monitoring|addaudithook|excepthook|unraisablehook|meta_path|path_hooks|orig_argv)\b
+            | \.\s*modules\b | \b_getframe\b | \b_current_frames\b | \bimport\s+sys\s+as\b | \bruntest\w*\b | (?:^|[^.\w])(?:exec|eval|compile|globals)\s*\(
+            | \bgetattr\s*\(\s*(?:sys|os|gc|inspect)\b | \b__loader__\b | \b__spec__\b
+            | \bsys\s*\.\s*(?:argv\s*\[\s*0|_\w+|set(?:trace|profile)|get(?:trace|profile)|monitoring|addaudithook|excepthook|unraisablehook|meta_path|path_hooks|orig_argv)\b
             | ^\s*from\s+sys\s+import\b.*\b(?:modules|_\w+|settrace|setprofile|monitoring|addaudithook|meta_path|path_hooks)\b
             | \binspect\s*\.\s*(?:stack|trace|currentframe|getouterframes|getinnerframes|getframeinfo)\b | ^\s*from\s+inspect\s+import\b
             | \b(?:extract_stack|walk_stack|print_stack|format_stack|f_back|f_globals|tb_frame)\b

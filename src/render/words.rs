@@ -173,6 +173,12 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "that a text or a name is missing before the fix is not the bug",
             "let the test call what the parent has, and look at what comes of it",
         ),
+        Doubt::ReadsSource(test) => (
+            "source-sensitive",
+            format!("{} turns with the comments of the sources", name(test)),
+            "a test that reads the code says what is written there, not what it does",
+            "let the test call the code, and look at what comes of it",
+        ),
         Doubt::SandboxBelowPolicy { level, min_level } => (
             "sandbox-too-low",
             format!("this machine gives sandbox level {level}, the policy wants {min_level}"),
