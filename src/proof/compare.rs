@@ -675,4 +675,23 @@ mod tests {
             prop_assert!(weigh_runs(parent, before, after, old_tests, ExistingTests::Strict).is_err());
         }
     }
+
+    #[test]
+    fn a_test_that_turns_with_the_comments_reads_its_sources() {
+        let candidates = BTreeSet::from([TestId("a".to_owned())]);
+        let reads = |before: &str, after: &str| {
+            let (before, after) = (
+                rows(&format!("a {before} - - -")),
+                rows(&format!("a {after} - - -")),
+            );
+            deaf(&candidates, &run(&before, 0), &run(&after, 0)).is_err()
+        };
+        assert!(!reads("F", "P"));
+        for other in ["P", "E", "S", "T", "-"] {
+            assert!(reads(other, "P"), "BEFORE {other}");
+        }
+        for other in ["F", "E", "S", "T", "-"] {
+            assert!(reads("F", other), "AFTER {other}");
+        }
+    }
 }

@@ -92,3 +92,30 @@ fn comments<'a>(mark: &str, lines: impl Iterator<Item = (usize, &'a [u8])>) -> V
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_become_comments_whatever_they_are() {
+        let lines = [(1, &b"let x = 1;"[..]), (2, b"*/ // \r#!"), (3, b"")];
+        let text = comments("// ", lines.into_iter());
+        assert_eq!(
+            String::from_utf8(text).expect("text"),
+            "// let x = 1;\n// */ // #!\n// \n"
+        );
+    }
+
+    #[test]
+    fn only_languages_with_line_comments_have_an_echo() {
+        for (path, mark) in [
+            ("src/a.rs", Some("// ")),
+            ("shop/a.py", Some("# ")),
+            ("shop/a.json", None),
+            ("Makefile", None),
+        ] {
+            assert_eq!(comment_mark(&path.into()), mark, "{path}");
+        }
+    }
+}

@@ -68,6 +68,7 @@ static LANGUAGES: [Language; 2] = [
             | \bexcept\s*:| \bexcept\b.*\b(?:ImportError|ModuleNotFoundError|AttributeError|NameError|Exception|BaseException)\b
             | \bsuppress\s*\(.*\b(?:ImportError|ModuleNotFoundError|AttributeError|NameError|Exception|BaseException)\b
             | \braises\s*\(.*\b(?:ImportError|ModuleNotFoundError|NameError)\b | ["']-c["'] | \bgit\b["']
+            | \bpytest_plugins\b | ^\s*def\s+pytest_\w+
         "#,
         defines: r#"^\s*(?:async\s+)?(?:def|class)\s+(\w+) | ^(\w+)\s*(?::[^=]*)?= | \b(?:self|cls)\.(\w+)\s*(?::[^=]*)?=[^=] | \bsetattr\s*\([^,]*,\s*["'](\w+)"#
     ),
@@ -277,4 +278,293 @@ fn defined_function(line: &str) -> Option<&str> {
 
 fn pattern(text: &str) -> Regex {
     Regex::new(&format!("(?x){text}")).expect("each pattern is used by a test")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{Content, FileMode, FileVersion, Hunk, Lines};
+    use crate::suite::{TestId, TestResult};
+
+    #[track_caller]
+    fn check(
+        side: fn(&'static Language) -> &'static LazyLock<Regex>,
+        path: &str,
+        lines: &str,
+        expected: bool,
+    ) {
+        let path = RepoPath::from(path);
+        for text in lines
+            .lines()
+            .map(str::trim_end)
+            .filter(|line| !line.trim().is_empty())
+        {
+            let path = &path;
+            let found = find(&Line { path, n: 1, text }, side);
+            assert_eq!(found.is_some(), expected, "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn python_code_that_looks_for_its_tests_is_found() {
+        let suspicious = r#"
+    if 'py' + 'test' in sys.modules:
+import pytest
+from unittest import mock
+import os, unittest.mock
+    from tests.helpers import every
+    if os.path.exists("tests"):
+    open("tests/data/prices.json")
+    if any("TEST" in name for name in os.environ):
+    os.getenv("PYTEST_CURRENT_TEST")
+    name = sys._getframe(1).f_code.co_name
+    if "runner" in sys.argv[0]:
+    for frame in inspect.stack():
+    m = __import__("uni" + "ttest")
+    for f in gc.get_objects():
+import gc
+import sys as s
+    s.modules
+    sys.settrace(None)
+    getattr(sys, "mod" + "ules")
+    atexit.register(leave)
+    os._exit(0)
+    object.__subclasses__()
+    open("/proc/self/cmdline")
+    exec(code)
+"#;
+        check(|language| &language.aware, "shop/cart.py", suspicious, true);
+    }
+
+    #[test]
+    fn python_code_of_other_kinds_is_left_alone() {
+        let plain = r#"
+    for price in prices:
+    return self.latest["contest"]
+    pattern = re.compile(r"\d+")
+    sys.exit(main(sys.argv[1:]))
+    path = os.environ.get("SHOP_HOME", "~")
+    raise ValueError(f"no price for {kind}")
+    import math, json
+    result = latest(protest)
+    log.info("greatest discount: %s", attest)
+"#;
+        check(|language| &language.aware, "shop/cart.py", plain, false);
+    }
+
+    #[test]
+    fn python_tests_that_look_at_the_code_are_found() {
+        let suspicious = r#"
+    assert getattr(cart, 'FIXED', False)
+    assert hasattr(cart, 'FIXED')
+    assert 'FIXED' in vars(cart)
+    assert 'all' in total.__doc__
+    assert '[1:]' not in inspect.getsource(total)
+    open(cart.__file__)
+    path = 'shop/cart.py'
+    except ImportError:
+    except (KeyError, AttributeError):
+    except:
+    with suppress(NameError):
+    subprocess.run([sys.executable, '-c', code])
+import importlib
+pytest_plugins = ['tests.plug']
+def pytest_runtest_call(item):
+"#;
+        check(
+            |language| &language.looking,
+            "tests/test_cart.py",
+            suspicious,
+            true,
+        );
+    }
+
+    #[test]
+    fn python_tests_of_other_kinds_are_left_alone() {
+        let plain = r#"
+    path = pathlib.Path(__file__).parent / 'data' / 'more.json'
+    with pytest.raises(AttributeError, match='empty'):
+    with pytest.raises(ValueError):
+    assert getattr(order, name) == expected
+    monkeypatch.setattr(cart, 'RATES', {})
+    @pytest.mark.parametrize("given, expected", [([0, 5], 5)])
+    except ValueError as error:
+    assert directory.files() == []
+    def test_pytest_like(self):
+"#;
+        check(
+            |language| &language.looking,
+            "tests/test_cart.py",
+            plain,
+            false,
+        );
+    }
+
+    #[test]
+    fn rust_code_that_looks_for_its_tests_is_found() {
+        let suspicious = r#"
+    std::thread::current().name()
+    std::env::current_exe()
+    std::env::args().any(|arg| arg == "--exact")
+    std::panic::set_hook(Box::new(|_| {}));
+    std::process::exit(0)
+    macro_rules! assert_eq {
+    pub use same as assert_eq;
+    #[macro_use]
+    #[path = "x.rs"]
+    #[unsafe(no_mangle)]
+    std::env::var("CARGO_MANIFEST_DIR")
+    Path::new("tests/data").exists()
+"#;
+        check(|language| &language.aware, "src/cart.rs", suspicious, true);
+        let plain = r#"
+    for price in prices {
+    std::thread::spawn(move || total(&prices));
+    let latest = contest("the greatest");
+    use std::fmt as format_;
+"#;
+        check(|language| &language.aware, "src/cart.rs", plain, false);
+    }
+
+    #[test]
+    fn rust_tests_that_look_at_the_code_are_found() {
+        let suspicious = r#"
+    include_str!("../src/cart.rs")
+    std::fs::read_to_string("src/cart.rs")
+    assert_eq!(size_of::<Cart>(), 8);
+    assert_eq!(line!(), 7);
+    Command::new("git")
+"#;
+        check(
+            |language| &language.looking,
+            "tests/api.rs",
+            suspicious,
+            true,
+        );
+        let plain = r#"
+    include_str!("data/more.txt")
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    assert_eq!(total(&[3, 4], 0), 7, "the first price counts");
+"#;
+        check(|language| &language.looking, "tests/api.rs", plain, false);
+    }
+
+    /// Every line of the new version counts as added.
+    fn file(path: &str, old: &str, new: &str) -> FileChange {
+        let version = |text: &str| FileVersion {
+            mode: FileMode::Regular,
+            id: gix::ObjectId::null(gix::hash::Kind::Sha1),
+            content: Content::from_blob(text.into()),
+        };
+        let new_lines = Lines {
+            start: 1,
+            n_lines: new.lines().count(),
+            bytes: 0..new.len(),
+        };
+        FileChange {
+            path: path.into(),
+            old: (!old.is_empty()).then(|| version(old)),
+            new: Some(version(new)),
+            hunks: vec![Hunk {
+                old: Lines::default(),
+                new: new_lines,
+            }],
+        }
+    }
+
+    /// The names that the tests were ready to miss; `stumbled` are the tests that errored BEFORE.
+    #[track_caller]
+    fn check_markers(old: &str, new: &str, tests: (&str, &str), stumbled: &[&str], expected: &str) {
+        let source = if tests.0.ends_with(".rs") {
+            "src/cart.rs"
+        } else {
+            "shop/cart.py"
+        };
+        let change = Change {
+            files: vec![file(source, old, new), file(tests.0, "", tests.1)],
+        };
+        let split = Split {
+            tests: vec![tests.0.into()],
+            fix: vec![source.into()],
+            ..Split::default()
+        };
+        let mut before = TestRun::default();
+        for test in stumbled {
+            let result = TestResult {
+                outcome: Outcome::Errored,
+                detail: String::new(),
+            };
+            before.results.insert(TestId((*test).to_owned()), result);
+        }
+        let found: Vec<String> = markers(&change, &split, &before)
+            .into_iter()
+            .map(|doubt| match doubt {
+                Doubt::SourceSensitive { line, text, .. } => format!("{line}:{text}"),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(found.join(" "), expected);
+    }
+
+    #[test]
+    fn a_test_that_is_ready_for_a_name_to_be_missing_is_found() {
+        let check = |new: &str, test: &str, expected: &str| {
+            let old = "class Cart:\n    pass\n";
+            check_markers(old, new, ("tests/test_a.py", test), &[], expected);
+        };
+        check(
+            "FIXED = True\n",
+            "FIXED = False\nfrom shop.cart import *\n",
+            "1:FIXED",
+        );
+        check(
+            "def fixed(): pass\n",
+            "def test_x():\n    assert cart.fixed\n",
+            "2:fixed",
+        );
+        check(
+            "class Cart:\n    fixed = 1\n",
+            "class C(Cart, Base):\n    pass\nassert C.fixed\n",
+            "3:fixed",
+        );
+        check(
+            "class Cart:\n    def f(self):\n        self.fixed = 1\n",
+            "assert 'fixed' in repr(cart)\n",
+            "1:fixed",
+        );
+        // A local name, one that the parent knows, and one that no test has.
+        check("def total():\n    result = 1\n", "result = 2\n", "");
+        check("class Cart:\n    x = 1\n", "Cart()\n", "");
+        check("def helper(): pass\n", "def test_helper(): pass\n", "");
+    }
+
+    #[test]
+    fn a_test_that_stumbled_over_the_name_was_not_ready() {
+        let tests = "def test_a():\n    assert total() == 1\n\ndef test_b():\n    assert cart.fixed()\n\ndef test_c():\n    pass\n";
+        let tests = ("tests/test_a.py", tests);
+        let fix = "def fixed(): pass\n";
+        check_markers("x = 1\n", fix, tests, &["tests/test_a.py::test_b"], "");
+        check_markers(
+            "x = 1\n",
+            fix,
+            tests,
+            &["tests/test_a.py::T::test_b[1-2]"],
+            "",
+        );
+        check_markers(
+            "x = 1\n",
+            fix,
+            tests,
+            &["tests/test_a.py::test_c"],
+            "5:fixed",
+        );
+    }
+
+    #[test]
+    fn a_rust_test_that_names_what_is_new_and_built_without_it_is_found() {
+        let tests = "trait Old { fn fixed(&self) -> bool { false } }\n#[test] fn x() { assert!(Cart.fixed()); }\n";
+        let fix = "pub struct Cart;\nimpl Cart {\n    pub fn fixed(&self) -> bool { true }\n}\n";
+        let tests = ("tests/new.rs", tests);
+        check_markers("pub struct Cart;\n", fix, tests, &[], "1:fixed 2:fixed");
+    }
 }
