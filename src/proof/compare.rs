@@ -175,6 +175,30 @@ pub fn still_red(candidates: &BTreeSet<TestId>, before: &TestRun) -> Result<(), 
     .into_result(())
 }
 
+/// The trees that only differ in comments from BEFORE and AFTER do what those do.
+pub fn deaf(
+    candidates: &BTreeSet<TestId>,
+    before: &TestRun,
+    after: &TestRun,
+) -> Result<(), Shortfall> {
+    trusted(Tree::Before, before)?;
+    trusted(Tree::After, after)?;
+    let is_deaf = |test: &&TestId| {
+        before.outcome(test) == Some(Outcome::Failed)
+            && after.outcome(test) == Some(Outcome::Passed)
+    };
+    let doubts = candidates
+        .iter()
+        .filter(|test| !is_deaf(test))
+        .map(|test| Doubt::ReadsSource(test.clone()))
+        .collect();
+    Shortfall {
+        gaps: Vec::new(),
+        doubts,
+    }
+    .into_result(())
+}
+
 /// FAIL_TO_PASS: failed in every sample BEFORE, passed in every sample AFTER. Any disagreement is flaky.
 ///
 /// The value is what the runner said about the first failure.
@@ -659,6 +683,25 @@ mod tests {
             runs[side].not_built.push(NotBuilt { what: "it".into(), detail: "error".into() });
             let [parent, before, after, old_tests] = &runs;
             prop_assert!(weigh_runs(parent, before, after, old_tests, ExistingTests::Strict).is_err());
+        }
+    }
+
+    #[test]
+    fn a_test_that_turns_with_the_comments_reads_its_sources() {
+        let candidates = BTreeSet::from([TestId("a".to_owned())]);
+        let reads = |before: &str, after: &str| {
+            let (before, after) = (
+                rows(&format!("a {before} - - -")),
+                rows(&format!("a {after} - - -")),
+            );
+            deaf(&candidates, &run(&before, 0), &run(&after, 0)).is_err()
+        };
+        assert!(!reads("F", "P"));
+        for other in ["P", "E", "S", "T", "-"] {
+            assert!(reads(other, "P"), "BEFORE {other}");
+        }
+        for other in ["F", "E", "S", "T", "-"] {
+            assert!(reads("F", other), "AFTER {other}");
         }
     }
 }
