@@ -96,13 +96,8 @@ pub fn red(
             _ => (),
         }
     }
-    doubts.extend(
-        before
-            .not_built
-            .iter()
-            .filter(|what| !parent.not_built.contains(what))
-            .map(Doubt::from),
-    );
+    // Also where the parent's version did not build either: what never started is no reason to say that it passes.
+    doubts.extend(before.not_built.iter().map(Doubt::from));
     if !candidates.is_empty() {
         return Ok(candidates);
     }
@@ -172,6 +167,30 @@ pub fn still_red(candidates: &BTreeSet<TestId>, before: &TestRun) -> Result<(), 
         .iter()
         .filter(|test| before.outcome(test) != Some(Outcome::Failed))
         .map(|test| Doubt::Flaky(test.clone()))
+        .collect();
+    Shortfall {
+        gaps: Vec::new(),
+        doubts,
+    }
+    .into_result(())
+}
+
+/// The trees that only differ in comments from BEFORE and AFTER do what those do.
+pub fn deaf(
+    candidates: &BTreeSet<TestId>,
+    before: &TestRun,
+    after: &TestRun,
+) -> Result<(), Shortfall> {
+    trusted(Tree::Before, before)?;
+    trusted(Tree::After, after)?;
+    let is_deaf = |test: &&TestId| {
+        before.outcome(test) == Some(Outcome::Failed)
+            && after.outcome(test) == Some(Outcome::Passed)
+    };
+    let doubts = candidates
+        .iter()
+        .filter(|test| !is_deaf(test))
+        .map(|test| Doubt::ReadsSource(test.clone()))
         .collect();
     Shortfall {
         gaps: Vec::new(),
@@ -536,6 +555,26 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_builds_on_neither_side_is_undecided() {
+        let broken = TestRun {
+            not_built: vec![NotBuilt {
+                what: "it".into(),
+                detail: "no module".into(),
+            }],
+            ..TestRun::default()
+        };
+        let terms = Terms {
+            existing_tests: ExistingTests::Strict,
+            carried: &BTreeSet::new(),
+        };
+        let short = red(&broken, &broken, &terms).expect_err("a shortfall");
+        assert!(
+            short.gaps.is_empty() && short.doubts.len() == 1,
+            "{short:?}"
+        );
+    }
+
+    #[test]
     fn samples_that_disagree_are_flaky() {
         let candidates = BTreeSet::from([TestId("new".into())]);
         let [red, green] = ["new - F P -", "new - P P -"].map(|table| run(&rows(table), 1));
@@ -644,6 +683,25 @@ mod tests {
             runs[side].not_built.push(NotBuilt { what: "it".into(), detail: "error".into() });
             let [parent, before, after, old_tests] = &runs;
             prop_assert!(weigh_runs(parent, before, after, old_tests, ExistingTests::Strict).is_err());
+        }
+    }
+
+    #[test]
+    fn a_test_that_turns_with_the_comments_reads_its_sources() {
+        let candidates = BTreeSet::from([TestId("a".to_owned())]);
+        let reads = |before: &str, after: &str| {
+            let (before, after) = (
+                rows(&format!("a {before} - - -")),
+                rows(&format!("a {after} - - -")),
+            );
+            deaf(&candidates, &run(&before, 0), &run(&after, 0)).is_err()
+        };
+        assert!(!reads("F", "P"));
+        for other in ["P", "E", "S", "T", "-"] {
+            assert!(reads(other, "P"), "BEFORE {other}");
+        }
+        for other in ["F", "E", "S", "T", "-"] {
+            assert!(reads("F", other), "AFTER {other}");
         }
     }
 }
