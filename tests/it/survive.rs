@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
 
 use crate::support::Repo;
-use crate::support::samples::{CART_FIXED, CART_TEST, CART_TEST_OF_BUG, UNITTEST_POLICY};
+use crate::support::samples::{CART, CART_FIXED, CART_TEST, CART_TEST_OF_BUG, UNITTEST_POLICY};
 
 #[test]
 fn where_there_is_no_repository() {
@@ -237,7 +239,7 @@ fn nobody_listening_is_no_acceptance() {
 fn a_guard_that_is_killed_leaves_nothing_behind_and_the_next_one_works() {
     let repo = slow();
     let before = repo.state();
-    let mut child = start(&repo);
+    let mut child = start(repo.guard_command(["check", "HEAD"]));
     wait_for(&mut child);
     let children = descendants(child.id());
     assert!(children.len() > 2, "{children:?}");
@@ -256,7 +258,7 @@ fn an_interrupted_guard_leaves_everything_as_it_was() {
     let repo = slow();
     let before = repo.state();
     for signal in ["-INT", "-TERM"] {
-        let mut child = start(&repo);
+        let mut child = start(repo.guard_command(["check", "HEAD"]));
         wait_for(&mut child);
         let children = descendants(child.id());
         let pid = child.id().to_string();
@@ -268,6 +270,92 @@ fn an_interrupted_guard_leaves_everything_as_it_was() {
         assert_eq!(repo.state(), before);
         assert_eq!(repo.git(["for-each-ref", "refs/notes"]), "");
     }
+}
+
+#[test]
+fn an_interrupted_commit_leaves_everything_as_it_was() {
+    let repo = slow();
+    repo.guard(["install"]);
+    repo.git(["switch", "--quiet", "--create", "koan/1", "HEAD~1"]);
+    repo.git(["checkout", "--quiet", "main", "--", "."]);
+    repo.git(["reset", "--quiet"]);
+    let before = repo.state();
+    let mut git = repo.command("git", &repo.root);
+    git.args(["commit", "--quiet", "--all", "--message", "fix: it"]);
+    let mut child = start(git);
+    wait_for(&mut child);
+    let children = descendants(child.id());
+    // What a terminal does: the whole group is told.
+    let group = format!("-{}", child.id());
+    let kill = Command::new("kill").args(["-INT", "--", &group]).status();
+    assert!(kill.expect("kill").success());
+    assert!(!child.wait().expect("end").success());
+    assert_gone(&children);
+    assert_eq!(repo.state(), before);
+    assert!(!repo.root.join(".git/index.lock").exists());
+    let answer = repo.try_git(["commit", "--quiet", "--all", "--message", "fix: it"]);
+    assert!(answer.starts_with("exit: 0\n"), "{answer}");
+    assert!(
+        answer.contains("is proved, its note is written"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn a_repository_of_somebody_else_is_not_read() {
+    let repo = Repo::with_honest_fix();
+    let folder = repo.home();
+    let folder = folder.parent().expect("folder");
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("mode");
+    // The binary's own folder may be closed to others.
+    let copy = repo.beside("koan-guard");
+    fs::copy(env!("CARGO_BIN_EXE_koan-guard"), &copy).expect("copy");
+    let as_nobody = |program: &Path, args: &[&str]| {
+        let mut command = repo.command("setpriv", &repo.root);
+        command
+            .args(["--reuid=65534", "--clear-groups"])
+            .arg(program)
+            .args(args);
+        repo.answer_of(&mut command)
+    };
+    if !as_nobody(Path::new("true"), &[]).starts_with("exit: 0\n") {
+        return; // Only root may become somebody else.
+    }
+    assert_snapshot!(as_nobody(&copy, &["check", "HEAD"]), @r#"
+    exit: 3
+    stdout:
+    stderr:
+    error: open the repository: The git directory at "[repo]" is considered unsafe as it's not owned by the current user.
+    "#);
+}
+
+#[test]
+fn a_repository_of_longer_ids() {
+    let repo = Repo::empty();
+    fs::remove_dir_all(repo.root.join(".git")).expect("folder");
+    repo.git([
+        "init",
+        "--quiet",
+        "--initial-branch=main",
+        "--object-format=sha256",
+    ]);
+    repo.write(".koan-guard.yaml", UNITTEST_POLICY)
+        .write("cart.py", CART)
+        .write("test_cart.py", CART_TEST)
+        .commit("feat: total of a cart");
+    repo.fix_honestly();
+    assert_snapshot!(repo.guard(["check", "HEAD"]), @"
+    exit: 0
+    stdout:
+    accepted: 1b7a3afe6c fix: total of an empty cart
+      FAIL_TO_PASS  test_cart.Total.test_of_nothing
+                    it failed with: IndexError: list index out of range
+      PASS_TO_PASS  1 test
+      run by unittest, CPython [version], suite all, sandbox [level] in [time]
+      lane repair (asked for), policy of dd5ebb8233 (the parent, no trusted ref is configured)
+    stderr:
+    ");
+    assert!(repo.guard(["audit"]).contains("1 with a note, 0 unproved"));
 }
 
 #[test]
@@ -360,7 +448,7 @@ fn slow() -> Repo {
             )
     };
     repo.write(".koan-guard.yaml", UNITTEST_POLICY)
-        .write("cart.py", crate::support::samples::CART)
+        .write("cart.py", CART)
         .write("test_cart.py", &slowly(CART_TEST))
         .commit("feat: total of a cart");
     repo.write("cart.py", CART_FIXED)
@@ -369,14 +457,13 @@ fn slow() -> Repo {
     repo
 }
 
-fn start(repo: &Repo) -> Child {
-    let mut command = repo.guard_command(["check", "HEAD"]);
+fn start(mut command: Command) -> Child {
     command
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    command.spawn().expect("koan-guard")
+    command.spawn().expect("start")
 }
 
 /// Waits until a test of the sample runs.
