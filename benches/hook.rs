@@ -1,11 +1,11 @@
 //! What a hook costs: CPU time (user and system, children included) of judging five staged files, beside git's own diff and beside the
-//! no-op hooks of the hook managers that are found.
+//! no-op hooks of hook managers.
 //!
 //! ```sh
 //! python3 -m venv /tmp/tools && /tmp/tools/bin/pip install prek pre-commit
 //! KOAN_BENCH_TOOLS=/tmp/tools/bin cargo bench --bench hook
 //! ```
-//! `--quick` leaves the largest repository out and runs less often. Without prek and pre-commit their rows are missing.
+//! `--quick` leaves the largest repository out and runs less often.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
@@ -18,12 +18,13 @@ use std::{env, fs, io};
 
 use anyhow::{Context as _, bail, ensure};
 
-/// The perimeter of the staged change, without the proof.
-const GUARD: &[&str] = &["check", "--staged", "--perimeter-only"];
+/// What the shim runs; without a mark of an agent this is lane `human`, where all rules run and what they find becomes advice.
+const HOOK: &[&str] = &["hook", "pre-commit"];
+/// The same, asked for by hand.
+const CHECK: &[&str] = &["check", "--staged", "--lane", "human"];
 /// The budget is a ratio to this.
 const BASELINE: &[&str] = &["diff", "--cached", "-U0"];
 
-const POLICY: &str = "version: 1\nextends: [default]\n";
 const MANAGER_CONFIG: &str = "\
 repos:
 - repo: local
@@ -34,9 +35,9 @@ repos:
 /// One line of a table.
 struct Row {
     name: &'static str,
-    argv: Vec<PathBuf>,
-    /// Exit codes that are an answer; any other one means that nothing was measured.
-    answers: &'static [i32],
+    /// `None` where the tool is not found.
+    program: Option<PathBuf>,
+    args: &'static [&'static str],
     samples: Vec<Duration>,
 }
 
@@ -48,85 +49,71 @@ fn main() -> anyhow::Result<ExitCode> {
         &[30, 5_000, 57_000]
     };
     let n_runs = if is_quick { 7 } else { 31 };
-    let managers = managers();
-    if managers.is_empty() {
-        println!(
-            "prek and pre-commit were not found: `pip install prek pre-commit` into a virtual environment, and name its bin folder in KOAN_BENCH_TOOLS"
-        );
-    }
     for n_files in sizes {
         let folder = tempfile::tempdir()?;
         let repo = folder.path().join("repo");
         build(&repo, *n_files).with_context(|| format!("build {n_files} files"))?;
-        let mut rows = rows(&managers);
+        let mut rows = rows();
         measure(&repo, &mut rows, n_runs)?;
         print_table(*n_files, n_runs, &rows);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn rows(managers: &[(&'static str, PathBuf)]) -> Vec<Row> {
-    let row = |name, program: &Path, args: &[&str], answers| Row {
+/// The baseline first.
+fn rows() -> Vec<Row> {
+    let row = |name, program, args| Row {
         name,
-        argv: [program.to_owned()]
-            .into_iter()
-            .chain(args.iter().map(PathBuf::from))
-            .collect(),
-        answers,
+        program,
+        args,
         samples: Vec::new(),
     };
-    let guard = Path::new(env!("CARGO_BIN_EXE_koan-guard"));
-    let mut rows = vec![
-        row("git diff --cached -U0", Path::new("git"), BASELINE, &[0]),
-        row("koan-guard, perimeter", guard, GUARD, &[0, 1]),
-    ];
-    for (name, program) in managers {
-        rows.push(row(name, program, &["run"], &[0]));
-    }
-    rows
+    let git = || Some(PathBuf::from("git"));
+    let guard = || Some(PathBuf::from(env!("CARGO_BIN_EXE_koan-guard")));
+    vec![
+        row("git diff --cached -U0", git(), BASELINE),
+        row("git --version", git(), &["--version"]),
+        row("koan-guard --version", guard(), &["--version"]),
+        row("koan-guard hook pre-commit", guard(), HOOK),
+        row("koan-guard check --staged", guard(), CHECK),
+        row("prek, no-op hook", tool("prek"), &["run"]),
+        row("pre-commit, no-op hook", tool("pre-commit"), &["run"]),
+    ]
 }
 
-/// Hook managers, from `KOAN_BENCH_TOOLS` or `PATH`.
-fn managers() -> Vec<(&'static str, PathBuf)> {
-    let mut folders: Vec<PathBuf> = env::var_os("KOAN_BENCH_TOOLS")
-        .into_iter()
-        .map(PathBuf::from)
+/// A hook manager, from `KOAN_BENCH_TOOLS` or `PATH`.
+fn tool(program: &str) -> Option<PathBuf> {
+    let folders = env::var_os("KOAN_BENCH_TOOLS").into_iter();
+    let folders = folders.chain(env::var_os("PATH"));
+    let folders: Vec<PathBuf> = folders
+        .flat_map(|paths| env::split_paths(&paths).collect::<Vec<_>>())
         .collect();
-    folders.extend(env::var_os("PATH").iter().flat_map(env::split_paths));
-    let find = |program| {
-        let mut paths = folders.iter().map(|folder| folder.join(program));
-        paths.find(|path| path.is_file())
-    };
-    [
-        ("prek, no-op hook", "prek"),
-        ("pre-commit, no-op hook", "pre-commit"),
-    ]
-    .into_iter()
-    .filter_map(|(name, program)| Some((name, find(program)?)))
-    .collect()
+    let mut paths = folders.iter().map(|folder| folder.join(program));
+    paths.find(|path| path.is_file())
 }
 
 /// Runs every row once in turn, so that what else the machine does hits all of them alike. The first round warms the caches.
 fn measure(repo: &Path, rows: &mut [Row], n_runs: usize) -> anyhow::Result<()> {
+    let errors = repo.with_file_name("stderr");
     for i in 0..=n_runs {
         for row in &mut *rows {
-            let mut command = command(repo, &row.argv[0]);
+            let Some(program) = &row.program else {
+                continue;
+            };
+            let mut command = command(repo, program);
             command
-                .args(&row.argv[1..])
+                .args(row.args)
+                .envs(HOOK_ENVIRONMENT.iter().copied())
                 .stdin(Stdio::null())
-                .stdout(Stdio::null());
-            let errors = repo.with_file_name("stderr");
-            command.stderr(fs::File::create(&errors)?);
+                .stdout(Stdio::null())
+                .stderr(fs::File::create(&errors)?);
             let child = command
                 .spawn()
-                .with_context(|| format!("run `{}`", row.argv[0].display()))?;
+                .with_context(|| format!("run `{}`", program.display()))?;
             let (exit, cpu) = wait(child)?;
-            if !exit.is_some_and(|code| row.answers.contains(&code)) {
-                bail!(
-                    "{}: exit {exit:?}: {}",
-                    row.name,
-                    fs::read_to_string(&errors)?.trim()
-                );
+            if exit != Some(0) {
+                let said = fs::read_to_string(&errors)?;
+                bail!("{}: exit {exit:?}: {}", row.name, said.trim());
             }
             if i > 0 {
                 row.samples.push(cpu);
@@ -135,6 +122,16 @@ fn measure(repo: &Path, rows: &mut [Row], n_runs: usize) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// What `git commit` adds to the environment of its `pre-commit` hook.
+const HOOK_ENVIRONMENT: [(&str, &str); 6] = [
+    ("GIT_INDEX_FILE", ".git/index"),
+    ("GIT_PREFIX", ""),
+    ("GIT_EDITOR", ":"),
+    ("GIT_AUTHOR_NAME", "Bench"),
+    ("GIT_AUTHOR_EMAIL", "bench@example.com"),
+    ("GIT_AUTHOR_DATE", "@1767323045 +0000"),
+];
 
 /// Exit code, `None` after a signal, and the CPU time of a child and of all the children that it waited for.
 fn wait(child: Child) -> anyhow::Result<(Option<i32>, Duration)> {
@@ -162,15 +159,21 @@ fn duration(time: libc::timeval) -> Duration {
 fn print_table(n_files: usize, n_runs: usize, rows: &[Row]) {
     println!("\n{n_files} files, 5 staged: CPU of {n_runs} interleaved runs");
     println!(
-        "{:<26} {:>10} {:>10} {:>8}",
+        "{:<28} {:>10} {:>10} {:>8}",
         "", "median ms", "least ms", "ratio"
     );
     let baseline = median(&rows[0].samples);
     for row in rows {
+        let Some(least) = row.samples.iter().min() else {
+            println!(
+                "{:<28} not found: `pip install prek pre-commit` into a virtual environment, its bin folder into KOAN_BENCH_TOOLS",
+                row.name
+            );
+            continue;
+        };
         let middle = median(&row.samples);
-        let least = row.samples.iter().min().copied().unwrap_or_default();
         println!(
-            "{:<26} {:>10.2} {:>10.2} {:>8.2}",
+            "{:<28} {:>10.2} {:>10.2} {:>8.2}",
             row.name,
             middle.as_secs_f64() * 1e3,
             least.as_secs_f64() * 1e3,
@@ -185,10 +188,12 @@ fn median(samples: &[Duration]) -> Duration {
     sorted[sorted.len() / 2]
 }
 
-/// A repository of small text files in nested folders, one commit, five files staged.
+/// A Python project in nested folders with the policy that `koan-guard init` proposes for it, and five files staged, one of them a test.
 fn build(repo: &Path, n_files: usize) -> anyhow::Result<()> {
     fs::create_dir_all(repo)?;
     git(repo, &["init", "--quiet", "--initial-branch=main"])?;
+    git(repo, &["config", "user.name", "Bench"])?;
+    git(repo, &["config", "user.email", "bench@example.com"])?;
     let mut import = command(repo, "git");
     let mut import = import
         .args(["fast-import", "--quiet"])
@@ -199,7 +204,6 @@ fn build(repo: &Path, n_files: usize) -> anyhow::Result<()> {
         stream,
         "commit refs/heads/main\ncommitter Bench <bench@example.com> 1767323045 +0000\ndata 5\nfirst\n"
     )?;
-    write_file(&mut stream, ".koan-guard.yaml", POLICY)?;
     write_file(&mut stream, ".pre-commit-config.yaml", MANAGER_CONFIG)?;
     for i in 0..n_files {
         write_file(&mut stream, &path(i), &text(i))?;
@@ -207,10 +211,15 @@ fn build(repo: &Path, n_files: usize) -> anyhow::Result<()> {
     stream.flush()?;
     drop(stream);
     ensure!(import.wait()?.success(), "git fast-import failed");
-
     git(repo, &["reset", "--quiet", "--hard"])?;
+
+    let mut init = command(repo, env!("CARGO_BIN_EXE_koan-guard"));
+    let proposed = init.arg("init").output()?;
+    ensure!(proposed.status.success(), "koan-guard init: {proposed:?}");
+    git(repo, &["add", ".koan-guard.yaml"])?;
+    git(repo, &["commit", "--quiet", "--message=policy"])?;
     for i in 0..5 {
-        let i = i * n_files / 5;
+        let i = i * n_files / 5 + i;
         let changed = text(i).replace("line 7 ", "line seven ");
         fs::write(repo.join(path(i)), changed)?;
         git(repo, &["add", &path(i)])?;
@@ -218,13 +227,18 @@ fn build(repo: &Path, n_files: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Every fifth file is a test.
 fn path(i: usize) -> String {
-    format!("src/part{}/group{}/file{i}.txt", i / 1000, i / 25 % 40)
+    let (part, group) = (i / 1000, i / 25 % 40);
+    match i % 5 {
+        0 => format!("tests/part{part}/group{group}/test_{i}.py"),
+        _ => format!("src/part{part}/group{group}/file{i}.py"),
+    }
 }
 
 fn text(i: usize) -> String {
     (0..20)
-        .map(|line| format!("file {i} line {line} of some text\n"))
+        .map(|line| format!("x{line} = 'file {i} line {line} of some text'\n"))
         .collect()
 }
 

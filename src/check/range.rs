@@ -244,8 +244,16 @@ pub fn asked(repo: &Repo, settings: &Settings, spec: Option<&str>) -> anyhow::Re
             branch: repo.head_branch()?,
         });
     };
-    let branch = format!("refs/heads/{spec}");
-    if let Some(to) = repo.find_ref(&branch)? {
+    let branch = if spec.starts_with("refs/heads/") {
+        spec.to_owned()
+    } else {
+        format!("refs/heads/{spec}")
+    };
+    // `HEAD~1` or `A..B` is no name that a branch could have, and a branch called `HEAD` is not what `HEAD` means.
+    if spec != "HEAD"
+        && Repo::is_ref_name(&branch)
+        && let Some(to) = repo.find_ref(&branch)?
+    {
         return Ok(Asked::Range {
             from: trusted()?,
             to,

@@ -101,7 +101,12 @@ pub fn policy(
         }
         (Some(tip), None) => (tip.commit_id, tip.name.clone(), tip.source),
         (None, Some(parent_id)) => (parent_id, "the parent".to_owned(), TrustSource::Parent),
-        (None, None) => return Err(no_policy("there is no commit yet").into()),
+        (None, None) => {
+            return Err(no_policy(
+                "no trusted ref is named, and there is no commit before this one",
+            )
+            .into());
+        }
     };
     let tree_id = repo.commit(commit_id)?.tree_id;
     let text = repo

@@ -37,6 +37,11 @@ impl Repo {
         Ok(Some(commit.id))
     }
 
+    /// Whether this could be the full name of a ref.
+    pub fn is_ref_name(name: &str) -> bool {
+        <&gix::refs::FullNameRef>::try_from(name).is_ok()
+    }
+
     /// The full name of the branch that `refs/remotes/origin/HEAD` points at, such as `refs/remotes/origin/main`; `None` if it is not there.
     pub fn remote_default_branch(&self) -> anyhow::Result<Option<String>> {
         let Some(reference) = self.full_ref("refs/remotes/origin/HEAD")? else {

@@ -100,10 +100,13 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
             conventional,
             &policy.message.types,
         ));
-        objections.extend(message::subject_length(
-            message,
-            policy.message.subject_length,
-        ));
+        // Where the form of a message is free, its length is too.
+        if conventional {
+            objections.extend(message::subject_length(
+                message,
+                policy.message.subject_length,
+            ));
+        }
         objections.extend(message::trailers(
             message,
             &policy.message.require_trailers,

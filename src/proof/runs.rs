@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use gix::ObjectId;
 use serde::Serialize;
 
-use super::compare::{self, Runs, SuiteRuns, Terms};
+use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
 use super::smells;
 use super::split::Split;
@@ -252,10 +252,16 @@ impl Bench<'_> {
         };
         let n_samples = self.policy.proof.samples;
 
-        let parent = self.lay_out(None, Tree::Parent, trees.parent)?;
-        let parent_run = stage!(self.run_touched(&parent, 1)?);
-        let before = self.lay_out(Some(&parent), Tree::Before, trees.before)?;
+        // BEFORE comes first: where nothing is red there, the whole suite need not run.
+        let before = self.lay_out(None, Tree::Before, trees.before)?;
         let mut before_runs = vec![stage!(self.run_touched(&before, 1)?)];
+        let parent = self.lay_out(Some(&before), Tree::Parent, trees.parent)?;
+        if !compare::has_red(&before_runs[0]) {
+            let parent_run = stage!(self.run_touched(&parent, 1)?);
+            stage!(compare::red(&parent_run, &before_runs[0], &terms));
+        }
+        // From here on a proof is likely: what must still pass runs with what is new.
+        let parent_run = stage!(self.run_suite(&parent, case.suite)?);
         let candidates = stage!(compare::red(&parent_run, &before_runs[0], &terms));
         stage!(
             Shortfall {
@@ -264,8 +270,8 @@ impl Bench<'_> {
             }
             .into_result(())
         );
-        let after = self.lay_out(Some(&parent), Tree::After, trees.after)?;
-        let mut after_runs = vec![stage!(self.run_touched(&after, 1)?)];
+        let after = self.lay_out(Some(&before), Tree::After, trees.after)?;
+        let mut after_runs = vec![stage!(self.run_suite(&after, case.suite)?)];
         stage!(compare::green(
             &candidates,
             &parent_run,
@@ -287,26 +293,20 @@ impl Bench<'_> {
         }
         stage!(compare::reproduced(&candidates, &before_runs, &after_runs));
         let echoes = trees.echoes;
-        let before_echo = self.lay_out(Some(&parent), Tree::Before, echoes.before)?;
+        let before_echo = self.lay_out(Some(&before), Tree::Before, echoes.before)?;
         let before_echo = stage!(self.run_candidates(&before_echo, &candidates, n_samples)?);
-        let after_echo = self.lay_out(Some(&parent), Tree::After, echoes.after)?;
+        let after_echo = self.lay_out(Some(&before), Tree::After, echoes.after)?;
         let after_echo = stage!(self.run_candidates(&after_echo, &candidates, n_samples)?);
         stage!(compare::deaf(&candidates, &before_echo, &after_echo));
 
-        let old_tests = self.lay_out(Some(&parent), Tree::OldTests, trees.old_tests)?;
-        let parent_suite = stage!(self.run_suite(&parent, case.suite)?);
-        let after_suite = stage!(self.run_suite(&after, case.suite)?);
-        let old_tests_suite = stage!(self.run_suite(&old_tests, case.suite)?);
+        let old_tests = self.lay_out(Some(&before), Tree::OldTests, trees.old_tests)?;
+        let old_tests_run = stage!(self.run_suite(&old_tests, case.suite)?);
         let runs = Runs {
             parent: &parent_run,
             before: &before_runs,
             after: &after_runs,
-            suite: SuiteRuns {
-                parent: &parent_suite,
-                after: &after_suite,
-                old_tests: &old_tests_suite,
-                expects_baseline: case.suite == Suite::All,
-            },
+            old_tests: &old_tests_run,
+            expects_baseline: case.suite == Suite::All,
         };
         Ok(compare::compare(&runs, &terms).map(Shown::Fix))
     }
