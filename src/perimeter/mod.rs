@@ -5,6 +5,7 @@ mod change_of;
 mod content;
 mod deletions;
 mod dependencies;
+mod hidden;
 mod kinds;
 mod message;
 mod names;
@@ -137,6 +138,7 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
     objections.extend(kinds::content(change));
     objections.extend(kinds::generated(change));
     objections.extend(content::forbidden(change, &perimeter.forbid));
+    objections.extend(hidden::hidden_text(&files));
     objections.extend(dependencies::dependencies(change));
     if is_on(Rule::TestDeleted) {
         objections.extend(deletions::deleted(&files));

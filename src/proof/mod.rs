@@ -2,6 +2,7 @@
 
 mod compare;
 mod echo;
+mod rewritten;
 mod runs;
 mod smells;
 mod split;
@@ -95,6 +96,11 @@ pub enum Doubt {
         path: RepoPath,
         line: usize,
         text: String,
+    },
+    /// An old test says less than before, and it was not red without the fix.
+    OldTestRewritten {
+        path: RepoPath,
+        name: String,
     },
     /// The test does something else where the other side's lines stand in comments: it reads its sources.
     ReadsSource(TestId),

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
+use super::rewritten;
 use super::smells;
 use super::split::Split;
 use super::trees::{self, LaidOut};
@@ -291,7 +292,14 @@ impl Bench<'_> {
                 runs.push(stage!(self.run_candidates(laid_out, &candidates, n)?));
             }
         }
-        stage!(compare::reproduced(&candidates, &before_runs, &after_runs));
+        let fail_to_pass = stage!(compare::reproduced(&candidates, &before_runs, &after_runs));
+        stage!(
+            Shortfall {
+                gaps: Vec::new(),
+                doubts: rewritten::doubts(case.change, split, &parent_run, fail_to_pass.keys()),
+            }
+            .into_result(())
+        );
         stage!(self.deaf(&before, &candidates, &trees.echoes)?);
 
         let old_tests = self.lay_out(Some(&before), Tree::OldTests, trees.old_tests)?;

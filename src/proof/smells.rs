@@ -138,7 +138,10 @@ pub(super) fn markers(change: &Change, split: &Split, before: &TestRun) -> Vec<D
         if inside.is_some() {
             continue;
         }
-        if let Some(name) = words(line.text).find(|word| names.contains(word)) {
+        // A test of that name names itself.
+        let own = own_name(line.text);
+        let is_marker = |word: &&str| names.contains(word) && Some(*word) != own;
+        if let Some(name) = words(line.text).find(is_marker) {
             doubts.push(Doubt::SourceSensitive {
                 path: line.path.clone(),
                 line: line.n,
@@ -263,9 +266,18 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// `test_b` of `tests/test_a.py::TestA::test_b[1]`, `test_a.TestA.test_b` and `shop::cart::tests::test_b`.
-fn function_name(id: &str) -> &str {
+pub(super) fn function_name(id: &str) -> &str {
     let id = id.split('[').next().unwrap_or(id);
-    id.rsplit([':', '.']).next().unwrap_or(id)
+    id.rsplit([':', '.', ' ']).next().unwrap_or(id)
+}
+
+/// The name of the function without parameters that a line begins.
+fn own_name(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("fn ").or_else(|| line.split_once("def "))?;
+    let (name, _) = rest.split_once("()")?;
+    name.chars()
+        .all(|c| c.is_alphanumeric() || c == '_')
+        .then_some(name)
 }
 
 /// The function that a Python line begins.
@@ -536,6 +548,24 @@ def pytest_runtest_call(item):
         check("def total():\n    result = 1\n", "result = 2\n", "");
         check("class Cart:\n    x = 1\n", "Cart()\n", "");
         check("def helper(): pass\n", "def test_helper(): pass\n", "");
+    }
+
+    #[test]
+    fn a_test_may_be_called_as_what_it_tests() {
+        let check = |test: &str, expected: &str| {
+            check_markers(
+                "mod a;\n",
+                "fn every() {}\n",
+                ("tests/a.rs", test),
+                &[],
+                expected,
+            );
+        };
+        check("#[test]\nfn every() {\n    total();\n}\n", "");
+        check(
+            "fn every() -> bool { false }\n#[test]\nfn x() {\n    use shop::*;\n    every();\n}\n",
+            "5:every",
+        );
     }
 
     #[test]

@@ -173,6 +173,15 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "that a text or a name is missing before the fix is not the bug",
             "let the test call what the parent has, and look at what comes of it",
         ),
+        Doubt::OldTestRewritten { path, name } => (
+            "old-test-rewritten",
+            format!(
+                "{} of `{path}` says less than before, and was not red without the fix",
+                code(name)
+            ),
+            "what an existing test says is a product decision, and nothing shows that it still says it",
+            "leave the test as it is and add a new one beside it, or ask a person",
+        ),
         Doubt::ReadsSource(test) => (
             "source-sensitive",
             format!("{} turns with the comments of the sources", name(test)),
