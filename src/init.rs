@@ -331,8 +331,14 @@ fn unseen_test(path: &RepoPath) -> Option<&'static str> {
     }
 }
 
+/// `area: what changed` has the same form; only a type that people of the convention use makes a subject conventional.
 fn is_conventional(subject: &str) -> bool {
-    git_conventional::Commit::parse(subject).is_ok()
+    const TYPES: [&str; 11] = [
+        "build", "chore", "ci", "docs", "feat", "fix", "perf", "refactor", "revert", "style",
+        "test",
+    ];
+    git_conventional::Commit::parse(subject)
+        .is_ok_and(|commit| TYPES.iter().any(|known| commit.type_() == *known))
 }
 
 fn existing_hooks(seen: &Seen) -> Vec<String> {
@@ -487,6 +493,7 @@ mod tests {
             "Add e"
         ]));
         assert!(!conventional(&["fix: a", "Add b", "Merge c", "feat: d"]));
+        assert!(!conventional(&["printer: a", "globset: b", "ignore: c"]));
         assert!(!conventional(&[]));
     }
 

@@ -733,6 +733,36 @@ fn what_lies_in_the_area_can_be_read_if_it_is_on_the_list() {
 }
 
 #[test]
+fn what_lies_in_the_folder_for_temporary_files_can_be_read_if_it_is_on_the_list() {
+    let tools = TempDir::new_in("/tmp").expect("a folder");
+    fs::create_dir(tools.path().join("venv")).expect("a folder");
+    fs::write(tools.path().join("venv/python"), "tool").expect("a file");
+    fs::write(tools.path().join("secret"), "secret").expect("a file");
+    let folder = TempDir::new_in("/var/tmp").expect("a folder");
+    let area = Area::open(&folder.path().join("area"), &MACHINE, Duration::ZERO).expect("an area");
+    let side = area.add_side(None, one_file("side")).expect("a side");
+    let script = format!(
+        "cd {}; cat venv/python; (echo x > venv/python) 2>/dev/null; cat secret 2>/dev/null; echo own > /tmp/own && cat /tmp/own",
+        tools.path().display()
+    );
+    let job = Job {
+        argv: ["/bin/sh", "-c", &script].map(OsString::from).to_vec(),
+        dir: area.tree(),
+        env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
+        timeout: Duration::from_secs(30),
+        readable: vec![tools.path().join("venv")],
+        scratch: Vec::new(),
+        report: false,
+    };
+    let finished = area.run(&side, Phase::Run, &job).expect("a run");
+    assert_eq!(said(&finished), "toolown");
+    assert_eq!(
+        fs::read_to_string(tools.path().join("venv/python")).expect("a file"),
+        "tool"
+    );
+}
+
+#[test]
 fn many_jobs_in_one_sandbox_answer_in_order() {
     for (level, place) in places() {
         let jobs: Vec<Job> = (0..5)

@@ -28,7 +28,9 @@ pub enum TrustSource {
     Config,
     /// The remote's default branch.
     Remote,
-    /// Nobody: the commit before what is judged.
+    /// Nobody, and there is no remote: the local branch that others start from.
+    LocalBranch,
+    /// Nobody, and what is judged stands on that branch itself: the commit before.
     Parent,
 }
 
@@ -41,7 +43,11 @@ pub struct Trusted {
     pub source: TrustSource,
 }
 
-/// Finds the trusted tip: `base`, else `koan.trustedRef`, else the remote's default branch, else nothing.
+/// Branches that others start from.
+const DEFAULT_BRANCHES: [&str; 3] = ["main", "master", "trunk"];
+
+/// Finds the trusted tip: `base`, else `koan.trustedRef`, else the remote's default branch, else the local one where `HEAD` is on another,
+/// else nothing. A branch's own commits never decide while there is one that it comes from.
 ///
 /// # Errors
 /// A [`UsageError`] where a name is given that names no commit.
@@ -57,11 +63,28 @@ pub fn tip(repo: &Repo, base: Option<&str>) -> anyhow::Result<Option<Tip>> {
             .map(Some);
     }
     let Some(name) = repo.remote_default_branch()? else {
-        return Ok(None);
+        return local_branch(repo);
     };
     named(repo, &name, TrustSource::Remote)
         .context("resolve the remote's default branch")
         .map(Some)
+}
+
+fn local_branch(repo: &Repo) -> anyhow::Result<Option<Tip>> {
+    let head = repo.head_branch()?;
+    for name in DEFAULT_BRANCHES {
+        let full = format!("refs/heads/{name}");
+        let Some(commit_id) = repo.find_ref(&full)? else {
+            continue;
+        };
+        let is_head = head.as_ref() == Some(&full);
+        return Ok((!is_head).then(|| Tip {
+            commit_id,
+            name: name.to_owned(),
+            source: TrustSource::LocalBranch,
+        }));
+    }
+    Ok(None)
 }
 
 fn named(repo: &Repo, name: &str, source: TrustSource) -> anyhow::Result<Tip> {
@@ -101,7 +124,12 @@ pub fn policy(
         }
         (Some(tip), None) => (tip.commit_id, tip.name.clone(), tip.source),
         (None, Some(parent_id)) => (parent_id, "the parent".to_owned(), TrustSource::Parent),
-        (None, None) => return Err(no_policy("there is no commit yet").into()),
+        (None, None) => {
+            return Err(no_policy(
+                "no trusted ref is named, and there is no commit before this one",
+            )
+            .into());
+        }
     };
     let tree_id = repo.commit(commit_id)?.tree_id;
     let text = repo
@@ -136,7 +164,7 @@ fn no_policy(fact: &str) -> UsageError {
     UsageError::with_hint(
         format!("no policy to judge by: {fact}"),
         format!(
-            "`koan-guard init` writes one; a person commits `{}` on the trusted branch",
+            "`koan-guard init` writes one; a person commits `{}` on the trusted branch, before the hooks are installed or past them",
             policy::PATH
         ),
     )
@@ -153,6 +181,7 @@ impl TrustSource {
             TrustSource::Argument => "--base",
             TrustSource::Config => "koan.trustedRef",
             TrustSource::Remote => "the remote's default branch",
+            TrustSource::LocalBranch => "the local default branch",
             TrustSource::Parent => "no trusted ref is configured",
         }
     }

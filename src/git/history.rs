@@ -20,6 +20,20 @@ impl Repo {
         Ok(head.id().map(gix::Id::detach))
     }
 
+    /// What a merge that is being made adds to `HEAD`; empty if there is none.
+    pub fn merge_heads(&self) -> anyhow::Result<Vec<ObjectId>> {
+        let path = self.git_dir().join("MERGE_HEAD");
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(err) => return Err(err).context("read `MERGE_HEAD`"),
+        };
+        text.trim_ascii()
+            .split(|&byte| byte == b'\n')
+            .map(|line| ObjectId::from_hex(line.trim_ascii()).context("read `MERGE_HEAD`"))
+            .collect()
+    }
+
     /// The full name of the branch that `HEAD` is on; `None` if it is detached.
     pub fn head_branch(&self) -> anyhow::Result<Option<String>> {
         let name = self.inner.head_name().context("read `HEAD`")?;
@@ -35,6 +49,11 @@ impl Repo {
             .peel_to_commit()
             .with_context(|| format!("follow `{name}` to a commit"))?;
         Ok(Some(commit.id))
+    }
+
+    /// Whether this could be the full name of a ref.
+    pub fn is_ref_name(name: &str) -> bool {
+        <&gix::refs::FullNameRef>::try_from(name).is_ok()
     }
 
     /// The full name of the branch that `refs/remotes/origin/HEAD` points at, such as `refs/remotes/origin/main`; `None` if it is not there.

@@ -5,6 +5,7 @@ mod change_of;
 mod content;
 mod deletions;
 mod dependencies;
+mod hidden;
 mod kinds;
 mod message;
 mod names;
@@ -100,10 +101,13 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
             conventional,
             &policy.message.types,
         ));
-        objections.extend(message::subject_length(
-            message,
-            policy.message.subject_length,
-        ));
+        // Where the form of a message is free, its length is too.
+        if conventional {
+            objections.extend(message::subject_length(
+                message,
+                policy.message.subject_length,
+            ));
+        }
         objections.extend(message::trailers(
             message,
             &policy.message.require_trailers,
@@ -134,6 +138,7 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
     objections.extend(kinds::content(change));
     objections.extend(kinds::generated(change));
     objections.extend(content::forbidden(change, &perimeter.forbid));
+    objections.extend(hidden::hidden_text(&files));
     objections.extend(dependencies::dependencies(change));
     if is_on(Rule::TestDeleted) {
         objections.extend(deletions::deleted(&files));

@@ -28,7 +28,6 @@ pub(super) const RULES: &[&str] = &[
     "build-script-changed",
     "destructive-operation",
     "environment-probe",
-    "hidden-text",
     "install-script-changed",
     "network-or-process-added",
     "production-code-under-tests",

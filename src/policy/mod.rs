@@ -769,25 +769,4 @@ sources:
                 .is_some_and(|allow| !allow.is_match(&"lib/x".into()))
         );
     }
-
-    /// Not a bound, a number to look at: `cargo test --release --lib policy::tests::how_long -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "prints how long loading takes"]
-    #[expect(clippy::print_stderr, reason = "that is what it is for")]
-    fn how_long_loading_takes() {
-        for text in [
-            "version: 1\n",
-            "version: 1\nextends: [default, python]\n",
-            "version: 1\nextends: [default, strict, rust]\n",
-        ] {
-            let mut best = Duration::MAX;
-            for _ in 0..200 {
-                let begin = std::time::Instant::now();
-                let policy = load(text);
-                assert_eq!(policy.kind_of(&"src/a.rs".into()), FileKind::Production);
-                best = best.min(begin.elapsed());
-            }
-            eprintln!("{best:?} for {text:?}");
-        }
-    }
 }

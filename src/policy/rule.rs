@@ -113,6 +113,9 @@ rules! {
     ForbiddenPattern = "forbidden-pattern", Deny open,
         "the policy forbids this text",
         "write it another way";
+    HiddenText = "hidden-text", Deny closed,
+        "what a reader does not see, or takes for something else, is not reviewed",
+        "write it with plain characters, or as an escape";
     ManifestChanged = "manifest-changed", Deny open,
         "a dependency is a decision about other people's code",
         "fix the bug without touching dependencies";

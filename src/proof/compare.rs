@@ -9,23 +9,14 @@ use super::{Doubt, Gap, Proof, Shortfall, Tree};
 use crate::policy::ExistingTests;
 use crate::suite::{Outcome, TestId, TestRun};
 
-/// The runs of one judged change.
+/// The runs of one judged change. What must still pass ran on three trees, the touched test files among it.
 #[derive(Debug)]
 pub struct Runs<'a> {
-    /// The touched test files at the PARENT.
     pub parent: &'a TestRun,
-    /// The touched test files BEFORE: the first run holds all of their tests, the further ones at least the candidates.
+    /// The touched test files: the first run holds all of their tests, the further ones at least the candidates.
     pub before: &'a [TestRun],
-    /// The same AFTER.
+    /// The first run is of all that must still pass, the further ones at least of the candidates.
     pub after: &'a [TestRun],
-    pub suite: SuiteRuns<'a>,
-}
-
-/// One run of what must still pass, on three trees.
-#[derive(Debug)]
-pub struct SuiteRuns<'a> {
-    pub parent: &'a TestRun,
-    pub after: &'a TestRun,
     /// AFTER with every test file of the parent put back.
     pub old_tests: &'a TestRun,
     /// Whether the parent has tests that should have run: an empty baseline is then no baseline.
@@ -54,13 +45,21 @@ pub fn compare(runs: &Runs, terms: &Terms) -> Result<Proof, Shortfall> {
     let Kept {
         pass_to_pass,
         still_red,
-    } = kept(&runs.suite, &fail_to_pass, terms)?;
+    } = kept(runs, first_after, &fail_to_pass, terms)?;
     Ok(Proof {
         fail_to_pass,
         pass_to_pass,
         still_red,
         samples: runs.before.len().min(runs.after.len()),
     })
+}
+
+/// Whether anything is red at all; where nothing is, the rest of a proof is in vain.
+pub fn has_red(before: &TestRun) -> bool {
+    before
+        .results
+        .values()
+        .any(|result| result.outcome == Outcome::Failed)
 }
 
 /// The tests that are red BEFORE and were not red at the parent already: those that may become FAIL_TO_PASS.
@@ -97,13 +96,8 @@ pub fn red(
             _ => (),
         }
     }
-    doubts.extend(
-        before
-            .not_built
-            .iter()
-            .filter(|what| !parent.not_built.contains(what))
-            .map(Doubt::from),
-    );
+    // Also where the parent's version did not build either: what never started is no reason to say that it passes.
+    doubts.extend(before.not_built.iter().map(Doubt::from));
     if !candidates.is_empty() {
         return Ok(candidates);
     }
@@ -181,6 +175,30 @@ pub fn still_red(candidates: &BTreeSet<TestId>, before: &TestRun) -> Result<(), 
     .into_result(())
 }
 
+/// The trees that only differ in comments from BEFORE and AFTER do what those do.
+pub fn deaf(
+    candidates: &BTreeSet<TestId>,
+    before: &TestRun,
+    after: &TestRun,
+) -> Result<(), Shortfall> {
+    trusted(Tree::Before, before)?;
+    trusted(Tree::After, after)?;
+    let is_deaf = |test: &&TestId| {
+        before.outcome(test) == Some(Outcome::Failed)
+            && after.outcome(test) == Some(Outcome::Passed)
+    };
+    let doubts = candidates
+        .iter()
+        .filter(|test| !is_deaf(test))
+        .map(|test| Doubt::ReadsSource(test.clone()))
+        .collect();
+    Shortfall {
+        gaps: Vec::new(),
+        doubts,
+    }
+    .into_result(())
+}
+
 /// FAIL_TO_PASS: failed in every sample BEFORE, passed in every sample AFTER. Any disagreement is flaky.
 ///
 /// The value is what the runner said about the first failure.
@@ -223,24 +241,25 @@ pub struct Kept {
 
 /// Nothing else broke: what passed at the parent passes with the commit's tests and with the parent's own.
 pub fn kept(
-    suite: &SuiteRuns,
+    runs: &Runs,
+    after: &TestRun,
     fail_to_pass: &BTreeMap<TestId, String>,
     terms: &Terms,
 ) -> Result<Kept, Shortfall> {
-    trusted(Tree::Parent, suite.parent)?;
-    trusted(Tree::After, suite.after)?;
-    trusted(Tree::OldTests, suite.old_tests)?;
-    baseline(suite)?;
+    trusted(Tree::Parent, runs.parent)?;
+    trusted(Tree::After, after)?;
+    trusted(Tree::OldTests, runs.old_tests)?;
+    baseline(runs)?;
     let mut short = Shortfall::default();
     let mut kept = Kept::default();
-    for (test, result) in &suite.parent.results {
-        let after = suite.after.outcome(test);
-        match (result.outcome, after) {
+    for (test, result) in &runs.parent.results {
+        let outcome_after = after.outcome(test);
+        match (result.outcome, outcome_after) {
             (Outcome::Skipped, _) => (),
             (Outcome::Passed, Some(Outcome::Passed)) => {
                 let is_replaced = terms.existing_tests == ExistingTests::AllowIfFailToPass
                     && fail_to_pass.contains_key(test);
-                if suite.old_tests.outcome(test) == Some(Outcome::Passed) {
+                if runs.old_tests.outcome(test) == Some(Outcome::Passed) {
                     kept.pass_to_pass.insert(test.clone());
                 } else if !is_replaced {
                     short.doubts.push(Doubt::ExpectationChanged(test.clone()));
@@ -256,8 +275,8 @@ pub fn kept(
             (_, Some(_)) => _ = kept.still_red.insert(test.clone()),
         }
     }
-    for not_built in &suite.old_tests.not_built {
-        let was_built = !suite
+    for not_built in &runs.old_tests.not_built {
+        let was_built = !runs
             .parent
             .not_built
             .iter()
@@ -269,8 +288,8 @@ pub fn kept(
             });
         }
     }
-    for not_built in &suite.after.not_built {
-        if !suite
+    for not_built in &after.not_built {
+        if !runs
             .parent
             .not_built
             .iter()
@@ -288,16 +307,15 @@ pub fn kept(
         .iter()
         .any(|doubt| matches!(doubt, Doubt::OldTestsNotBuilt { .. }))
     {
-        short.doubts.retain(|doubt| !matches!(doubt, Doubt::ExpectationChanged(test) if suite.old_tests.outcome(test).is_none()));
+        short.doubts.retain(|doubt| !matches!(doubt, Doubt::ExpectationChanged(test) if runs.old_tests.outcome(test).is_none()));
     }
     short.into_result(kept)
 }
 
 /// What never ran cannot have kept passing.
-fn baseline(suite: &SuiteRuns) -> Result<(), Shortfall> {
+fn baseline(runs: &Runs) -> Result<(), Shortfall> {
     let count = |outcome| {
-        suite
-            .parent
+        runs.parent
             .results
             .values()
             .filter(|result| result.outcome == outcome)
@@ -305,8 +323,8 @@ fn baseline(suite: &SuiteRuns) -> Result<(), Shortfall> {
     };
     let n_passed = count(Outcome::Passed);
     let n_errored =
-        count(Outcome::Errored) + count(Outcome::TimedOut) + suite.parent.not_built.len();
-    let is_short = n_passed < n_errored || (n_passed == 0 && suite.expects_baseline);
+        count(Outcome::Errored) + count(Outcome::TimedOut) + runs.parent.not_built.len();
+    let is_short = n_passed < n_errored || (n_passed == 0 && runs.expects_baseline);
     if is_short {
         let said = format!("{n_passed} tests passed at the parent, {n_errored} errored");
         return Err(Shortfall::from(Doubt::NoBaseline(said)));
@@ -415,12 +433,8 @@ mod tests {
             parent,
             before: &[before.clone(), before.clone()],
             after: &[after.clone(), after.clone()],
-            suite: SuiteRuns {
-                parent,
-                after,
-                old_tests,
-                expects_baseline: true,
-            },
+            old_tests,
+            expects_baseline: true,
         };
         compare(
             &runs,
@@ -541,19 +555,38 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_builds_on_neither_side_is_undecided() {
+        let broken = TestRun {
+            not_built: vec![NotBuilt {
+                what: "it".into(),
+                detail: "no module".into(),
+            }],
+            ..TestRun::default()
+        };
+        let terms = Terms {
+            existing_tests: ExistingTests::Strict,
+            carried: &BTreeSet::new(),
+        };
+        let short = red(&broken, &broken, &terms).expect_err("a shortfall");
+        assert!(
+            short.gaps.is_empty() && short.doubts.len() == 1,
+            "{short:?}"
+        );
+    }
+
+    #[test]
     fn samples_that_disagree_are_flaky() {
         let candidates = BTreeSet::from([TestId("new".into())]);
         let [red, green] = ["new - F P -", "new - P P -"].map(|table| run(&rows(table), 1));
-        let doubt = |before: &[TestRun], after: &[TestRun]| {
-            reproduced(&candidates, before, after).unwrap_err().doubts
+        let check = |before: &[&TestRun], after: &[&TestRun]| {
+            let [before, after] =
+                [before, after].map(|runs| runs.iter().copied().cloned().collect::<Vec<_>>());
+            let short = reproduced(&candidates, &before, &after).expect_err("a shortfall");
+            assert_eq!(short.doubts, [Doubt::Flaky(TestId("new".into()))]);
         };
-        let flaky = vec![Doubt::Flaky(TestId("new".into()))];
-        assert_eq!(
-            doubt(&[red.clone(), green.clone()], &[green.clone()]),
-            flaky
-        );
-        assert_eq!(doubt(&[red.clone()], &[green.clone(), red.clone()]), flaky);
-        assert_eq!(doubt(&[red.clone(), TestRun::default()], &[green]), flaky);
+        check(&[&red, &green], &[&green]);
+        check(&[&red], &[&green, &red]);
+        check(&[&red, &TestRun::default()], &[&green]);
     }
 
     /// Every combination of outcomes of one more test, beside a sound proof: 1,296 rows against the rule in other words.
@@ -649,6 +682,25 @@ mod tests {
             runs[side].not_built.push(NotBuilt { what: "it".into(), detail: "error".into() });
             let [parent, before, after, old_tests] = &runs;
             prop_assert!(weigh_runs(parent, before, after, old_tests, ExistingTests::Strict).is_err());
+        }
+    }
+
+    #[test]
+    fn a_test_that_turns_with_the_comments_reads_its_sources() {
+        let candidates = BTreeSet::from([TestId("a".to_owned())]);
+        let reads = |before: &str, after: &str| {
+            let (before, after) = (
+                rows(&format!("a {before} - - -")),
+                rows(&format!("a {after} - - -")),
+            );
+            deaf(&candidates, &run(&before, 0), &run(&after, 0)).is_err()
+        };
+        assert!(!reads("F", "P"));
+        for other in ["P", "E", "S", "T", "-"] {
+            assert!(reads(other, "P"), "BEFORE {other}");
+        }
+        for other in ["F", "E", "S", "T", "-"] {
+            assert!(reads("F", other), "AFTER {other}");
         }
     }
 }

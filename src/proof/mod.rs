@@ -1,7 +1,10 @@
 //! Proof that a fix fixes: new tests fail before it and pass after it, and nothing else breaks.
 
 mod compare;
+mod echo;
+mod rewritten;
 mod runs;
+mod smells;
 mod split;
 mod trees;
 
@@ -82,6 +85,25 @@ pub enum Doubt {
         path: RepoPath,
         reason: String,
     },
+    /// A line of the fix asks whether it is being tested, or reaches into what tests it.
+    TestAware {
+        path: RepoPath,
+        line: usize,
+        text: String,
+    },
+    /// A line of the new tests asks what the source looks like or what is defined there, not what it does.
+    SourceSensitive {
+        path: RepoPath,
+        line: usize,
+        text: String,
+    },
+    /// An old test says less than before, and it was not red without the fix.
+    OldTestRewritten {
+        path: RepoPath,
+        name: String,
+    },
+    /// The test does something else where the other side's lines stand in comments: it reads its sources.
+    ReadsSource(TestId),
     SandboxBelowPolicy {
         level: u8,
         min_level: u8,

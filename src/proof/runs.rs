@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use gix::ObjectId;
 use serde::Serialize;
 
-use super::compare::{self, Runs, SuiteRuns, Terms};
+use super::compare::{self, Runs, Terms};
+use super::echo::{self, Echoes};
+use super::rewritten;
+use super::smells;
 use super::split::Split;
 use super::trees::{self, LaidOut};
 use super::{Doubt, Gap, Proof, Shortfall, Tree};
@@ -108,6 +111,7 @@ pub fn prove(
 ) -> anyhow::Result<Attempt> {
     let split = match Split::of(case.change, policy)
         .and_then(|split| scope(&split, case, policy).map(|()| split))
+        .and_then(|split| sincere(case.change, &split).map(|()| split))
     {
         Ok(split) => split,
         Err(short) => {
@@ -156,9 +160,10 @@ pub fn prove(
         before: before_tree_id,
         after: case.tree_id,
         old_tests: old_tests_tree_id,
+        echoes: echo::echoes(repo, case.change, &split, (before_tree_id, case.tree_id))?,
     };
     let result = if split.has_fix() {
-        bench.fix(&trees, case)
+        bench.fix(&trees, &split, case)
     } else {
         bench.red(&trees, &split)
     }?;
@@ -190,6 +195,15 @@ fn scope(split: &Split, case: &Case, policy: &Policy) -> Result<(), Shortfall> {
     Ok(())
 }
 
+/// No line of the change by which code and tests know more of each other than a run shows.
+fn sincere(change: &Change, split: &Split) -> Result<(), Shortfall> {
+    Shortfall {
+        gaps: Vec::new(),
+        doubts: smells::doubts(change, split),
+    }
+    .into_result(())
+}
+
 /// How long another guard in the same work area is waited for.
 fn patience(policy: &Policy, deadline: Option<Instant>) -> Duration {
     match deadline {
@@ -203,6 +217,7 @@ struct Trees {
     before: ObjectId,
     after: ObjectId,
     old_tests: ObjectId,
+    echoes: Echoes,
 }
 
 /// All that one proof works with.
@@ -231,20 +246,33 @@ macro_rules! stage {
 }
 
 impl Bench<'_> {
-    fn fix(&mut self, trees: &Trees, case: &Case) -> Staged<Shown> {
+    fn fix(&mut self, trees: &Trees, split: &Split, case: &Case) -> Staged<Shown> {
         let terms = Terms {
             existing_tests: self.policy.proof.existing_tests,
             carried: &case.carried.tests,
         };
         let n_samples = self.policy.proof.samples;
 
-        let parent = self.lay_out(None, Tree::Parent, trees.parent)?;
-        let parent_run = stage!(self.run_touched(&parent, 1)?);
-        let before = self.lay_out(Some(&parent), Tree::Before, trees.before)?;
+        // BEFORE comes first: where nothing is red there, the whole suite need not run.
+        let before = self.lay_out(None, Tree::Before, trees.before)?;
         let mut before_runs = vec![stage!(self.run_touched(&before, 1)?)];
+        let parent = self.lay_out(Some(&before), Tree::Parent, trees.parent)?;
+        if !compare::has_red(&before_runs[0]) {
+            let parent_run = stage!(self.run_touched(&parent, 1)?);
+            stage!(compare::red(&parent_run, &before_runs[0], &terms));
+        }
+        // From here on a proof is likely: what must still pass runs with what is new.
+        let parent_run = stage!(self.run_suite(&parent, case.suite)?);
         let candidates = stage!(compare::red(&parent_run, &before_runs[0], &terms));
-        let after = self.lay_out(Some(&parent), Tree::After, trees.after)?;
-        let mut after_runs = vec![stage!(self.run_touched(&after, 1)?)];
+        stage!(
+            Shortfall {
+                gaps: Vec::new(),
+                doubts: smells::markers(case.change, split, &before_runs[0]),
+            }
+            .into_result(())
+        );
+        let after = self.lay_out(Some(&before), Tree::After, trees.after)?;
+        let mut after_runs = vec![stage!(self.run_suite(&after, case.suite)?)];
         stage!(compare::green(
             &candidates,
             &parent_run,
@@ -264,24 +292,45 @@ impl Bench<'_> {
                 runs.push(stage!(self.run_candidates(laid_out, &candidates, n)?));
             }
         }
-        stage!(compare::reproduced(&candidates, &before_runs, &after_runs));
+        let fail_to_pass = stage!(compare::reproduced(&candidates, &before_runs, &after_runs));
+        stage!(
+            Shortfall {
+                gaps: Vec::new(),
+                doubts: rewritten::doubts(case.change, split, &parent_run, fail_to_pass.keys()),
+            }
+            .into_result(())
+        );
+        stage!(self.deaf(&before, &candidates, &trees.echoes)?);
 
-        let old_tests = self.lay_out(Some(&parent), Tree::OldTests, trees.old_tests)?;
-        let parent_suite = stage!(self.run_suite(&parent, case.suite)?);
-        let after_suite = stage!(self.run_suite(&after, case.suite)?);
-        let old_tests_suite = stage!(self.run_suite(&old_tests, case.suite)?);
+        let old_tests = self.lay_out(Some(&before), Tree::OldTests, trees.old_tests)?;
+        let old_tests_run = stage!(self.run_suite(&old_tests, case.suite)?);
         let runs = Runs {
             parent: &parent_run,
             before: &before_runs,
             after: &after_runs,
-            suite: SuiteRuns {
-                parent: &parent_suite,
-                after: &after_suite,
-                old_tests: &old_tests_suite,
-                expects_baseline: case.suite == Suite::All,
-            },
+            old_tests: &old_tests_run,
+            expects_baseline: case.suite == Suite::All,
         };
         Ok(compare::compare(&runs, &terms).map(Shown::Fix))
+    }
+
+    /// The new tests once more, with the other side's lines in comments: whoever reads sources does something else now.
+    fn deaf(
+        &mut self,
+        base: &LaidOut,
+        candidates: &BTreeSet<TestId>,
+        echoes: &Echoes,
+    ) -> Staged<()> {
+        if self.deadline.is_some() {
+            // Two more builds are too much while somebody waits; `check` does it.
+            return Ok(Ok(()));
+        }
+        let n = self.policy.proof.samples;
+        let before = self.lay_out(Some(base), Tree::Before, echoes.before)?;
+        let before = stage!(self.run_candidates(&before, candidates, n)?);
+        let after = self.lay_out(Some(base), Tree::After, echoes.after)?;
+        let after = stage!(self.run_candidates(&after, candidates, n)?);
+        Ok(compare::deaf(candidates, &before, &after))
     }
 
     /// Tests without a fix: they must be red, in every sample.

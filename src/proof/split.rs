@@ -17,6 +17,8 @@ pub struct Split {
     pub inline: Vec<Inline>,
     /// Production files whose production part changes.
     pub fix: Vec<RepoPath>,
+    /// Files that people read. They are BEFORE too: what a document says is no fix, and no test may go by it.
+    pub documents: Vec<RepoPath>,
 }
 
 /// A production file with tests in it, in the two forms that no tree of the repository has.
@@ -39,9 +41,12 @@ impl Split {
             match policy.kind_of(&file.path) {
                 FileKind::JudgeInput => short.gaps.push(Gap::JudgeInputChanged(file.path.clone())),
                 FileKind::Test => split.tests.push(file.path.clone()),
-                FileKind::Documentation => (),
+                FileKind::Documentation => split.documents.push(file.path.clone()),
                 FileKind::Protected | FileKind::Production => match split_inline(file) {
-                    Ok(parts) => split.add(file, parts),
+                    Ok(parts) => {
+                        split.add(file, parts);
+                        short.doubts.extend(conditions(file));
+                    }
                     Err(reason) => short.doubts.push(Doubt::CannotSplit {
                         path: file.path.clone(),
                         reason,
@@ -88,7 +93,8 @@ impl Split {
         change: &Change,
         parent_tree_id: ObjectId,
     ) -> anyhow::Result<ObjectId> {
-        let mut edits = self.whole_files(change, |file| file.new.as_ref());
+        let paths = self.tests.iter().chain(&self.documents);
+        let mut edits = whole_files(paths, change, |file| file.new.as_ref());
         edits.extend(self.inline.iter().map(|inline| inline.edit(&inline.before)));
         repo.edit_tree(parent_tree_id, edits)
     }
@@ -100,35 +106,13 @@ impl Split {
         change: &Change,
         tree_id: ObjectId,
     ) -> anyhow::Result<ObjectId> {
-        let mut edits = self.whole_files(change, |file| file.old.as_ref());
+        let mut edits = whole_files(&self.tests, change, |file| file.old.as_ref());
         edits.extend(
             self.inline
                 .iter()
                 .map(|inline| inline.edit(&inline.old_tests)),
         );
         repo.edit_tree(tree_id, edits)
-    }
-
-    fn whole_files(
-        &self,
-        change: &Change,
-        side: impl Fn(&FileChange) -> Option<&FileVersion>,
-    ) -> Vec<Edit> {
-        let mut edits = Vec::new();
-        for path in &self.tests {
-            let version = change.file(path).and_then(&side);
-            edits.push(match version {
-                Some(version) => Edit::Put {
-                    path: path.clone(),
-                    mode: version.mode,
-                    content: Blob::Id(version.id),
-                },
-                None => Edit::Remove { path: path.clone() },
-            });
-        }
-        // Removals first: a file may have become a folder.
-        edits.sort_by_key(|edit| matches!(edit, Edit::Put { .. }));
-        edits
     }
 }
 
@@ -139,6 +123,53 @@ impl Inline {
             mode: self.mode,
             content: Blob::Bytes(text.as_bytes().to_vec()),
         }
+    }
+}
+
+fn whole_files<'a>(
+    paths: impl IntoIterator<Item = &'a RepoPath>,
+    change: &Change,
+    side: impl Fn(&FileChange) -> Option<&FileVersion>,
+) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for path in paths {
+        let version = change.file(path).and_then(&side);
+        edits.push(match version {
+            Some(version) => Edit::Put {
+                path: path.clone(),
+                mode: version.mode,
+                content: Blob::Id(version.id),
+            },
+            None => Edit::Remove { path: path.clone() },
+        });
+    }
+    // Removals first: a file may have become a folder.
+    edits.sort_by_key(|edit| matches!(edit, Edit::Put { .. }));
+    edits
+}
+
+/// New conditions of a Rust source under which its production code is another one in a test.
+fn conditions(file: &FileChange) -> Vec<Doubt> {
+    let text = |version: &Option<FileVersion>| {
+        let text = version.as_ref().and_then(|version| version.content.text());
+        text.unwrap_or_default().to_owned()
+    };
+    if file.path.extension() != Some(b"rs") {
+        return Vec::new();
+    }
+    match inline::new_smells(&text(&file.old), &text(&file.new)) {
+        Ok(smells) => smells
+            .into_iter()
+            .map(|smell| Doubt::TestAware {
+                path: file.path.clone(),
+                line: smell.line,
+                text: smell.text,
+            })
+            .collect(),
+        Err(reason) => vec![Doubt::CannotSplit {
+            path: file.path.clone(),
+            reason: reason.0,
+        }],
     }
 }
 

@@ -155,6 +155,39 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "BEFORE must be the parent with the new tests and nothing else",
             "put the tests into a `#[cfg(test)] mod tests` or a file of their own",
         ),
+        Doubt::TestAware { path, line, text } => (
+            "test-aware",
+            format!(
+                "line {line} of `{path}` has `{}`, by which code can tell that it is being tested",
+                shown(text.as_bytes())
+            ),
+            "code that behaves otherwise under test is green and not right",
+            "fix what happens in production; where the line is needed for that, a person decides",
+        ),
+        Doubt::SourceSensitive { path, line, text } => (
+            "source-sensitive",
+            format!(
+                "line {line} of `{path}` has `{}`: the test looks at the code, or is ready for a name to be missing",
+                shown(text.as_bytes())
+            ),
+            "that a text or a name is missing before the fix is not the bug",
+            "let the test call what the parent has, and look at what comes of it",
+        ),
+        Doubt::OldTestRewritten { path, name } => (
+            "old-test-rewritten",
+            format!(
+                "{} of `{path}` says less than before, and was not red without the fix",
+                code(name)
+            ),
+            "what an existing test says is a product decision, and nothing shows that it still says it",
+            "leave the test as it is and add a new one beside it, or ask a person",
+        ),
+        Doubt::ReadsSource(test) => (
+            "source-sensitive",
+            format!("{} turns with the comments of the sources", name(test)),
+            "a test that reads the code says what is written there, not what it does",
+            "let the test call the code, and look at what comes of it",
+        ),
         Doubt::SandboxBelowPolicy { level, min_level } => (
             "sandbox-too-low",
             format!("this machine gives sandbox level {level}, the policy wants {min_level}"),

@@ -1,5 +1,9 @@
 //! koan-guard from outside: small stories in repositories built by code.
 
+mod check;
+mod hook;
 mod install;
 mod installer;
+mod range;
 mod support;
+mod trust;

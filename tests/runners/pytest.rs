@@ -196,13 +196,47 @@ fn a_shuffled_run_keeps_the_canary_last() {
 }
 
 #[test]
-fn a_configuration_that_names_other_plugins_works() {
+fn options_that_stop_early_are_overruled() {
     let config = "[pytest]\naddopts = -x --strict-markers --lf\ntestpaths = tests\n";
     let run = project("def test_a(): assert 0\ndef test_b(): pass\n")
         .file("pytest.ini", config)
         .with_canary_file("shop.py")
         .all();
     assert!(run.distrust.is_empty(), "{run:#?}");
+}
+
+/// Where the environment has these plugins: their options are known although they are not loaded.
+#[test]
+fn a_plugin_that_the_configuration_needs_works() {
+    let has = |name: &str| {
+        !Project::new("pytest")
+            .file("test_a.py", &format!("import {name}\n"))
+            .all()
+            .not_built
+            .is_empty()
+    };
+    if [
+        "pytest_cov",
+        "xdist",
+        "pytest_asyncio",
+        "pytest_rerunfailures",
+    ]
+    .iter()
+    .any(|name| has(name))
+    {
+        return;
+    }
+    let config = "[pytest]\naddopts = --cov=shop --cov-report term -n 2 --reruns 2 -p xdist\nasyncio_mode = auto\nrequired_plugins = pytest-cov\n";
+    let run = project("import asyncio\nasync def test_a(worker_id): await asyncio.sleep(0)\n@pytest.mark.flaky(reruns=2)\ndef test_b(): assert 0\n")
+        .file("pytest.ini", config)
+        .touched(&["tests/test_shop.py"]);
+    check(
+        &run,
+        "
+        passed tests/test_shop.py::test_a
+        failed tests/test_shop.py::test_b
+    ",
+    );
 }
 
 #[test]
@@ -240,11 +274,6 @@ fn leaving_early_is_not_believed() {
         "import os\ndef test_a(): os._exit(0)",
         "ended with status 0 while `tests/test_shop.py::test_a` ran",
     );
-    check_attack(
-        "import sys; sys.exit(0)",
-        "the test that must fail did not run",
-    );
-    check_attack("pytest.exit('done', 0)", "did not run");
     check_attack(
         "import os, signal\ndef test_a(): os.kill(os.getpid(), signal.SIGSEGV)",
         "killed by signal 11",
@@ -382,4 +411,19 @@ fn a_file_of_the_tree_cannot_stand_in_for_the_runner() {
         .file("sitecustomize.py", "import os; os._exit(0)")
         .touched(&["tests/test_shop.py"]);
     check(&run, "failed tests/test_shop.py::test_a");
+}
+
+#[test]
+fn a_file_that_leaves_while_it_is_imported_is_not_built() {
+    for leave in ["import sys; sys.exit(0)", "pytest.exit('done', 0)"] {
+        let run = project(leave).touched(&["tests/test_shop.py"]);
+        assert!(run.results.is_empty(), "{run:#?}");
+        let is_known = !run.not_built.is_empty() || !run.distrust.is_empty();
+        assert!(is_known, "{run:#?}");
+    }
+    let run = project("from shop import new").touched(&["tests/test_shop.py"]);
+    check(
+        &run,
+        "not built tests/test_shop.py: ImportError: cannot import name 'new' from 'shop' (shop.py)",
+    );
 }

@@ -174,7 +174,6 @@ fn attacks_are_not_believed() {
         &case("    def test_a(self): os._exit(0)"),
         "while `tests.test_shop.A.test_a` ran",
     );
-    check_attack("sys.exit(0)", "the test that must fail did not run");
     check_attack(
         "unittest.TestCase.assertEqual = lambda *a: None",
         "was reported passed",
@@ -210,4 +209,10 @@ fn an_exit_handler_changes_nothing() {
         .touched(&["tests/test_shop.py"]),
         "failed tests.test_shop.A.test_a",
     );
+}
+
+#[test]
+fn a_file_that_leaves_while_it_is_imported_is_not_built() {
+    let run = project("sys.exit(0)").touched(&["tests/test_shop.py"]);
+    check(&run, "not built tests/test_shop.py: SystemExit: 0");
 }

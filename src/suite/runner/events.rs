@@ -1,10 +1,13 @@
 //! The stream of events that the guard's own reporters send, read into a run; and every way in which it can contradict itself.
 
+mod outcome;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
+use self::outcome::{Exception, Phase, Reported, When};
 use super::Canary;
 use crate::suite::process::{End, Finished};
 use crate::suite::{NotBuilt, Outcome, TestId, TestResult, TestRun};
@@ -42,6 +45,8 @@ enum Event {
         what: String,
         detail: String,
         exc: Option<Exception>,
+        /// Whether the canary stands in it.
+        holds_canary: bool,
     },
     SkippedFile {
         what: String,
@@ -64,71 +69,6 @@ enum Event {
     },
 }
 
-#[derive(Debug, Deserialize)]
-struct Phase {
-    id: String,
-    when: When,
-    outcome: Reported,
-    xfail: bool,
-    exc: Option<Exception>,
-    note: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum When {
-    Setup,
-    Call,
-    /// A subtest, while its test is being called.
-    Sub,
-    Teardown,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Reported {
-    Passed,
-    Failed,
-    Skipped,
-}
-
-/// What was raised, as the reporter found it, before anybody's hook could call it something else.
-#[derive(Debug, Deserialize)]
-struct Exception {
-    kind: String,
-    bases: Vec<String>,
-    message: String,
-    innermost: Place,
-    /// The innermost frame that lies in the tree.
-    nearest: Place,
-    owner: Option<Owner>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Place {
-    Test,
-    /// Production code of the tree.
-    Tree,
-    /// `unittest.mock`, pytest's `monkeypatch`.
-    Patch,
-    Other,
-    None,
-}
-
-/// What an attribute was asked of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Owner {
-    None,
-    Module,
-    Class,
-    /// Its class is defined in the tree.
-    TreeInstance,
-    Instance,
-    Unknown,
-}
-
 #[derive(Debug, Default)]
 struct Case {
     planned: bool,
@@ -143,6 +83,8 @@ struct Stream {
     left_out: BTreeMap<String, String>,
     held: Vec<(String, Reported, String)>,
     any_failed: bool,
+    /// That its file is not built is said already.
+    canary_not_collected: bool,
     status: Option<i32>,
     run: TestRun,
 }
@@ -193,8 +135,14 @@ impl Stream {
                 self.any_failed |= phase.outcome == Reported::Failed;
                 self.case(phase.id.clone()).phases.push(phase);
             }
-            Event::NotCollected { what, detail, exc } => {
+            Event::NotCollected {
+                what,
+                detail,
+                exc,
+                holds_canary,
+            } => {
                 self.any_failed = true;
+                self.canary_not_collected |= holds_canary;
                 let detail = match exc {
                     Some(exc) if detail.is_empty() => exc.to_string(),
                     _ => detail,
@@ -340,13 +288,12 @@ impl Stream {
     /// The canary must have failed, by an assertion, with its nonce. It leaves the results.
     fn judge_canary(&mut self, canary: Option<&Canary>) {
         let Some(canary) = canary else { return };
-        let is_canary = |id: &TestId| id.0.contains(&canary.name);
-        let sung: Vec<(TestId, TestResult)> = self
-            .run
-            .results
-            .extract_if(.., |id, _| is_canary(id))
-            .collect();
-        if sung.is_empty() {
+        let results = std::mem::take(&mut self.run.results);
+        let (sung, results): (BTreeMap<TestId, TestResult>, _) = results
+            .into_iter()
+            .partition(|(id, _)| id.0.contains(&canary.name));
+        self.run.results = results;
+        if sung.is_empty() && !self.canary_not_collected {
             self.distrust("the test that must fail did not run".to_owned());
         }
         for (id, result) in sung {
@@ -405,95 +352,6 @@ impl Case {
     }
 }
 
-impl Phase {
-    fn judge(&self) -> Result<(Outcome, String), String> {
-        let detail = match &self.exc {
-            Some(exc) => exc.to_string(),
-            None => self.note.clone(),
-        };
-        match (self.outcome, &self.exc) {
-            (Reported::Passed, Some(exc)) => {
-                Err(format!("reported passed although it raised {exc}"))
-            }
-            (Reported::Passed, None) => Ok((Outcome::Passed, detail)),
-            (Reported::Skipped, Some(exc)) if !self.xfail && !exc.is_skip() => {
-                Err(format!("reported skipped although it raised {exc}"))
-            }
-            (Reported::Skipped, _) if self.xfail => {
-                Ok((Outcome::Skipped, format!("expected to fail: {detail}")))
-            }
-            (Reported::Skipped, _) => Ok((Outcome::Skipped, detail)),
-            (Reported::Failed, _) if self.when == When::Setup => {
-                Ok((Outcome::Errored, format!("set-up: {detail}")))
-            }
-            (Reported::Failed, _) if self.when == When::Teardown => {
-                Ok((Outcome::Errored, format!("tear-down: {detail}")))
-            }
-            (Reported::Failed, Some(exc)) if exc.is_missing_name() => Ok((
-                Outcome::Errored,
-                format!("a name is missing, in test code: {detail}"),
-            )),
-            (Reported::Failed, _) => Ok((Outcome::Failed, detail)),
-        }
-    }
-}
-
-impl Exception {
-    fn is_a(&self, kind: &str) -> bool {
-        self.bases.iter().any(|base| base == kind)
-    }
-
-    fn is_skip(&self) -> bool {
-        self.is_a("Skipped") || self.is_a("SkipTest")
-    }
-
-    /// Whether test code asked for something that is not there: it says that a name is new, not that anything was wrong. The same exception
-    /// raised by production code is a failure.
-    fn is_missing_name(&self) -> bool {
-        let outside_production = self.nearest != Place::Tree;
-        if self.is_a("ImportError") || self.is_a("NameError") {
-            return outside_production;
-        }
-        if self.is_a("AttributeError") {
-            let is_definite = matches!(
-                self.owner,
-                Some(Owner::Module | Owner::Class | Owner::TreeInstance)
-            );
-            let by_patch = self.innermost == Place::Patch && outside_production;
-            return by_patch || (self.nearest == Place::Test && is_definite);
-        }
-        self.is_a("TypeError") && self.nearest == Place::Test && is_about_signature(&self.message)
-    }
-}
-
-impl std::fmt::Display for Exception {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let is_assertion = self.is_a("AssertionError");
-        let kind = if is_assertion {
-            "AssertionError"
-        } else {
-            &self.kind
-        };
-        write!(f, "{kind}: {}", self.message)
-    }
-}
-
-fn is_about_signature(message: &str) -> bool {
-    [
-        "unexpected keyword argument",
-        "positional argument",
-        "keyword-only argument",
-        "multiple values for",
-        "takes no arguments",
-        "takes no keyword arguments",
-        "takes exactly",
-        "takes at most",
-        "takes at least",
-    ]
-    .iter()
-    .any(|part| message.contains(part))
-}
-
 /// Whether a set-up of `what`, as unittest names it (`setUpClass (module.Class)`), stands before the test `id`.
 fn holds(what: &str, id: &str) -> bool {
     let Some((setup, rest)) = what.split_once(" (") else {
@@ -526,4 +384,413 @@ fn last_words(finished: &Finished) -> String {
             Some(format!(": {}", line.trim()))
         })
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn phase(id: &str, when: &str, outcome: &str, exc: Value) -> Value {
+        json!({"event": "phase", "id": id, "when": when, "outcome": outcome, "xfail": false, "exc": exc, "note": ""})
+    }
+
+    fn raised(kind: &str, message: &str, innermost: &str, nearest: &str, owner: Value) -> Value {
+        json!({"kind": kind, "bases": [kind, "Exception"], "message": message, "innermost": innermost, "nearest": nearest, "owner": owner})
+    }
+
+    fn assertion() -> Value {
+        raised(
+            "AssertionError",
+            "1 != 2 : nonce",
+            "test",
+            "test",
+            Value::Null,
+        )
+    }
+
+    /// A test that ran: planned, begun, its phases, finished.
+    fn case(id: &str, phases: &[Value]) -> Vec<Value> {
+        let mut events = vec![
+            json!({"event": "plan", "id": id}),
+            json!({"event": "begin", "id": id}),
+        ];
+        events.extend_from_slice(phases);
+        events.push(json!({"event": "finish", "id": id}));
+        events
+    }
+
+    fn end(status: i32) -> Value {
+        json!({"event": "end", "status": status})
+    }
+
+    fn report(events: &[Value]) -> Vec<u8> {
+        let line = |(n, event): (usize, &Value)| {
+            let mut line = event.clone();
+            line["secret"] = json!("s");
+            line["n"] = json!(n);
+            format!("{line}\n").into_bytes()
+        };
+        events.iter().enumerate().flat_map(line).collect()
+    }
+
+    fn finished(status: i32, report: Vec<u8>) -> Finished {
+        Finished {
+            end: End::Exit(status),
+            stdout: Vec::new(),
+            stderr: b"last words\n".to_vec(),
+            report,
+            truncated: false,
+        }
+    }
+
+    fn show(run: &TestRun) -> String {
+        let results = run
+            .results
+            .iter()
+            .map(|(id, result)| format!("{id} {}", result.outcome));
+        let distrust = run
+            .distrust
+            .iter()
+            .map(|reason| format!("distrust: {reason}"));
+        results.chain(distrust).collect::<Vec<_>>().join("; ")
+    }
+
+    #[track_caller]
+    fn check(status: i32, events: &[Value], expected: &str) {
+        assert_eq!(
+            show(&read(&finished(status, report(events)), None)),
+            expected
+        );
+    }
+
+    #[track_caller]
+    fn check_call(outcome: &str, exc: Value, expected: &str) {
+        let mut events = case("t", &[phase("t", "call", outcome, exc)]);
+        let status = i32::from(outcome == "failed");
+        events.push(end(status));
+        check(status, &events, expected);
+    }
+
+    #[test]
+    fn outcome_and_exception_agree_or_nothing_is_believed() {
+        check_call("passed", Value::Null, "t passed");
+        check_call("failed", assertion(), "t failed");
+        check_call(
+            "skipped",
+            raised("Skipped", "why", "other", "test", Value::Null),
+            "t skipped",
+        );
+        check_call(
+            "passed",
+            assertion(),
+            "t errored; distrust: `t`: reported passed although it raised AssertionError: 1 != 2 : nonce",
+        );
+        check_call(
+            "skipped",
+            assertion(),
+            "t errored; distrust: `t`: reported skipped although it raised AssertionError: 1 != 2 : nonce",
+        );
+    }
+
+    #[test]
+    fn a_missing_name_in_test_code_is_no_failure() {
+        let cases = [
+            (
+                "NameError",
+                "name 'x' is not defined",
+                "test",
+                "test",
+                json!(null),
+                "errored",
+            ),
+            (
+                "NameError",
+                "name 'x' is not defined",
+                "tree",
+                "tree",
+                json!(null),
+                "failed",
+            ),
+            (
+                "ImportError",
+                "cannot import name 'x'",
+                "other",
+                "test",
+                json!(null),
+                "errored",
+            ),
+            (
+                "ImportError",
+                "cannot import name 'x'",
+                "tree",
+                "tree",
+                json!(null),
+                "failed",
+            ),
+            (
+                "AttributeError",
+                "no x",
+                "test",
+                "test",
+                json!("module"),
+                "errored",
+            ),
+            (
+                "AttributeError",
+                "no x",
+                "test",
+                "test",
+                json!("class"),
+                "errored",
+            ),
+            (
+                "AttributeError",
+                "no x",
+                "test",
+                "test",
+                json!("tree-instance"),
+                "errored",
+            ),
+            (
+                "AttributeError",
+                "no x",
+                "test",
+                "test",
+                json!("instance"),
+                "failed",
+            ),
+            (
+                "AttributeError",
+                "no x",
+                "test",
+                "test",
+                json!("none"),
+                "failed",
+            ),
+            (
+                "AttributeError",
+                "no x",
+                "tree",
+                "tree",
+                json!("module"),
+                "failed",
+            ),
+            (
+                "AttributeError",
+                "no x",
+                "patch",
+                "none",
+                json!("unknown"),
+                "errored",
+            ),
+            (
+                "AttributeError",
+                "no x",
+                "patch",
+                "tree",
+                json!("unknown"),
+                "failed",
+            ),
+            (
+                "TypeError",
+                "f() got an unexpected keyword argument 'x'",
+                "test",
+                "test",
+                json!(null),
+                "errored",
+            ),
+            (
+                "TypeError",
+                "f() takes 1 positional argument but 2 were given",
+                "other",
+                "test",
+                json!(null),
+                "errored",
+            ),
+            (
+                "TypeError",
+                "f() got an unexpected keyword argument 'x'",
+                "tree",
+                "tree",
+                json!(null),
+                "failed",
+            ),
+            (
+                "TypeError",
+                "unsupported operand",
+                "test",
+                "test",
+                json!(null),
+                "failed",
+            ),
+            ("ValueError", "x", "test", "test", json!(null), "failed"),
+        ];
+        for (kind, message, innermost, nearest, owner, expected) in cases {
+            let exc = raised(kind, message, innermost, nearest, owner);
+            check_call("failed", exc, &format!("t {expected}"));
+        }
+    }
+
+    #[test]
+    fn the_worst_phase_counts() {
+        let passed = |when| phase("t", when, "passed", Value::Null);
+        let failed = |when| phase("t", when, "failed", assertion());
+        let check = |phases: &[Value], expected: &str| {
+            let mut events = case("t", phases);
+            events.push(end(1));
+            check(1, &events, expected);
+        };
+        check(&[failed("setup")], "t errored");
+        check(
+            &[passed("setup"), passed("call"), failed("teardown")],
+            "t errored",
+        );
+        check(
+            &[passed("setup"), failed("sub"), passed("call")],
+            "t failed",
+        );
+        check(
+            &[failed("call"), passed("call")],
+            "t errored; distrust: `t`: reported twice, and differently",
+        );
+        check(&[failed("call"), failed("call")], "t failed");
+    }
+
+    #[test]
+    fn what_was_planned_reports_and_nothing_else() {
+        let plan = json!({"event": "plan", "id": "u"});
+        let mut events = case("t", &[phase("t", "call", "passed", Value::Null)]);
+        events.extend([plan, end(0)]);
+        check(
+            0,
+            &events,
+            "t passed; distrust: planned and never reported: 1, first `u`",
+        );
+        let mut events = case("t", &[phase("t", "call", "passed", Value::Null)]);
+        events.remove(0);
+        events.push(end(0));
+        check(
+            0,
+            &events,
+            "t passed; distrust: `t` reported without having been planned",
+        );
+    }
+
+    #[test]
+    fn the_exit_status_agrees() {
+        let mut events = case("t", &[phase("t", "call", "failed", assertion())]);
+        events.push(end(0));
+        check(
+            0,
+            &events,
+            "t failed; distrust: status 0 does not agree with the 1 results: last words",
+        );
+        check(0, &[end(0)], "");
+        check(5, &[end(5)], "");
+        check(
+            4,
+            &[end(4)],
+            "distrust: status 4 does not agree with the 0 results: last words",
+        );
+        check(
+            0,
+            &[end(1)],
+            "distrust: the report says status 1, the process ended as Exit(0); distrust: status 1 does not agree with the 0 results: last words",
+        );
+    }
+
+    #[test]
+    fn a_report_without_an_end_is_not_believed() {
+        check(
+            0,
+            &[],
+            "distrust: the report has no end: the test process ended with status 0: last words",
+        );
+        let begun = [
+            json!({"event": "plan", "id": "t"}),
+            json!({"event": "begin", "id": "t"}),
+        ];
+        check(
+            0,
+            &begun,
+            "t errored; distrust: the report has no end: the test process ended with status 0 while `t` ran",
+        );
+    }
+
+    #[test]
+    fn a_line_of_somebody_else_is_not_believed() {
+        let other_secret = |text: &str| text.replacen("\"secret\":\"s\"", "\"secret\":\"x\"", 2);
+        let honest = String::from_utf8(report(&[json!({"event": "start"}), end(0)])).expect("text");
+        let (first, second) = honest.split_once('\n').expect("two lines");
+        let forged = [
+            format!("{first}\n{}", other_secret(second)),
+            format!("{first}\nhello\n{second}"),
+            format!("{first}\n{first}\n{second}"),
+            format!("{honest}{second}"),
+        ];
+        for text in forged {
+            let run = read(&finished(0, text.into_bytes()), None);
+            assert!(run.distrust[0].contains("is not ours"), "{run:?}");
+        }
+        assert!(
+            read(&finished(0, honest.into_bytes()), None)
+                .distrust
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_held_class_holds_its_tests() {
+        let plan = json!({"event": "plan", "id": "m.A.t"});
+        let held = |outcome: &str| json!({"event": "held", "what": "setUpClass (m.A)", "outcome": outcome, "exc": null, "note": "why"});
+        check(
+            1,
+            &[plan.clone(), held("failed"), end(1)],
+            "m.A.t errored; setUpClass (m.A) errored",
+        );
+        check(0, &[plan, held("skipped"), end(0)], "m.A.t skipped");
+    }
+
+    #[test]
+    fn a_canary_fails_with_its_nonce_or_nothing_is_believed() {
+        let canary = Canary {
+            name: "koan_1".into(),
+            nonce: "nonce".into(),
+        };
+        let run = |outcome: &str, exc: Value| {
+            let mut events = case("test_koan_1", &[phase("test_koan_1", "call", outcome, exc)]);
+            let status = i32::from(outcome == "failed");
+            events.push(end(status));
+            show(&read(&finished(status, report(&events)), Some(&canary)))
+        };
+        assert_eq!(run("failed", assertion()), "");
+        assert!(run("passed", Value::Null).contains("was reported passed"));
+        assert!(
+            run(
+                "failed",
+                raised("AssertionError", "other", "test", "test", Value::Null)
+            )
+            .contains("was reported failed")
+        );
+        assert!(
+            run(
+                "failed",
+                raised("ValueError", "nonce", "test", "test", Value::Null)
+            )
+            .contains("was reported failed")
+        );
+        let silent = read(&finished(0, report(&[end(0)])), Some(&canary));
+        assert_eq!(
+            show(&silent),
+            "distrust: the test that must fail did not run"
+        );
+        let broken = json!({"event": "not_collected", "what": "test_a.py", "detail": "x", "exc": null, "holds_canary": true});
+        assert!(
+            read(&finished(1, report(&[broken, end(1)])), Some(&canary))
+                .distrust
+                .is_empty()
+        );
+    }
 }

@@ -45,6 +45,10 @@ def pytest_plugin(order, emit, describe, blocked):
     class Koan:
         def pytest_addoption(self, parser, pluginmanager):
             group = parser.getgroup("koan")
+            names = {*blocked, *blocked.values()}
+            consider = pluginmanager.consider_pluginarg
+            # `-p NAME` in a configuration would lift the block.
+            pluginmanager.consider_pluginarg = lambda arg: None if arg.strip() in names else consider(arg)
             for name, module in blocked.items():
                 pluginmanager.set_blocked(name)
                 pluginmanager.set_blocked(module)
@@ -87,7 +91,7 @@ def pytest_plugin(order, emit, describe, blocked):
             if report.outcome == "failed":
                 text = str(report.longrepr).replace(os.path.join(order["tree"], ""), "")
                 said = [line[1:].strip() for line in text.splitlines() if line.startswith("E ")] or [first_line(text)]
-                emit("not_collected", what=what, detail=said[0][:400], exc=facts(info))
+                emit("not_collected", what=what, holds_canary=holds_canary(order, what), detail=said[0][:400], exc=facts(info))
             elif report.outcome == "skipped":
                 emit("skipped_file", what=what, detail=first_line(str(info.value)) if info else "")
 

@@ -93,6 +93,15 @@ def wanted_files(order, is_test):
     return list(dict.fromkeys(files + own)), own
 
 
+def holds_canary(order, what):
+    """Whether the canary stands in a file that could not be collected."""
+    try:
+        with open(os.path.join(order["tree"], what), "rb") as file:
+            return order["canary"] is not None and order["canary"].encode() in file.read()
+    except OSError:
+        return False
+
+
 def first_line(text):
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0][:400] if lines else ""

@@ -134,13 +134,13 @@ def main():
             continue
         except BaseException:
             kind, error, trace = sys.exc_info()
-            emit("not_collected", what=what, detail="", exc=describe(kind, error, trace))
+            emit("not_collected", what=what, holds_canary=holds_canary(order, what), detail="", exc=describe(kind, error, trace))
             n_broken += 1
             continue
         kept = []
         for test in tests:
             if type(test).__name__ == "_FailedTest":
-                emit("not_collected", what=what, detail="`load_tests` raised", exc=None)
+                emit("not_collected", what=what, holds_canary=holds_canary(order, what), detail="`load_tests` raised", exc=None)
                 n_broken += 1
             elif is_wanted(test.id()):
                 kept.append(test)

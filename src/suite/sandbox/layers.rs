@@ -2,6 +2,7 @@
 //!
 //! They live in a mount namespace of the job's own, so that they are gone with its last process.
 
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -88,7 +89,8 @@ pub fn mount(root: &Path, tree: &Text, output: &Output, job: &JobSpec) -> anyhow
         }
     }
     if owns_tmp(root) {
-        mount_bind(view.join("tmp"), "/tmp").context("bind `/tmp`")?;
+        keep_seen_in_tmp(root, job, &view.join("tmp"))?;
+        mount_bind_recursive(view.join("tmp"), "/tmp").context("bind `/tmp`")?;
     }
     unmount(AREA, UnmountFlags::DETACH).context("leave the work area")?;
     Ok(())
@@ -97,6 +99,33 @@ pub fn mount(root: &Path, tree: &Text, output: &Output, job: &JobSpec) -> anyhow
 /// Whether a job has a `/tmp` of its own: not if the work area lies in it.
 pub fn owns_tmp(root: &Path) -> bool {
     !root.starts_with("/tmp")
+}
+
+/// A virtual environment or a `CARGO_HOME` may stand in `/tmp`: it is bound into the job's own one, which is going to cover it.
+fn keep_seen_in_tmp(root: &Path, job: &JobSpec, own: &Path) -> anyhow::Result<()> {
+    let named = |paths: &[Text]| -> BTreeSet<PathBuf> {
+        let paths = paths.iter().map(|path| path.as_path().to_owned());
+        paths
+            .filter(|path| path.starts_with("/tmp") && !path.starts_with(root) && path.exists())
+            .collect()
+    };
+    let scratch = named(&job.scratch);
+    for folder in &scratch {
+        let place = own.join(folder.strip_prefix("/tmp")?);
+        fs::create_dir_all(&place)?;
+        mount_bind_recursive(folder, &place)
+            .with_context(|| format!("bind `{}`", place.display()))?;
+    }
+    let mut bound = scratch;
+    for path in named(&job.readable) {
+        // Parents come before what is below them.
+        if path.ancestors().any(|folder| bound.contains(folder)) {
+            continue;
+        }
+        bind_below(&path, &own.join(path.strip_prefix("/tmp")?))?;
+        bound.insert(path);
+    }
+    Ok(())
 }
 
 /// Binds what a job reads inside the work area, such as the guard's own scripts.

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "stories use what they need")]
 
-mod samples;
+pub mod samples;
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -98,15 +98,64 @@ impl Repo {
     }
 
     /// What koan-guard answers at the top of the repository.
+    #[track_caller]
     pub fn guard<const N: usize>(&self, args: [&str; N]) -> String {
         self.guard_in("", args)
     }
 
-    /// What koan-guard answers in a folder of the repository.
+    /// What koan-guard answers in a folder of the repository. Whatever it answers, what is the user's stays as it was.
+    #[track_caller]
     pub fn guard_in<const N: usize>(&self, folder: &str, args: [&str; N]) -> String {
-        let binary = env!("CARGO_BIN_EXE_koan-guard");
-        let output = self.run(self.command(binary, &self.root.join(folder)).args(args));
+        let before = self.state();
+        let output = self.run(self.guard_command(args).current_dir(self.root.join(folder)));
+        let writes = ["init", "install", "uninstall"].contains(&args[0]);
+        if !writes {
+            assert_eq!(self.state(), before, "koan-guard {args:?}");
+        }
         self.answer(&output)
+    }
+
+    /// koan-guard at the top of the repository, not yet started.
+    pub fn guard_command<const N: usize>(&self, args: [&str; N]) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_koan-guard"), &self.root);
+        command.args(args);
+        command
+    }
+
+    /// What is the user's, with the index to the byte; what a command of git's own may rewrite counts as a change.
+    pub fn state(&self) -> String {
+        let index = fs::read(self.git_dir().join("index")).unwrap_or_default();
+        format!("{}{}", self.contents(), sha256(&index))
+    }
+
+    /// What is the user's: work tree, index, `HEAD`, configuration, and every ref but those of the guard's own.
+    pub fn contents(&self) -> String {
+        let git_dir = self.git_dir();
+        let refs = self.lines_of_git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
+        let refs: Vec<&str> = refs
+            .lines()
+            .filter(|line| !line.starts_with("refs/notes/koan "))
+            .collect();
+        [
+            self.lines_of_git(&["status", "--porcelain"]),
+            self.lines_of_git(&["ls-files", "--stage"]),
+            fs::read_to_string(git_dir.join("HEAD")).unwrap_or_default(),
+            fs::read_to_string(git_dir.join("config")).unwrap_or_default(),
+            refs.join("\n"),
+        ]
+        .concat()
+    }
+
+    fn git_dir(&self) -> PathBuf {
+        let answer = self.lines_of_git(&["rev-parse", "--git-dir"]);
+        self.root.join(answer.trim_end())
+    }
+
+    /// What git prints, if anything, without touching the index itself.
+    fn lines_of_git(&self, args: &[&str]) -> String {
+        let mut command = self.command("git", &self.root);
+        let output = self.run(command.arg("--no-optional-locks").args(args));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// What any command answers; made by [`Repo::command`].
@@ -166,9 +215,26 @@ impl Repo {
         ] {
             text = text.replace(path.to_str().expect("UTF-8 path"), name);
         }
-        let duration = Regex::new(r"\b\d+(\.\d+)?\s?(ms|µs|s|min)\b").expect("regular expression");
-        duration.replace_all(&text, "[time]").into_owned()
+        // What depends on the machine: durations, versions of tools, and how far its sandbox goes.
+        for (pattern, name) in [
+            (r"\b\d+(\.\d+)?\s?(ms|µs|s|min)\b", "[time]"),
+            (r"CPython \d[\d.]*", "CPython [version]"),
+            (r"cargo \d[\d.]*, rustc \d[\d.]*", "cargo [version]"),
+            (r"\b[0-9a-f]{64}\b", "[digest]"),
+            (r"sandbox L[23]", "sandbox [level]"),
+            (r"  not enforced: .*\n", ""),
+        ] {
+            let pattern = Regex::new(pattern).expect("regular expression");
+            text = pattern.replace_all(&text, name).into_owned();
+        }
+        text
     }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    let digest = sha2::Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What children need of the real environment to find compilers and interpreters; `HOME` is not among it.

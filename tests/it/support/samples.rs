@@ -2,7 +2,7 @@
 
 use super::Repo;
 
-const UNITTEST_POLICY: &str = "\
+pub const UNITTEST_POLICY: &str = "\
 version: 1
 extends: [default, python]
 proof:
@@ -106,6 +106,20 @@ impl Repo {
             .write("test_cart.py", CART_TEST)
             .commit("feat: total of a cart");
         repo
+    }
+
+    /// The same with a commit that fixes the bug, and a test that shows it.
+    pub fn with_honest_fix() -> Repo {
+        let repo = Repo::python_sample();
+        repo.fix_honestly();
+        repo
+    }
+
+    /// Commits the fix with its test.
+    pub fn fix_honestly(&self) -> &Repo {
+        self.write("cart.py", CART_FIXED)
+            .write("test_cart.py", CART_TEST_OF_BUG)
+            .commit("fix: total of an empty cart")
     }
 
     /// A Rust library with a bug and without dependencies.

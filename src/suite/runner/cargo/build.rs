@@ -14,7 +14,7 @@ use crate::usage::UsageError;
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
-enum Message {
+enum Said {
     CompilerArtifact {
         package_id: String,
         target: Target,
@@ -106,12 +106,12 @@ impl Build {
         let (mut success, mut n_errors) = (None, 0);
         for line in finished.stdout.split(|&byte| byte == b'\n') {
             // A line that is none of cargo's comes from a macro that prints.
-            let Ok(message) = serde_json::from_slice::<Message>(line) else {
+            let Ok(message) = serde_json::from_slice::<Said>(line) else {
                 continue;
             };
             match &message {
-                Message::BuildFinished { success: said } => success = Some(*said),
-                Message::CompilerMessage { message, .. } if message.is_error() => n_errors += 1,
+                Said::BuildFinished { success: said } => success = Some(*said),
+                Said::CompilerMessage { message, .. } if message.is_error() => n_errors += 1,
                 _ => {}
             }
             self.take(message, workspace, target_dir);
@@ -125,9 +125,9 @@ impl Build {
         Ok(())
     }
 
-    fn take(&mut self, message: Message, workspace: &Workspace, target_dir: &Path) {
+    fn take(&mut self, message: Said, workspace: &Workspace, target_dir: &Path) {
         match message {
-            Message::CompilerArtifact {
+            Said::CompilerArtifact {
                 package_id,
                 target,
                 profile,
@@ -154,7 +154,7 @@ impl Build {
                     programs.push((name.into(), executable.into()));
                 }
             }
-            Message::CompilerMessage {
+            Said::CompilerMessage {
                 package_id,
                 target,
                 message,
@@ -166,7 +166,7 @@ impl Build {
                     self.not_built.push(NotBuilt { what, detail });
                 }
             }
-            Message::BuildScriptExecuted {
+            Said::BuildScriptExecuted {
                 package_id,
                 linked_paths,
                 env,

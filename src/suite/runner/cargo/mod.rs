@@ -2,9 +2,11 @@
 //!
 //! Left out: doctests (their ids hold line numbers), benches, and the `[env]` and `runner` of `.cargo/config.toml`.
 
+mod batch;
 mod build;
 mod libtest;
 mod plant;
+mod select;
 mod workspace;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +16,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail, ensure};
 
 use self::build::{Binary, Build};
-use self::workspace::{Kind, Scope, Target, Workspace};
-use super::{Canary, Order, Runner, Selection, Toolbox, tools};
+use self::workspace::{Scope, Workspace};
+use super::{Canary, Order, Runner, Toolbox, tools};
 use crate::change::RepoPath;
 use crate::suite::area::{Area, Phase, Side};
 use crate::suite::process::{End, Finished, Job};
@@ -40,9 +42,6 @@ struct Case<'a> {
     is_ignored: bool,
     is_canary: bool,
 }
-
-/// The jobs of one sandbox: enough to make its start cheap, few enough that their output fits into memory.
-const BATCH: usize = 32;
 
 pub(super) fn open(toolbox: &Toolbox) -> anyhow::Result<Cargo> {
     let missing = |name: &str| {
@@ -132,7 +131,7 @@ impl Runner for Cargo {
                 return Ok(run);
             }
         };
-        let scopes = scopes(&workspace, &area.tree(), order);
+        let scopes = select::scopes(&workspace, &area.tree(), order);
         if scopes.as_ref().is_some_and(Vec::is_empty) {
             if order.canary.is_some() {
                 run.distrust.push(SILENT.to_owned());
@@ -142,13 +141,13 @@ impl Runner for Cargo {
         let build = self.build(area, side, order, &workspace, scopes.as_deref())?;
         run.not_built.extend(build.not_built.iter().cloned());
         let cases = self.list(area, side, order, &workspace, &build, &mut run)?;
-        let cases = chosen(cases, scopes.as_deref(), order);
+        let cases = select::chosen(cases, scopes.as_deref(), order);
         self.run_cases(area, side, order, &workspace, &build, &cases, &mut run)?;
 
         let n_canaries = cases.iter().filter(|case| case.is_canary).count();
         if order.canary.is_some()
             && n_canaries == 0
-            && !explains_silence(&workspace, &build, scopes.as_deref())
+            && !select::explains_silence(&workspace, &build, scopes.as_deref())
         {
             run.distrust.push(SILENT.to_owned());
         }
@@ -194,7 +193,7 @@ impl Cargo {
         workspace: &Workspace,
         scopes: Option<&[Scope]>,
     ) -> anyhow::Result<Build> {
-        let jobs: Vec<Job> = calls(workspace, scopes)
+        let jobs: Vec<Job> = select::calls(workspace, scopes)
             .into_iter()
             .map(|args| self.cargo(area, order, args))
             .collect();
@@ -279,7 +278,7 @@ impl Cargo {
             }
         }
         if let Some(seed) = order.seed {
-            shuffle(&mut started, seed);
+            batch::shuffle(&mut started, seed);
         }
         // A canary runs beside every test of its binary: a process that ends well all the same was ended by what it tested.
         let beside = |case: &Case| -> Option<&Case> {
@@ -294,7 +293,7 @@ impl Cargo {
             args.extend(beside(case).map(|canary| canary.name.as_str()));
             jobs.push(self.test_job(area, order, workspace, build, case.binary, &args)?);
         }
-        let finished = run_all(area, side, &jobs)?;
+        let finished = batch::run_all(area, side, &jobs)?;
         for (case, finished) in started.iter().zip(&finished) {
             let canary_name = beside(case).map(|canary| canary.name.as_str());
             let read = libtest::read(finished, &case.name, canary_name);
@@ -387,152 +386,6 @@ impl Case<'_> {
     }
 }
 
-/// The scopes of the touched files that are in the tree, and the canary's own. `None` is everything.
-fn scopes<'a>(workspace: &'a Workspace, tree: &Path, order: &Order) -> Option<Vec<Scope<'a>>> {
-    let files = match order.selection {
-        Selection::All => return None,
-        Selection::Files(files) | Selection::Tests { files, .. } => files,
-    };
-    let own = order
-        .canary
-        .and_then(|canary| workspace.canary_scope(&canary.name));
-    let touched = files.iter().filter_map(|file| workspace.scope(tree, file));
-    Some(touched.chain(own).collect())
-}
-
-/// The calls of cargo that build the tests of the scopes. `cargo test --no-run` cannot be told to go on after an error, which would hide other
-/// targets, and `cargo build` builds a library's tests only together with all others: so each where it fits. Both make the same binaries.
-fn calls(workspace: &Workspace, scopes: Option<&[Scope]>) -> Vec<Vec<String>> {
-    let call = |words: &[&str], rest: Vec<String>| -> Vec<String> {
-        let fixed = ["--offline", "--message-format", "json"];
-        let words = words.iter().chain(&fixed).map(|&word| word.to_owned());
-        words.chain(rest).collect()
-    };
-    let keep_going = ["build", "--keep-going", "--profile", "test"];
-    let Some(scopes) = scopes else {
-        let everything = ["--workspace", "--tests"].map(String::from).to_vec();
-        return vec![call(&keep_going, everything)];
-    };
-    let mut calls = Vec::new();
-    let packages: BTreeSet<&str> = scopes.iter().map(|scope| scope.package_id).collect();
-    for id in packages {
-        let own = scopes.iter().filter(|scope| scope.package_id == id);
-        let targets: BTreeSet<_> = own
-            .flat_map(|scope| scope.targets.iter().copied())
-            .collect();
-        let package = ["-p".to_owned(), id.to_owned()].to_vec();
-        let n_all = workspace
-            .package(id)
-            .map_or(0, |package| package.tested().count());
-        if targets.len() == n_all {
-            calls.push(call(
-                &keep_going,
-                [package, vec!["--tests".to_owned()]].concat(),
-            ));
-            continue;
-        }
-        let (integration, unit): (Vec<_>, Vec<_>) = targets
-            .into_iter()
-            .partition(|target| target.kind() == Kind::Test);
-        for target in unit {
-            calls.push(call(
-                &["test", "--no-run"],
-                [package.clone(), target.selector()].concat(),
-            ));
-        }
-        if !integration.is_empty() {
-            let selectors = integration.iter().flat_map(|target| target.selector());
-            calls.push(call(
-                &keep_going,
-                package.into_iter().chain(selectors).collect(),
-            ));
-        }
-    }
-    calls
-}
-
-/// The tests that the order asks for.
-fn chosen<'a>(cases: Vec<Case<'a>>, scopes: Option<&[Scope]>, order: &Order) -> Vec<Case<'a>> {
-    let mut wanted = vec![scopes.is_none(); cases.len()];
-    for scope in scopes.into_iter().flatten() {
-        let is_in = |case: &Case| {
-            case.binary.package_id == scope.package_id
-                && scope
-                    .targets
-                    .iter()
-                    .any(|target| **target == case.binary.target)
-        };
-        let is_below = |case: &Case| {
-            let inside = |module: &String| {
-                case.name
-                    .strip_prefix(module.as_str())
-                    .is_some_and(|rest| rest.starts_with("::"))
-            };
-            is_in(case) && scope.module.as_ref().is_some_and(inside)
-        };
-        // A file that gives no test by its module's name (it is included elsewhere) stands for its whole target.
-        let has_own = cases.iter().any(|case| is_below(case) && !case.is_canary);
-        for (wanted, case) in wanted.iter_mut().zip(&cases) {
-            *wanted |= if has_own { is_below(case) } else { is_in(case) };
-        }
-    }
-    let is_asked_for = |case: &Case| match order.selection {
-        Selection::Tests { tests, .. } => tests.contains(&case.id()),
-        Selection::All | Selection::Files(_) => true,
-    };
-    cases
-        .into_iter()
-        .zip(wanted)
-        .filter(|(case, wanted)| case.is_canary || (*wanted && is_asked_for(case)))
-        .map(|(case, _)| case)
-        .collect()
-}
-
-/// Whether a canary is missing because its target did not build, which is said already.
-fn explains_silence(workspace: &Workspace, build: &Build, scopes: Option<&[Scope]>) -> bool {
-    let Some(scopes) = scopes else {
-        return build.binaries.is_empty() && !build.not_built.is_empty();
-    };
-    let is_broken = |scope: &Scope| {
-        let package = workspace.package(scope.package_id);
-        let id = |target: &Target| package.map(|package| target.binary_id(&package.name));
-        scope
-            .targets
-            .iter()
-            .filter_map(|target| id(target))
-            .any(|id| !build.binaries.iter().any(|binary| binary.id == id))
-    };
-    !build.not_built.is_empty() && scopes.iter().any(is_broken)
-}
-
-/// Every test in a process of its own, on two threads where the sandbox allows it.
-fn run_all(area: &Area, side: &Side, jobs: &[Job]) -> anyhow::Result<Vec<Finished>> {
-    let batches = |jobs: &[Job]| -> anyhow::Result<Vec<Finished>> {
-        let mut all = Vec::new();
-        for batch in jobs.chunks(BATCH) {
-            all.extend(area.run_each(side, Phase::Run, batch)?);
-        }
-        ensure!(
-            all.len() == jobs.len(),
-            "the sandbox did not answer in full"
-        );
-        Ok(all)
-    };
-    if jobs.len() < 4 {
-        return batches(jobs);
-    }
-    let (first, second) = jobs.split_at(jobs.len() / 2);
-    std::thread::scope(|scope| {
-        let other = scope.spawn(|| batches(second));
-        let mut all = batches(first)?;
-        let rest = other
-            .join()
-            .map_err(|_| anyhow!("a thread that ran tests panicked"))?;
-        all.extend(rest?);
-        Ok(all)
-    })
-}
-
 /// Why a canary is not believed, if so.
 fn unsung(
     case: &Case,
@@ -568,19 +421,6 @@ fn result(outcome: Outcome, detail: &str) -> TestResult {
     TestResult {
         outcome,
         detail: detail.to_owned(),
-    }
-}
-
-/// Fisher and Yates, over splitmix64.
-fn shuffle<T>(items: &mut [T], seed: u64) {
-    let mut state = seed;
-    for n in (1..items.len()).rev() {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let at = (z ^ (z >> 31)) % (n as u64 + 1);
-        items.swap(n, usize::try_from(at).unwrap_or(0));
     }
 }
 

@@ -1,0 +1,134 @@
+//! The answer for one change, with everything that it rests on.
+
+use serde::Serialize;
+
+use super::lane::LaneDecision;
+use super::trust::{self, Trusted};
+use super::{Place, Subject};
+use crate::attestation::{Circumstances, PolicyRef, Predicate};
+use crate::perimeter::Finding;
+use crate::policy::{Lane, Level, Mode, Policy};
+use crate::proof::{Doubt, Evidence};
+use crate::verdict::{Basis, Verdict};
+
+/// The answer for one change, with everything that it rests on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Judgement {
+    /// `0a1b2c3d4e fix: total of an empty cart`, `staged`, `main..fix as one change`.
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    pub tree: String,
+    pub parent_tree: String,
+    pub trusted: Trusted,
+    pub policy_digest: String,
+    pub lane: LaneDecision,
+    pub verdict: Verdict,
+    /// Findings that do not refuse.
+    pub warnings: Vec<Finding>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// The policy only observes: nothing is refused.
+    pub observed: bool,
+}
+
+/// What was found out about a subject.
+pub(super) struct Answer {
+    pub findings: Vec<Finding>,
+    pub verdict: Verdict,
+    pub evidence: Option<Evidence>,
+}
+
+impl Judgement {
+    pub(super) fn new(
+        (trusted, policy): (&Trusted, &Policy),
+        lane: LaneDecision,
+        subject: &Subject,
+        answer: Answer,
+    ) -> Judgement {
+        Judgement {
+            name: name(subject),
+            commit: subject.commit.as_ref().map(|commit| commit.id.to_string()),
+            tree: subject.tree_id.to_string(),
+            parent_tree: subject.parent_tree_id.to_string(),
+            trusted: trusted.clone(),
+            policy_digest: policy.digest.clone(),
+            lane,
+            verdict: answer.verdict,
+            warnings: answer
+                .findings
+                .into_iter()
+                .filter(|finding| finding.level == Level::Warn)
+                .collect(),
+            evidence: answer.evidence,
+            observed: policy.mode == Mode::Observe,
+        }
+    }
+
+    /// The judgement of a merge that resolves a conflict: what a person would have made of it is not for us to say.
+    pub(super) fn of_conflict(
+        origin: (&Trusted, &Policy),
+        lane: LaneDecision,
+        subject: &Subject,
+    ) -> Judgement {
+        let verdict = match lane.lane {
+            Lane::Human => Verdict::Accepted(Basis::Perimeter(Lane::Human)),
+            Lane::Agent | Lane::Repair => {
+                let reason = "this merge resolves a conflict, and how is a person's decision";
+                Verdict::Undecided {
+                    doubts: vec![Doubt::Other(reason.into())],
+                }
+            }
+        };
+        Judgement::new(
+            origin,
+            lane,
+            subject,
+            Answer {
+                findings: Vec::new(),
+                verdict,
+                evidence: None,
+            },
+        )
+    }
+
+    /// The content of a statement; `None` unless a proof was accepted and the policy enforces.
+    pub fn predicate(
+        &self,
+        place: Place,
+        issue: Option<String>,
+    ) -> anyhow::Result<Option<Predicate>> {
+        let (Verdict::Accepted(Basis::Proof(proof)), Some(evidence), false) =
+            (&self.verdict, &self.evidence, self.observed)
+        else {
+            return Ok(None);
+        };
+        let around = Circumstances {
+            judged_by: match place {
+                Place::Check => "check",
+                Place::Hook => "hook",
+            },
+            lane: self.lane.lane.as_str(),
+            policy: PolicyRef {
+                digest: self.policy_digest.clone(),
+                commit: self.trusted.commit.clone(),
+            },
+            issue,
+            parent_tree_id: self.parent_tree.clone(),
+            tree_id: self.tree.clone(),
+            evidence,
+        };
+        Predicate::of(proof, &around).map(Some)
+    }
+}
+
+fn name(subject: &Subject) -> String {
+    match &subject.commit {
+        Some(commit) => format!(
+            "{} {}",
+            trust::short(commit.id),
+            crate::change::shown(&commit.message.subject())
+        ),
+        None => "staged".into(),
+    }
+}

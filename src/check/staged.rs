@@ -1,0 +1,107 @@
+//! What the next commit is going to be, read from the index, and judged before it is made.
+
+use std::iter;
+
+use super::judgement::Answer;
+use super::lane::{self, LaneDecision, Marks};
+use super::parents::{self, Judged};
+use super::trust::{self, Trusted};
+use super::{Judgement, Settings, Subject, findings, judge};
+use crate::change::CommitMessage;
+use crate::git::{Person, Repo};
+use crate::policy::{Lane, Policy};
+use crate::proof::{Carried, Progress};
+use crate::verdict::Verdict;
+
+/// What the next commit is going to be.
+#[derive(Debug, Default)]
+pub struct Next<'a> {
+    /// Whether it replaces `HEAD`.
+    pub amends: bool,
+    /// Known in `commit-msg` only.
+    pub message: Option<CommitMessage>,
+    pub people: Vec<&'a Person>,
+    /// What the environment says of who works there.
+    pub environment: Option<&'static str>,
+}
+
+/// A staged change with the policy and the lane that it is judged by.
+#[derive(Debug)]
+pub struct Staged {
+    pub trusted: Trusted,
+    pub policy: Policy,
+    pub lane: LaneDecision,
+    pub judged: Judged,
+}
+
+/// Reads what is staged, the policy for it, and the lane.
+pub fn staged(repo: &Repo, settings: &Settings, next: Next) -> anyhow::Result<Staged> {
+    let staged = repo.staged()?;
+    let mut parent_ids = match (staged.parent_id, next.amends) {
+        (Some(head_id), true) => repo.commit(head_id)?.parent_ids,
+        (Some(head_id), false) => iter::once(head_id).chain(repo.merge_heads()?).collect(),
+        (None, _) => Vec::new(),
+    };
+    let tip = settings.trusted_tip.as_ref();
+    let (trusted, policy) = trust::policy(repo, tip, parent_ids.first().copied())?;
+    let trailers = next
+        .message
+        .as_ref()
+        .map(CommitMessage::trailers)
+        .unwrap_or_default();
+    let branch = repo.head_branch()?;
+    let marks = Marks {
+        branch: branch.as_deref(),
+        people: next.people,
+        trailers: &trailers,
+        environment: next.environment,
+    };
+    let lane = lane::decide(settings.lane, &policy, &marks);
+    if lane.lane == Lane::Human {
+        // A person's merge is not made again: it would be judged for nothing.
+        parent_ids.truncate(1);
+    }
+    let mut judged = parents::judged(repo, &parent_ids, staged.tree_id)?;
+    if let Some(subject) = judged.subject_mut() {
+        subject.message = next.message;
+    }
+    Ok(Staged {
+        trusted,
+        policy,
+        lane,
+        judged,
+    })
+}
+
+impl Staged {
+    /// Judges what is staged; `None` for a merge that is just what an automatic merge makes.
+    pub fn judge(
+        &self,
+        repo: &Repo,
+        settings: &Settings,
+        progress: &mut dyn FnMut(Progress),
+    ) -> anyhow::Result<Option<Judgement>> {
+        let origin = (&self.trusted, &self.policy);
+        let lane = self.lane.clone();
+        match &self.judged {
+            Judged::CleanMerge => Ok(None),
+            Judged::Conflict(subject) => Ok(Some(Judgement::of_conflict(origin, lane, subject))),
+            Judged::Change(subject) => {
+                let carried = Carried::default();
+                judge(repo, settings, origin, lane, subject, &carried, progress).map(Some)
+            }
+        }
+    }
+
+    /// The perimeter alone, for a change whose proof is known.
+    pub fn perimeter(&self, repo: &Repo, subject: &Subject) -> anyhow::Result<Judgement> {
+        let findings = findings(repo, subject, &self.policy, self.lane.lane)?;
+        let answer = Answer {
+            verdict: Verdict::of_perimeter(&findings, Lane::Human),
+            findings,
+            evidence: None,
+        };
+        let origin = (&self.trusted, &self.policy);
+        Ok(Judgement::new(origin, self.lane.clone(), subject, answer))
+    }
+}

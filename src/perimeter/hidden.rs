@@ -1,0 +1,163 @@
+//! Text that a reader does not see, or takes for another: invisible and turning characters, control characters, letters in disguise.
+
+use super::text::{is_invisible, shown};
+use super::{Judged, Objection};
+use crate::policy::Rule;
+
+/// The added lines of every file that is text.
+pub(super) fn hidden_text(files: &[Judged]) -> Vec<Objection> {
+    let mut objections = Vec::new();
+    for judged in files {
+        let path = &judged.file.path;
+        let is_code = !judged.is_documentation();
+        for (line, text) in judged.file.added_lines() {
+            if is_plain(text) {
+                continue;
+            }
+            // What is not UTF-8 is a finding of its own.
+            let Ok(text) = std::str::from_utf8(text) else {
+                continue;
+            };
+            if let Some(what) = hidden(text, line == 1, is_code) {
+                let fact = format!("line {line} of `{path}` has {what}");
+                objections.push(Objection::line(Rule::HiddenText, path, line, fact));
+            }
+        }
+    }
+    objections
+}
+
+fn is_plain(line: &[u8]) -> bool {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    line.iter()
+        .all(|&byte| matches!(byte, b'\t' | 0x0c | 0x20..0x7f))
+}
+
+/// What is hidden in a line, if anything.
+fn hidden(line: &str, is_first: bool, is_code: bool) -> Option<String> {
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    let line = line
+        .strip_prefix('\u{feff}')
+        .filter(|_| is_first)
+        .unwrap_or(line);
+    let mut before = None;
+    let mut rest = line.chars();
+    while let Some(c) = rest.next() {
+        let is_control = c.is_control() && !matches!(c, '\t' | '\u{c}');
+        if is_control || is_invisible(c) && !joins(before, c, rest.clone().next()) {
+            return Some(format!("the hidden character U+{:04X}", u32::from(c)));
+        }
+        if is_code && is_disguised(c) {
+            return Some(format!("`{c}`, which compilers may read as a plain letter"));
+        }
+        before = Some(c);
+    }
+    let word = line
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .find(|word| {
+            word.chars().any(|c| c.is_ascii_alphabetic()) && word.chars().any(looks_latin)
+        })?;
+    Some(format!(
+        "`{}`, a word of letters of two scripts that look alike",
+        shown(word)
+    ))
+}
+
+/// Whether an invisible character does what it is for: it joins parts of an emoji, or letters of a script that needs it.
+fn joins(before: Option<char>, c: char, after: Option<char>) -> bool {
+    let is_emoji = |c: char| matches!(c, '\u{203c}'..='\u{3299}' | '\u{1f000}'..='\u{1faff}' | '\u{fe0f}' | '#' | '*' | '0'..='9');
+    let needs_it = |c: char| matches!(c, '\u{600}'..='\u{7ff}' | '\u{900}'..='\u{dff}' | '\u{fb50}'..='\u{fdff}');
+    match c {
+        '\u{fe0f}' => before.is_some_and(is_emoji),
+        '\u{200d}' => {
+            before.is_some_and(is_emoji) && after.is_some_and(is_emoji)
+                || before.is_some_and(needs_it) && after.is_some_and(needs_it)
+        }
+        '\u{200c}' => before.is_some_and(needs_it) && after.is_some_and(needs_it),
+        _ => false,
+    }
+}
+
+/// Full-width and mathematical letters: Python takes them for the plain ones.
+fn is_disguised(c: char) -> bool {
+    matches!(c, '\u{ff10}'..='\u{ff5a}' | '\u{1d400}'..='\u{1d7ff}' | '\u{2100}'..='\u{2149}' if c.is_alphanumeric() && c != '\u{2126}')
+}
+
+/// Letters of other scripts that are drawn like Latin ones.
+fn looks_latin(c: char) -> bool {
+    matches!(c, '\u{400}'..='\u{52f}' | '\u{531}'..='\u{587}' | '\u{13a0}'..='\u{13ff}')
+        || "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧονικυρ".contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::change_of::{change, facts, judged};
+    use super::*;
+    use crate::policy::FileKind;
+
+    #[track_caller]
+    fn check(line: &str, expected: &str) {
+        let change = change(&[("src/a.py", "x = 0\n", &format!("x = 0\n{line}\n"))]);
+        let files = judged(&change, |_| FileKind::Production);
+        let prefix = "line 2 of `src/a.py` has ";
+        let facts = facts(hidden_text(&files));
+        let facts: Vec<&str> = facts
+            .iter()
+            .map(|fact| fact.strip_prefix(prefix).unwrap_or(fact))
+            .collect();
+        assert_eq!(facts.join("; "), expected, "{line:?}");
+    }
+
+    #[test]
+    fn characters_that_nobody_sees_are_found() {
+        check("# \u{202e} x", "the hidden character U+202E");
+        check("a\u{200b}b = 1", "the hidden character U+200B");
+        check("a = 1\u{2067}", "the hidden character U+2067");
+        check("a = 1 \r# b", "the hidden character U+000D");
+        check("a = '\u{1b}[2J'", "the hidden character U+001B");
+        check("a = '\u{e0041}'", "the hidden character U+E0041");
+        check("\u{feff}a = 1", "the hidden character U+FEFF");
+        check("a\u{200d}b", "the hidden character U+200D");
+    }
+
+    #[test]
+    fn letters_in_disguise_are_found() {
+        check(
+            "def t\u{43e}tal():",
+            "`t\u{43e}tal`, a word of letters of two scripts that look alike",
+        );
+        check(
+            "\u{ff45}xec(code)",
+            "`\u{ff45}`, which compilers may read as a plain letter",
+        );
+        check(
+            "\u{1d41e}\u{1d431}ec(code)",
+            "`\u{1d41e}`, which compilers may read as a plain letter",
+        );
+    }
+
+    #[test]
+    fn text_of_other_scripts_is_left_alone() {
+        for line in [
+            "# Größe, naïve, façade, 漢字, русский, ελληνικά",
+            "price = \"5 €\"  # ± 2 µs, Δt, 20 °C",
+            "heart = \"❤\u{fe0f} 👩\u{200d}💻\"",
+            "word = \"می\u{200c}خواهم\"",
+            "\ta = 1",
+            "a = 1\r",
+        ] {
+            check(line, "");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_at_the_beginning_is_what_it_is_for() {
+        assert_eq!(hidden("\u{feff}a = 1", true, true), None);
+    }
+
+    #[test]
+    fn only_added_lines_count() {
+        let change = change(&[("a.py", "# \u{202e}\n", "# \u{202e}\nx = 1\n")]);
+        assert!(hidden_text(&judged(&change, |_| FileKind::Test)).is_empty());
+    }
+}

@@ -1,0 +1,121 @@
+//! BEFORE and AFTER once more, each with the other's production lines as comments: what they do is the same, what they say is not.
+//!
+//! A test that is red because of a text turns green where the text stands in a comment, and one that is green because a text is gone turns
+//! red. The sources are of about one size then, too.
+
+use anyhow::Context as _;
+use gix::ObjectId;
+
+use super::split::Split;
+use crate::change::{Change, FileChange, FileMode, RepoPath};
+use crate::git::{Blob, Edit, Repo};
+
+/// The ids of the two trees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Echoes {
+    pub before: ObjectId,
+    pub after: ObjectId,
+}
+
+/// What begins a comment that ends with its line.
+fn comment_mark(path: &RepoPath) -> Option<&'static str> {
+    const SLASHES: [&[u8]; 17] = [
+        b"rs", b"go", b"js", b"jsx", b"mjs", b"cjs", b"ts", b"tsx", b"java", b"kt", b"swift", b"c",
+        b"h", b"cc", b"cpp", b"hpp", b"cs",
+    ];
+    const HASHES: [&[u8]; 7] = [b"py", b"pyi", b"rb", b"ex", b"exs", b"sh", b"bash"];
+    let extension = path.extension()?;
+    if SLASHES.contains(&extension) {
+        Some("// ")
+    } else {
+        HASHES.contains(&extension).then_some("# ")
+    }
+}
+
+pub(super) fn echoes(
+    repo: &Repo,
+    change: &Change,
+    split: &Split,
+    (before, after): (ObjectId, ObjectId),
+) -> anyhow::Result<Echoes> {
+    let (mut before_edits, mut after_edits) = (Vec::new(), Vec::new());
+    for path in &split.fix {
+        let (Some(file), Some(mark)) = (change.file(path), comment_mark(path)) else {
+            continue;
+        };
+        let (Some(old), Some(new)) = (&file.old, &file.new) else {
+            continue;
+        };
+        if old.content.text().is_none() || new.content.text().is_none() {
+            continue;
+        }
+        let added = comments(mark, file.added_lines());
+        before_edits.push(append(repo, before, file, old.mode, &added)?);
+        let removed = comments(mark, file.removed_lines());
+        after_edits.push(append(repo, after, file, new.mode, &removed)?);
+    }
+    Ok(Echoes {
+        before: repo.edit_tree(before, before_edits)?,
+        after: repo.edit_tree(after, after_edits)?,
+    })
+}
+
+fn append(
+    repo: &Repo,
+    tree_id: ObjectId,
+    file: &FileChange,
+    mode: FileMode,
+    comments: &[u8],
+) -> anyhow::Result<Edit> {
+    let path = &file.path;
+    let mut content = repo
+        .read_file(tree_id, path)?
+        .with_context(|| format!("`{path}` is not in the tree that it was put into"))?;
+    if !content.is_empty() && !content.ends_with(b"\n") {
+        content.push(b'\n');
+    }
+    content.extend_from_slice(comments);
+    Ok(Edit::Put {
+        path: path.clone(),
+        mode,
+        content: Blob::Bytes(content),
+    })
+}
+
+fn comments<'a>(mark: &str, lines: impl Iterator<Item = (usize, &'a [u8])>) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (_, line) in lines {
+        text.extend_from_slice(mark.as_bytes());
+        // A carriage return would end the comment in some languages.
+        text.extend(line.iter().filter(|&&byte| byte != b'\r'));
+        text.push(b'\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_become_comments_whatever_they_are() {
+        let lines = [(1, &b"let x = 1;"[..]), (2, b"*/ // \r#!"), (3, b"")];
+        let text = comments("// ", lines.into_iter());
+        assert_eq!(
+            String::from_utf8(text).expect("text"),
+            "// let x = 1;\n// */ // #!\n// \n"
+        );
+    }
+
+    #[test]
+    fn only_languages_with_line_comments_have_an_echo() {
+        for (path, mark) in [
+            ("src/a.rs", Some("// ")),
+            ("shop/a.py", Some("# ")),
+            ("shop/a.json", None),
+            ("Makefile", None),
+        ] {
+            assert_eq!(comment_mark(&path.into()), mark, "{path}");
+        }
+    }
+}

@@ -1,0 +1,600 @@
+//! Lines by which the two parts of a change could come to an understanding: code that looks for its tests, and tests that look at the code
+//! instead of running it. Such a change may be honest; no run can tell, so a person has to.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::Doubt;
+use super::split::Split;
+use crate::change::{Change, FileChange, RepoPath};
+use crate::suite::{Outcome, TestRun, inline};
+
+/// An added line of code.
+struct Line<'a> {
+    path: &'a RepoPath,
+    n: usize,
+    text: &'a str,
+}
+
+/// The patterns of one language.
+struct Language {
+    extensions: &'static [&'static [u8]],
+    comment: &'static str,
+    /// Production that asks whether it is being tested, or reaches into what tests it.
+    aware: LazyLock<Regex>,
+    /// Tests that ask what the source looks like, or what is defined in it.
+    looking: LazyLock<Regex>,
+    /// Names that production defines: what any group holds.
+    defines: LazyLock<Regex>,
+}
+
+macro_rules! language {
+    ($extensions:expr, $comment:literal, aware: $aware:literal, looking: $looking:literal, defines: $defines:literal) => {
+        Language {
+            extensions: &$extensions,
+            comment: $comment,
+            aware: LazyLock::new(|| pattern($aware)),
+            looking: LazyLock::new(|| pattern($looking)),
+            defines: LazyLock::new(|| pattern($defines)),
+        }
+    };
+}
+
+static LANGUAGES: [Language; 2] = [
+    language!(
+        [b"py", b"pyi"], "#",
+        aware: r#"
+            \b_?pytest\b | \bunittest\b | \bconftest\b | \bPYTEST | \bdoctest\b | \bnose2?\b | \bhypothesis\b
+            | ^\s*(?:from|import)\s+(?:tests?|testing|mock)\b
+            | ["'](?:[^"']*[/\\.])?(?:tests?[/\\.][^"']*|tests?|test_[^"']*|[^"']*_test(?:\.py)?)["']
+            | \b(?:environ|getenv)\b.*["'][^"']*TEST[^"']*["'] | ["'][^"']*TEST[^"']*["'].*\b(?:environ|getenv)\b
+            | \.\s*modules\b | \b_getframe\b | \b_current_frames\b | \bimport\s+sys\s+as\b | \bruntest\w*\b | (?:^|[^.\w])(?:exec|eval|compile|globals)\s*\(
+            | \bgetattr\s*\(\s*(?:sys|os|gc|inspect)\b | \b__loader__\b | \b__spec__\b
+            | \bsys\s*\.\s*(?:argv\s*\[\s*0|_\w+|set(?:trace|profile)|get(?:trace|profile)|monitoring|addaudithook|excepthook|unraisablehook|meta_path|path_hooks|orig_argv)\b
+            | ^\s*from\s+sys\s+import\b.*\b(?:modules|_\w+|settrace|setprofile|monitoring|addaudithook|meta_path|path_hooks)\b
+            | \binspect\s*\.\s*(?:stack|trace|currentframe|getouterframes|getinnerframes|getframeinfo)\b | ^\s*from\s+inspect\s+import\b
+            | \b(?:extract_stack|walk_stack|print_stack|format_stack|f_back|f_globals|tb_frame)\b
+            | \bgc\b\s*\. | ^\s*(?:import|from)\s.*\b(?:gc|atexit|ctypes|faulthandler)\b
+            | \batexit\b | \bos\s*\.\s*(?:_exit|abort|kill\w*|fork\w*|dup2?)\b | \b__builtins__\b | \bbuiltins\b | \b__import__\b | \bimport_module\b
+            | /proc/ | \b__subclasses__\b | \b__class__\s*= | \bcurrent_thread\b
+        "#,
+        looking: r#"
+            \bhasattr\s*\( | \bgetattr\s*\(.*,.*, | (?:^|[^.\w])(?:vars|dir|globals|locals)\s*\( | \b__dict__\b | \b__doc__\b | \b__code__\b
+            | \b__defaults__\b | \b__kwdefaults__\b | \b__annotations__\b | \b__version__\b | \bco_\w+ | \b(?:tb|f)_lineno\b | \binspect\b | \b\w+\.__file__\b
+            | ^\s*(?:import|from)\s+(?:ast|dis|tokenize|linecache|symtable|marshal|pkgutil|importlib|py_compile|runpy|zipimport|gc)\b
+            | \.pyc?["'] | \bgetsource\w*\b | \bimport_module\b | \b__import__\s*\(
+            | \bexcept\s*:| \bexcept\b.*\b(?:ImportError|ModuleNotFoundError|AttributeError|NameError|Exception|BaseException)\b
+            | \bsuppress\s*\(.*\b(?:ImportError|ModuleNotFoundError|AttributeError|NameError|Exception|BaseException)\b
+            | \braises\s*\(.*\b(?:ImportError|ModuleNotFoundError|NameError)\b | ["']-c["'] | \bgit\b["']
+            | \bpytest_plugins\b | ^\s*def\s+pytest_\w+
+        "#,
+        defines: r#"^\s*(?:async\s+)?(?:def|class)\s+(\w+) | ^(\w+)\s*(?::[^=]*)?= | \b(?:self|cls)\.(\w+)\s*(?::[^=]*)?=[^=] | \bsetattr\s*\([^,]*,\s*["'](\w+)"#
+    ),
+    language!(
+        [b"rs"], "//",
+        aware: r#"
+            \bthread\s*::\s*current\b | \bcurrent_exe\b | \bBacktrace\b | \bbacktrace\s*:: | \bset_hook\b | \btake_hook\b
+            | \bmacro_rules\s*!\s*(?:r\#)?(?:assert\w*|debug_assert\w*|panic|matches|unreachable|todo|unimplemented|vec|format)\b
+            | \buse\b.*\bas\s+(?:assert\w*|debug_assert\w*|panic|test)\b | \#\s*!?\[\s*(?:no_mangle|unsafe\s*\(\s*no_mangle|export_name|link_section|unsafe\s*\(\s*link_section|ctor|macro_use|path)\b
+            | \bextern\s+"C" | \bprocess\s*::\s*(?:exit|abort)\b | \blibc\s*:: | \binclude\s*! | /proc/ | \bRUST_TEST\w* | \bCARGO_(?:TARGET|PKG|CRATE|BIN|MANIFEST)\w*
+            | "[^"]*\btests?/ | \benv\s*::\s*args
+        "#,
+        looking: r#"
+            \binclude(?:_str|_bytes)?\s*!\s*.*(?:\bsrc/|\.rs") | "[^"]*(?:\bsrc/|\.rs|Cargo\.(?:toml|lock))" | \btype_name\b | \bsize_of\w*\b | \balign_of\w*\b
+            | \b(?:file|line|column|option_env)\s*!\s*\( | \bCommand\s*::\s*new\s*\(\s*"(?:git|cargo|rustc|grep)" | \bCARGO_PKG_VERSION\b
+        "#,
+        defines: r#"\b(?:fn|const|static|struct|enum|union|trait|type|mod)\s+(?:mut\s+)?(\w+) | \bmacro_rules\s*!\s*(\w+) | \bas\s+([A-Za-z]\w*)\s*[;,}]"#
+    ),
+];
+
+/// Code and tests that look at each other, by their added lines alone.
+pub(super) fn doubts(change: &Change, split: &Split) -> Vec<Doubt> {
+    let parts = Parts::of(change, split);
+    let aware = parts.production.iter().filter_map(|line| {
+        let found = find(line, |language| &language.aware)?;
+        Some(Doubt::TestAware {
+            path: line.path.clone(),
+            line: line.n,
+            text: found.to_owned(),
+        })
+    });
+    let looking = parts.tests.iter().filter_map(|line| {
+        let found = find(line, |language| &language.looking)?;
+        Some(Doubt::SourceSensitive {
+            path: line.path.clone(),
+            line: line.n,
+            text: found.to_owned(),
+        })
+    });
+    aware.chain(looking).collect()
+}
+
+/// New tests that name what only the fix defines, and yet did not stumble over it `before`: they were ready for its absence.
+pub(super) fn markers(change: &Change, split: &Split, before: &TestRun) -> Vec<Doubt> {
+    let parts = Parts::of(change, split);
+    let names = parts.new_names(change, split);
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let stumbled: BTreeSet<&str> = before
+        .results
+        .iter()
+        .filter(|(_, result)| result.outcome == Outcome::Errored)
+        .map(|(test, _)| function_name(&test.0))
+        .collect();
+    let mut doubts = Vec::new();
+    // The function that the lines stand in, with its indentation, if it stumbled.
+    let mut inside: Option<usize> = None;
+    for line in &parts.tests {
+        let indent = line.text.len() - line.text.trim_start().len();
+        if inside.is_some_and(|outer| indent <= outer) {
+            inside = None;
+        }
+        if defined_function(line.text).is_some_and(|name| stumbled.contains(name)) {
+            inside = Some(indent);
+        }
+        if inside.is_some() {
+            continue;
+        }
+        // A test of that name names itself.
+        let own = own_name(line.text);
+        let is_marker = |word: &&str| names.contains(word) && Some(*word) != own;
+        if let Some(name) = words(line.text).find(is_marker) {
+            doubts.push(Doubt::SourceSensitive {
+                path: line.path.clone(),
+                line: line.n,
+                text: name.to_owned(),
+            });
+        }
+    }
+    doubts
+}
+
+/// The added lines of code of both parts.
+struct Parts<'a> {
+    production: Vec<Line<'a>>,
+    tests: Vec<Line<'a>>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(change: &'a Change, split: &Split) -> Parts<'a> {
+        let mut parts = Parts {
+            production: Vec::new(),
+            tests: Vec::new(),
+        };
+        for file in &change.files {
+            let Some(language) = language(&file.path) else {
+                continue;
+            };
+            let regions = test_lines(file);
+            let is_test_file = split.tests.contains(&file.path);
+            for (n, text) in file.added_lines() {
+                let Ok(text) = std::str::from_utf8(text) else {
+                    continue;
+                };
+                let code = text.trim();
+                if code.is_empty() || code.starts_with(language.comment) {
+                    continue;
+                }
+                let path = &file.path;
+                let is_test = is_test_file || regions.iter().any(|range| range.contains(&n));
+                let part = if is_test {
+                    &mut parts.tests
+                } else {
+                    &mut parts.production
+                };
+                part.push(Line { path, n, text });
+            }
+        }
+        parts
+    }
+
+    /// What the production lines define and the parent's production does not even mention.
+    fn new_names(&self, change: &'a Change, split: &Split) -> BTreeSet<&'a str> {
+        let known: BTreeSet<&str> = change
+            .files
+            .iter()
+            .filter(|file| !split.tests.contains(&file.path))
+            .filter_map(|file| file.old.as_ref()?.content.text())
+            .flat_map(words)
+            .collect();
+        let mut names = BTreeSet::new();
+        for line in &self.production {
+            let Some(language) = language(line.path) else {
+                continue;
+            };
+            for captures in language.defines.captures_iter(line.text) {
+                let defined = captures.iter().skip(1).flatten();
+                names.extend(defined.map(|name| name.as_str()));
+            }
+            names.extend(self.class_attribute(change, line));
+        }
+        names.retain(|name| !known.contains(name) && !name.starts_with("__"));
+        names
+    }
+
+    /// The name that an indented Python line gives to its class; `None` in a function.
+    fn class_attribute(&self, change: &'a Change, line: &Line<'a>) -> Option<&'a str> {
+        static ASSIGNMENT: LazyLock<Regex> =
+            LazyLock::new(|| pattern(r"^\s+(\w+)\s*(?::[^=]*)?=[^=]"));
+        let name = ASSIGNMENT.captures(line.text)?.get(1)?.as_str();
+        let text = change.file(line.path)?.new.as_ref()?.content.text()?;
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let above = text.lines().take(line.n.saturating_sub(1));
+        let outer = above
+            .filter(|above| !above.trim().is_empty() && indent(above) < indent(line.text))
+            .last()?;
+        outer.trim_start().starts_with("class ").then_some(name)
+    }
+}
+
+/// The lines of the new version that stand in inline tests.
+fn test_lines(file: &FileChange) -> Vec<std::ops::Range<usize>> {
+    let text = file.new.as_ref().and_then(|version| version.content.text());
+    let Some(text) = text.filter(|_| file.path.extension() == Some(b"rs")) else {
+        return Vec::new();
+    };
+    // What cannot be cut is all production; the split says so by itself.
+    let regions = inline::test_regions(text).unwrap_or_default();
+    let line_of = |at: usize| 1 + text[..at].bytes().filter(|&byte| byte == b'\n').count();
+    regions
+        .into_iter()
+        .map(|region| line_of(region.start)..line_of(region.end) + 1)
+        .collect()
+}
+
+fn language(path: &RepoPath) -> Option<&'static Language> {
+    let extension = path.extension()?;
+    LANGUAGES
+        .iter()
+        .find(|language| language.extensions.contains(&extension))
+}
+
+fn find<'a>(
+    line: &Line<'a>,
+    patterns: impl Fn(&'static Language) -> &'static LazyLock<Regex>,
+) -> Option<&'a str> {
+    let found = patterns(language(line.path)?).find(line.text)?;
+    Some(found.as_str().trim())
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+}
+
+/// `test_b` of `tests/test_a.py::TestA::test_b[1]`, `test_a.TestA.test_b` and `shop::cart::tests::test_b`.
+pub(super) fn function_name(id: &str) -> &str {
+    let id = id.split('[').next().unwrap_or(id);
+    id.rsplit([':', '.', ' ']).next().unwrap_or(id)
+}
+
+/// The name of the function without parameters that a line begins.
+fn own_name(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("fn ").or_else(|| line.split_once("def "))?;
+    let (name, _) = rest.split_once("()")?;
+    name.chars()
+        .all(|c| c.is_alphanumeric() || c == '_')
+        .then_some(name)
+}
+
+/// The function that a Python line begins.
+fn defined_function(line: &str) -> Option<&str> {
+    let rest = line.trim_start();
+    let rest = rest.strip_prefix("async ").unwrap_or(rest);
+    let name = rest.strip_prefix("def ")?;
+    words(name).next()
+}
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(&format!("(?x){text}")).expect("each pattern is used by a test")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{Content, FileMode, FileVersion, Hunk, Lines};
+    use crate::suite::{TestId, TestResult};
+
+    #[track_caller]
+    fn check(
+        side: fn(&'static Language) -> &'static LazyLock<Regex>,
+        path: &str,
+        lines: &str,
+        expected: bool,
+    ) {
+        let path = RepoPath::from(path);
+        for text in lines
+            .lines()
+            .map(str::trim_end)
+            .filter(|line| !line.trim().is_empty())
+        {
+            let path = &path;
+            let found = find(&Line { path, n: 1, text }, side);
+            assert_eq!(found.is_some(), expected, "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn python_code_that_looks_for_its_tests_is_found() {
+        let suspicious = r#"
+    if 'py' + 'test' in sys.modules:
+import pytest
+from unittest import mock
+import os, unittest.mock
+    from tests.helpers import every
+    if os.path.exists("tests"):
+    open("tests/data/prices.json")
+    if any("TEST" in name for name in os.environ):
+    os.getenv("PYTEST_CURRENT_TEST")
+    name = sys._getframe(1).f_code.co_name
+    if "runner" in sys.argv[0]:
+    for frame in inspect.stack():
+    m = __import__("uni" + "ttest")
+    for f in gc.get_objects():
+import gc
+import sys as s
+    s.modules
+    sys.settrace(None)
+    getattr(sys, "mod" + "ules")
+    atexit.register(leave)
+    os._exit(0)
+    object.__subclasses__()
+    open("/proc/self/cmdline")
+    exec(code)
+"#;
+        check(|language| &language.aware, "shop/cart.py", suspicious, true);
+    }
+
+    #[test]
+    fn python_code_of_other_kinds_is_left_alone() {
+        let plain = r#"
+    for price in prices:
+    return self.latest["contest"]
+    pattern = re.compile(r"\d+")
+    sys.exit(main(sys.argv[1:]))
+    path = os.environ.get("SHOP_HOME", "~")
+    raise ValueError(f"no price for {kind}")
+    import math, json
+    result = latest(protest)
+    log.info("greatest discount: %s", attest)
+"#;
+        check(|language| &language.aware, "shop/cart.py", plain, false);
+    }
+
+    #[test]
+    fn python_tests_that_look_at_the_code_are_found() {
+        let suspicious = r#"
+    assert getattr(cart, 'FIXED', False)
+    assert hasattr(cart, 'FIXED')
+    assert 'FIXED' in vars(cart)
+    assert 'all' in total.__doc__
+    assert '[1:]' not in inspect.getsource(total)
+    open(cart.__file__)
+    path = 'shop/cart.py'
+    except ImportError:
+    except (KeyError, AttributeError):
+    except:
+    with suppress(NameError):
+    subprocess.run([sys.executable, '-c', code])
+import importlib
+pytest_plugins = ['tests.plug']
+def pytest_runtest_call(item):
+"#;
+        check(
+            |language| &language.looking,
+            "tests/test_cart.py",
+            suspicious,
+            true,
+        );
+    }
+
+    #[test]
+    fn python_tests_of_other_kinds_are_left_alone() {
+        let plain = r#"
+    path = pathlib.Path(__file__).parent / 'data' / 'more.json'
+    with pytest.raises(AttributeError, match='empty'):
+    with pytest.raises(ValueError):
+    assert getattr(order, name) == expected
+    monkeypatch.setattr(cart, 'RATES', {})
+    @pytest.mark.parametrize("given, expected", [([0, 5], 5)])
+    except ValueError as error:
+    assert directory.files() == []
+    def test_pytest_like(self):
+"#;
+        check(
+            |language| &language.looking,
+            "tests/test_cart.py",
+            plain,
+            false,
+        );
+    }
+
+    #[test]
+    fn rust_code_that_looks_for_its_tests_is_found() {
+        let suspicious = r#"
+    std::thread::current().name()
+    std::env::current_exe()
+    std::env::args().any(|arg| arg == "--exact")
+    std::panic::set_hook(Box::new(|_| {}));
+    std::process::exit(0)
+    macro_rules! assert_eq {
+    pub use same as assert_eq;
+    #[macro_use]
+    #[path = "x.rs"]
+    #[unsafe(no_mangle)]
+    std::env::var("CARGO_MANIFEST_DIR")
+    Path::new("tests/data").exists()
+"#;
+        check(|language| &language.aware, "src/cart.rs", suspicious, true);
+        let plain = r#"
+    for price in prices {
+    std::thread::spawn(move || total(&prices));
+    let latest = contest("the greatest");
+    use std::fmt as format_;
+"#;
+        check(|language| &language.aware, "src/cart.rs", plain, false);
+    }
+
+    #[test]
+    fn rust_tests_that_look_at_the_code_are_found() {
+        let suspicious = r#"
+    include_str!("../src/cart.rs")
+    std::fs::read_to_string("src/cart.rs")
+    assert_eq!(size_of::<Cart>(), 8);
+    assert_eq!(line!(), 7);
+    Command::new("git")
+"#;
+        check(
+            |language| &language.looking,
+            "tests/api.rs",
+            suspicious,
+            true,
+        );
+        let plain = r#"
+    include_str!("data/more.txt")
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    assert_eq!(total(&[3, 4], 0), 7, "the first price counts");
+"#;
+        check(|language| &language.looking, "tests/api.rs", plain, false);
+    }
+
+    /// Every line of the new version counts as added.
+    fn file(path: &str, old: &str, new: &str) -> FileChange {
+        let version = |text: &str| FileVersion {
+            mode: FileMode::Regular,
+            id: gix::ObjectId::null(gix::hash::Kind::Sha1),
+            content: Content::from_blob(text.into()),
+        };
+        let new_lines = Lines {
+            start: 1,
+            n_lines: new.lines().count(),
+            bytes: 0..new.len(),
+        };
+        FileChange {
+            path: path.into(),
+            old: (!old.is_empty()).then(|| version(old)),
+            new: Some(version(new)),
+            hunks: vec![Hunk {
+                old: Lines::default(),
+                new: new_lines,
+            }],
+        }
+    }
+
+    /// The names that the tests were ready to miss; `stumbled` are the tests that errored BEFORE.
+    #[track_caller]
+    fn check_markers(old: &str, new: &str, tests: (&str, &str), stumbled: &[&str], expected: &str) {
+        let source = if tests.0.ends_with(".rs") {
+            "src/cart.rs"
+        } else {
+            "shop/cart.py"
+        };
+        let change = Change {
+            files: vec![file(source, old, new), file(tests.0, "", tests.1)],
+        };
+        let split = Split {
+            tests: vec![tests.0.into()],
+            fix: vec![source.into()],
+            ..Split::default()
+        };
+        let mut before = TestRun::default();
+        for test in stumbled {
+            let result = TestResult {
+                outcome: Outcome::Errored,
+                detail: String::new(),
+            };
+            before.results.insert(TestId((*test).to_owned()), result);
+        }
+        let found: Vec<String> = markers(&change, &split, &before)
+            .into_iter()
+            .map(|doubt| match doubt {
+                Doubt::SourceSensitive { line, text, .. } => format!("{line}:{text}"),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(found.join(" "), expected);
+    }
+
+    #[test]
+    fn a_test_that_is_ready_for_a_name_to_be_missing_is_found() {
+        let check = |new: &str, test: &str, expected: &str| {
+            let old = "class Cart:\n    pass\n";
+            check_markers(old, new, ("tests/test_a.py", test), &[], expected);
+        };
+        check(
+            "FIXED = True\n",
+            "FIXED = False\nfrom shop.cart import *\n",
+            "1:FIXED",
+        );
+        check(
+            "def fixed(): pass\n",
+            "def test_x():\n    assert cart.fixed\n",
+            "2:fixed",
+        );
+        check(
+            "class Cart:\n    fixed = 1\n",
+            "class C(Cart, Base):\n    pass\nassert C.fixed\n",
+            "3:fixed",
+        );
+        check(
+            "class Cart:\n    def f(self):\n        self.fixed = 1\n",
+            "assert 'fixed' in repr(cart)\n",
+            "1:fixed",
+        );
+        // A local name, one that the parent knows, and one that no test has.
+        check("def total():\n    result = 1\n", "result = 2\n", "");
+        check("class Cart:\n    x = 1\n", "Cart()\n", "");
+        check("def helper(): pass\n", "def test_helper(): pass\n", "");
+    }
+
+    #[test]
+    fn a_test_may_be_called_as_what_it_tests() {
+        let check = |test: &str, expected: &str| {
+            check_markers(
+                "mod a;\n",
+                "fn every() {}\n",
+                ("tests/a.rs", test),
+                &[],
+                expected,
+            );
+        };
+        check("#[test]\nfn every() {\n    total();\n}\n", "");
+        check(
+            "fn every() -> bool { false }\n#[test]\nfn x() {\n    use shop::*;\n    every();\n}\n",
+            "5:every",
+        );
+    }
+
+    #[test]
+    fn a_test_that_stumbled_over_the_name_was_not_ready() {
+        let tests = "def test_a():\n    assert total() == 1\n\ndef test_b():\n    assert cart.fixed()\n\ndef test_c():\n    pass\n";
+        let tests = ("tests/test_a.py", tests);
+        let fix = "def fixed(): pass\n";
+        check_markers("x = 1\n", fix, tests, &["tests/test_a.py::test_b"], "");
+        check_markers(
+            "x = 1\n",
+            fix,
+            tests,
+            &["tests/test_a.py::T::test_b[1-2]"],
+            "",
+        );
+        check_markers(
+            "x = 1\n",
+            fix,
+            tests,
+            &["tests/test_a.py::test_c"],
+            "5:fixed",
+        );
+    }
+
+    #[test]
+    fn a_rust_test_that_names_what_is_new_and_built_without_it_is_found() {
+        let tests = "trait Old { fn fixed(&self) -> bool { false } }\n#[test] fn x() { assert!(Cart.fixed()); }\n";
+        let fix = "pub struct Cart;\nimpl Cart {\n    pub fn fixed(&self) -> bool { true }\n}\n";
+        let tests = ("tests/new.rs", tests);
+        check_markers("pub struct Cart;\n", fix, tests, &[], "1:fixed 2:fixed");
+    }
+}

@@ -1,0 +1,50 @@
+//! Many short jobs: in batches, on two threads, in an order that a seed decides.
+
+use anyhow::{anyhow, ensure};
+
+use crate::suite::area::{Area, Phase, Side};
+use crate::suite::process::{Finished, Job};
+
+/// The jobs of one sandbox: enough to make its start cheap, few enough that their output fits into memory.
+const BATCH: usize = 32;
+
+/// Every test in a process of its own, on two threads where the sandbox allows it.
+pub(super) fn run_all(area: &Area, side: &Side, jobs: &[Job]) -> anyhow::Result<Vec<Finished>> {
+    let batches = |jobs: &[Job]| -> anyhow::Result<Vec<Finished>> {
+        let mut all = Vec::new();
+        for batch in jobs.chunks(BATCH) {
+            all.extend(area.run_each(side, Phase::Run, batch)?);
+        }
+        ensure!(
+            all.len() == jobs.len(),
+            "the sandbox did not answer in full"
+        );
+        Ok(all)
+    };
+    if jobs.len() < 4 {
+        return batches(jobs);
+    }
+    let (first, second) = jobs.split_at(jobs.len() / 2);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| batches(second));
+        let mut all = batches(first)?;
+        let rest = other
+            .join()
+            .map_err(|_| anyhow!("a thread that ran tests panicked"))?;
+        all.extend(rest?);
+        Ok(all)
+    })
+}
+
+/// Fisher and Yates, over splitmix64.
+pub(super) fn shuffle<T>(items: &mut [T], seed: u64) {
+    let mut state = seed;
+    for n in (1..items.len()).rev() {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let at = (z ^ (z >> 31)) % (n as u64 + 1);
+        items.swap(n, usize::try_from(at).unwrap_or(0));
+    }
+}
