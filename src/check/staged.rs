@@ -11,6 +11,7 @@ use crate::change::CommitMessage;
 use crate::git::{Person, Repo};
 use crate::policy::{Lane, Policy};
 use crate::proof::{Carried, Progress};
+use crate::usage::UsageError;
 use crate::verdict::Verdict;
 
 /// What the next commit is going to be.
@@ -36,6 +37,13 @@ pub struct Staged {
 
 /// Reads what is staged, the policy for it, and the lane.
 pub fn staged(repo: &Repo, settings: &Settings, next: Next) -> anyhow::Result<Staged> {
+    if repo.work_dir().is_none() {
+        return Err(UsageError::with_hint(
+            "in a bare repository nothing is staged",
+            "judge a commit or a range",
+        )
+        .into());
+    }
     let staged = repo.staged()?;
     let mut parent_ids = match (staged.parent_id, next.amends) {
         (Some(head_id), true) => repo.commit(head_id)?.parent_ids,

@@ -137,6 +137,9 @@ impl Repo {
     /// # Errors
     /// [`UsageError`] if a shallow clone ends before it can be known.
     pub fn merge_base(&self, one: ObjectId, two: ObjectId) -> anyhow::Result<Option<ObjectId>> {
+        // Of a shallow clone's last commits, only the ids of the parents are known.
+        self.object(one, Kind::Commit)?;
+        self.object(two, Kind::Commit)?;
         let mut graph = self.inner.revision_graph(None);
         let base_id = self
             .inner
