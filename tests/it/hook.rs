@@ -21,7 +21,7 @@ fn a_commit_of_a_fix_with_its_test_is_proved_and_noted() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     koan-guard: e9eb8ae2e6 is proved, its note is written
     ");
     assert_eq!(standing(&repo), "stated");
@@ -42,7 +42,7 @@ fn a_commit_without_a_test_does_not_come_to_be() {
     refused[no-test]: the change adds or changes no test
       why: a fix without a test that failed before it is a guess
       next: add a test that fails without the fix, in the same commit
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     ");
     assert_eq!(repo.contents(), before);
 }
@@ -61,12 +61,12 @@ fn a_message_is_refused_after_its_tree_was_proved() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     refused: staged
     refused[not-conventional]: `Fix it` is not conventional: Missing type in the commit summary, expected `type: description`
       why: the message says what kind of change this is, in a form that tools read
       next: write the subject as `fix: what was wrong`
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     ");
     assert!(
         repo.try_git(["commit", "--quiet", "-m", MESSAGE])
@@ -161,7 +161,7 @@ fn a_message_alone_may_be_amended() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     koan-guard: 31998a1fca is proved, its note is written
     koan-guard: the note of 31998a1fca is stated after rewriting
     ");
@@ -287,7 +287,7 @@ fn an_agent_is_known_by_its_environment() {
     refused[no-test]: the change adds or changes no test
       why: a fix without a test that failed before it is a guess
       next: add a test that fails without the fix, in the same commit
-      lane repair (marked by claude-code), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (marked by claude-code), policy of a3e325c1ec (main, the local default branch)
     ");
 }
 
@@ -305,7 +305,7 @@ fn an_agent_is_known_by_its_trailer_before_the_commit_is_made() {
     refused[no-test]: the change adds or changes no test
       why: a fix without a test that failed before it is a guess
       next: add a test that fails without the fix, in the same commit
-      lane repair (marked by claude-code), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (marked by claude-code), policy of a3e325c1ec (main, the local default branch)
     ");
 }
 
@@ -331,12 +331,12 @@ fn a_file_that_a_later_hook_adds_is_judged_with_the_message() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     refused: staged
     refused[too-many-files]: 1 production files added, at most 0
       why: a small fix stays local; nobody reads a large one line by line
       next: fix one cause at a time
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     ");
 }
 
@@ -391,7 +391,7 @@ fn a_red_test_may_be_committed_before_its_fix() {
       red           test_cart.Total.test_of_nothing
       next: commit the fix that turns them green; the range is accepted only then
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     koan-guard: db7c8cc7b8 is pending: its fix is owed
     ");
     assert_eq!(standing(&repo), "missing");
@@ -408,7 +408,7 @@ fn nothing_to_commit_is_gits_to_say() {
     refused[empty-commit]: no file is changed
       why: a commit that changes nothing fixes nothing
       next: commit the fix and its test
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     ");
 }
 
@@ -429,7 +429,7 @@ fn a_clean_merge_in_lane_repair() {
     refused[not-conventional]: `Merge branch 'main' into koan/1` is not conventional: Missing type in the commit summary, expected `type: description`
       why: the message says what kind of change this is, in a form that tools read
       next: write the subject as `fix: what was wrong`
-      lane repair (branch `koan/1`), policy of e9eb8ae2e6 (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of e9eb8ae2e6 (main, the local default branch)
     Not committing merge; use 'git commit' to complete the merge.
     ");
 }
@@ -454,7 +454,7 @@ fn a_resolved_conflict_in_lane_repair() {
     refused[empty-commit]: no file is changed
       why: a commit that changes nothing fixes nothing
       next: commit the fix and its test
-      lane repair (branch `koan/1`), policy of e9eb8ae2e6 (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of e9eb8ae2e6 (main, the local default branch)
     ");
 }
 
@@ -545,12 +545,12 @@ fn where_the_policy_observes_everything_is_said_and_nothing_refused() {
     refused[no-test]: the change adds or changes no test
       why: a fix without a test that failed before it is a guess
       next: add a test that fails without the fix, in the same commit
-      lane repair (branch `koan/1`), policy of e3baa526c9 (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of e3baa526c9 (main, the local default branch)
     would refuse: staged
     refused[no-test]: the change adds or changes no test
       why: a fix without a test that failed before it is a guess
       next: add a test that fails without the fix, in the same commit
-      lane repair (branch `koan/1`), policy of e3baa526c9 (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of e3baa526c9 (main, the local default branch)
     koan-guard: 47544c0543 is UNGUARDED: no hook judged this tree
       next: koan-guard check 47544c0543
     ");
@@ -566,7 +566,7 @@ fn where_the_policy_observes_everything_is_said_and_nothing_refused() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
-      lane repair (branch `koan/1`), policy of b0ad0d4a13 (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of b0ad0d4a13 (main, the local default branch)
     koan-guard: 2b2964cd08 is pending: its fix is owed
     ");
     assert_eq!(standing(&repo), "missing");
