@@ -287,7 +287,7 @@ fn an_agent_is_known_by_its_environment() {
     refused[no-test]: the change adds or changes no test
       why: a fix without a test that failed before it is a guess
       next: add a test that fails without the fix, in the same commit
-      lane repair (marked by claude-code), policy of a3e325c1ec (main, the local default branch)
+      lane repair (marked by claude-code), policy of a3e325c1ec (the parent, no trusted ref is configured)
     ");
 }
 
@@ -305,7 +305,7 @@ fn an_agent_is_known_by_its_trailer_before_the_commit_is_made() {
     refused[no-test]: the change adds or changes no test
       why: a fix without a test that failed before it is a guess
       next: add a test that fails without the fix, in the same commit
-      lane repair (marked by claude-code), policy of a3e325c1ec (main, the local default branch)
+      lane repair (marked by claude-code), policy of a3e325c1ec (the parent, no trusted ref is configured)
     ");
 }
 
@@ -429,7 +429,7 @@ fn a_clean_merge_in_lane_repair() {
     refused[not-conventional]: `Merge branch 'main' into koan/1` is not conventional: Missing type in the commit summary, expected `type: description`
       why: the message says what kind of change this is, in a form that tools read
       next: write the subject as `fix: what was wrong`
-      lane repair (branch `koan/1`), policy of e9eb8ae2e6 (main, the local default branch)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     Not committing merge; use 'git commit' to complete the merge.
     ");
 }
@@ -454,7 +454,7 @@ fn a_resolved_conflict_in_lane_repair() {
     refused[empty-commit]: no file is changed
       why: a commit that changes nothing fixes nothing
       next: commit the fix and its test
-      lane repair (branch `koan/1`), policy of e9eb8ae2e6 (main, the local default branch)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     ");
 }
 
@@ -536,6 +536,7 @@ fn where_the_policy_observes_everything_is_said_and_nothing_refused() {
         &format!("{UNITTEST_POLICY}mode: observe\n"),
     )
     .commit("chore: observe");
+    repo.git(["branch", "--force", "main", "HEAD"]);
     repo.write("cart.py", CART_FIXED);
     assert_snapshot!(repo.try_git(["commit", "--quiet", "-a", "-m", MESSAGE]), @"
     exit: 0
@@ -566,7 +567,7 @@ fn where_the_policy_observes_everything_is_said_and_nothing_refused() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
-      lane repair (branch `koan/1`), policy of b0ad0d4a13 (main, the local default branch)
+      lane repair (branch `koan/1`), policy of e3baa526c9 (main, the local default branch)
     koan-guard: 2b2964cd08 is pending: its fix is owed
     ");
     assert_eq!(standing(&repo), "missing");
@@ -592,6 +593,7 @@ fn where_the_policy_does_not_load_nobody_is_let_pass_unsaid() {
     let repo = guarded();
     repo.write(".koan-guard.yaml", "version: 1\nperimiter: {}\n")
         .commit("chore: policy");
+    repo.git(["branch", "--force", "main", "HEAD"]);
     fix(&repo);
     assert_snapshot!(repo.try_git(["commit", "--quiet", "-a", "-m", MESSAGE]), @"
     exit: 1
