@@ -14,9 +14,10 @@ use crate::attestation::ledger::{self, Standing};
 use crate::attestation::{Predicate, Statement};
 use crate::change::{CommitMessage, shown};
 use crate::check::lane::{self, Marks};
-use crate::check::{self, Judgement, Next, Place, Settings, Staged, trust};
+use crate::check::parents::Judged;
+use crate::check::{self, Judgement, Next, Place, Settings, Staged, Subject, range, trust};
 use crate::git::{Commit, Person, Repo};
-use crate::policy::Lane;
+use crate::policy::{Lane, Mode, Policy};
 use crate::proof::Progress;
 use crate::verdict::Verdict;
 
@@ -37,6 +38,10 @@ pub enum Answer {
     Judged(Box<Judgement>),
     /// `commit-msg`: this very tree was judged a moment ago, and the message is fine.
     JudgedBefore,
+    /// `pre-commit`: whether that is a commit is git's to say, and `commit-msg` judges it if it is.
+    NothingStaged,
+    /// Just what an automatic merge makes: its parents are judged, each by itself.
+    CleanMerge,
 }
 
 /// What `post-commit` found.
@@ -71,6 +76,11 @@ pub fn pre_commit(
 ) -> anyhow::Result<Answer> {
     forget(repo)?;
     let staged = check::staged(repo, settings, around.next(None))?;
+    if let Judged::Change(subject) = &staged.judged
+        && subject.change.is_empty()
+    {
+        return Ok(Answer::NothingStaged);
+    }
     judge_and_keep(repo, settings, &staged, progress)
 }
 
@@ -90,15 +100,18 @@ pub fn commit_msg(
             .as_deref(),
     );
     let staged = check::staged(repo, settings, around.next(Some(message)))?;
-    if staged.lane.lane == Lane::Human {
+    let (Judged::Change(subject), Lane::Agent | Lane::Repair) = (&staged.judged, staged.lane.lane)
+    else {
+        return judge_and_keep(repo, settings, &staged, progress);
+    };
+    let is_judged = recall(repo)?.is_some_and(|record| record.is_about(subject, &staged.policy));
+    if !is_judged {
         return judge_and_keep(repo, settings, &staged, progress);
     }
-    let is_judged = recall(repo)?.is_some_and(|record| record.is_about(&staged));
-    let perimeter = check::perimeter(repo, &staged)?;
-    match (is_judged, &perimeter.verdict) {
-        (true, Verdict::Accepted(_)) => Ok(Answer::JudgedBefore),
-        (true, _) => Ok(Answer::Judged(Box::new(perimeter))),
-        (false, _) => judge_and_keep(repo, settings, &staged, progress),
+    let perimeter = staged.perimeter(repo, subject)?;
+    match &perimeter.verdict {
+        Verdict::Accepted(_) => Ok(Answer::JudgedBefore),
+        _ => Ok(Answer::Judged(Box::new(perimeter))),
     }
 }
 
@@ -132,8 +145,7 @@ pub fn post_commit(
             ledger::record(repo, commit.id, &statement)?;
             Ok(Trace::Noted { commit: name })
         }
-        Some(_) => Ok(Trace::Pending { commit: name }),
-        None => unguarded(repo, settings, around, &commit, name),
+        record => unnoted(repo, settings, around, commit, record.is_some()),
     }
 }
 
@@ -169,30 +181,30 @@ fn judge_and_keep(
     staged: &Staged,
     progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<Answer> {
-    let judgement = staged.judge(repo, settings, progress)?;
-    let is_kept = staged.lane.lane != Lane::Human
-        && matches!(
-            judgement.verdict,
-            Verdict::Accepted(_) | Verdict::Pending(_)
-        );
+    let Some(judgement) = staged.judge(repo, settings, progress)? else {
+        return Ok(Answer::CleanMerge);
+    };
+    let is_good = matches!(
+        judgement.verdict,
+        Verdict::Accepted(_) | Verdict::Pending(_)
+    );
+    let is_kept = staged.lane.lane != Lane::Human && (is_good || judgement.observed);
     if is_kept {
         keep(repo, &judgement)?;
     }
     Ok(Answer::Judged(Box::new(judgement)))
 }
 
-fn unguarded(
+/// What a commit without a note owes.
+fn unnoted(
     repo: &Repo,
     settings: &Settings,
     around: &Surroundings,
-    commit: &Commit,
-    name: String,
+    commit: Commit,
+    is_judged: bool,
 ) -> anyhow::Result<Trace> {
-    let (_, policy) = trust::policy(
-        repo,
-        settings.trusted_tip.as_ref(),
-        commit.parent_ids.first().copied(),
-    )?;
+    let parent_id = commit.parent_ids.first().copied();
+    let (_, policy) = trust::policy(repo, settings.trusted_tip.as_ref(), parent_id)?;
     let trailers = commit.message.trailers();
     let branch = repo.head_branch()?;
     let marks = Marks {
@@ -201,9 +213,17 @@ fn unguarded(
         trailers: &trailers,
         environment: around.environment,
     };
-    match lane::decide(settings.lane, &policy, &marks).lane {
-        Lane::Human => Ok(Trace::None),
-        Lane::Agent | Lane::Repair => Ok(Trace::Unguarded {
+    let lane = lane::decide(settings.lane, &policy, &marks).lane;
+    if lane == Lane::Human || policy.mode == Mode::Observe {
+        return Ok(Trace::None);
+    }
+    let name = trust::short(commit.id);
+    if is_judged {
+        return Ok(Trace::Pending { commit: name });
+    }
+    match range::subject(repo, commit)? {
+        Judged::CleanMerge => Ok(Trace::None),
+        Judged::Change(_) | Judged::Conflict(_) => Ok(Trace::Unguarded {
             commit: name,
             why: "no hook judged this tree",
         }),
@@ -261,10 +281,10 @@ fn forget(repo: &Repo) -> anyhow::Result<()> {
 }
 
 impl Record {
-    fn is_about(&self, staged: &Staged) -> bool {
-        staged.subject.tree_id == self.tree
-            && staged.subject.parent_tree_id == self.parent_tree
-            && self.policy_digest == staged.policy.digest
+    fn is_about(&self, subject: &Subject, policy: &Policy) -> bool {
+        subject.tree_id == self.tree
+            && subject.parent_tree_id == self.parent_tree
+            && self.policy_digest == policy.digest
             && self.guard_version == env!("CARGO_PKG_VERSION")
     }
 }

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::change::RepoPath;
 use crate::git::Repo;
+use crate::policy;
 use crate::usage::UsageError;
 use settings::Settings;
 
@@ -199,15 +201,31 @@ fn check_hooks_path(repo: &Repo, settings: &Settings, hooks_dir: &Path) -> anyho
 
 fn caveats(repo: &Repo, work_dir: &Path, hooks_dir: &Path) -> anyhow::Result<Vec<String>> {
     let is_relative = |path: String| !path.starts_with('~') && Path::new(&path).is_relative();
+    let mut caveats = Vec::new();
+    if !has_policy(repo)? {
+        caveats.push(format!(
+            "no policy is committed yet, and without one no commit passes: commit `{}` with `git commit --no-verify`",
+            policy::PATH
+        ));
+    }
     let in_work_tree = hooks_dir.starts_with(resolved(work_dir)?);
     if in_work_tree && repo.config("core.hooksPath").is_some_and(is_relative) {
-        Ok(vec![format!(
+        caveats.push(format!(
             "`{}` belongs to this work tree: in a worktree without that folder git runs no hook and says nothing",
             hooks_dir.display()
-        )])
-    } else {
-        Ok(Vec::new())
+        ));
     }
+    Ok(caveats)
+}
+
+/// Whether `HEAD` holds a policy. The trusted ref may hold one all the same, but then it may be far from here.
+fn has_policy(repo: &Repo) -> anyhow::Result<bool> {
+    let Some(head_id) = repo.head_id()? else {
+        return Ok(false);
+    };
+    let tree_id = repo.commit(head_id)?.tree_id;
+    let text = repo.read_file(tree_id, &RepoPath::from(policy::PATH))?;
+    Ok(text.is_some())
 }
 
 /// The path without links and dots, as far as it exists.

@@ -2,6 +2,7 @@
 
 mod judgement;
 pub mod lane;
+pub mod parents;
 pub mod range;
 mod staged;
 pub mod trust;
@@ -23,7 +24,8 @@ use crate::verdict::Verdict;
 use judgement::Answer;
 pub use judgement::Judgement;
 use lane::{LaneChoice, LaneDecision};
-pub use staged::{Next, Staged, perimeter, staged};
+use parents::Judged;
+pub use staged::{Next, Staged, staged};
 use trust::{Tip, Trusted};
 
 /// What the caller knows before anything is looked at.
@@ -199,13 +201,13 @@ pub fn commit(
     )?;
     let lane = range::lane_of(settings, &policy, &commit, None);
     match range::subject(repo, commit)? {
-        range::Judged::CleanMerge => Ok(None),
-        range::Judged::Conflict(subject) => Ok(Some(Judgement::of_conflict(
+        Judged::CleanMerge => Ok(None),
+        Judged::Conflict(subject) => Ok(Some(Judgement::of_conflict(
             (&trusted, &policy),
             lane,
             &subject,
         ))),
-        range::Judged::Change(subject) => judge(
+        Judged::Change(subject) => judge(
             repo,
             settings,
             (&trusted, &policy),
@@ -218,7 +220,7 @@ pub fn commit(
     }
 }
 
-/// A commit against its first parent. A merge is judged by what it has beyond an automatic merge: see [`range::merge`].
+/// A commit against its first parent. A merge is judged by what it has beyond an automatic merge: see [`range::subject`].
 pub fn subject_of(repo: &Repo, commit: Commit) -> anyhow::Result<Subject> {
     let parent_tree_id = match commit.parent_ids.first() {
         Some(&parent_id) => repo.commit(parent_id).context("read the parent")?.tree_id,

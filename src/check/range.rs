@@ -7,8 +7,9 @@ use gix::ObjectId;
 use serde::Serialize;
 
 use super::lane::{self, LaneDecision, Marks};
+use super::parents::{self, Judged};
 use super::trust;
-use super::{Judgement, Settings, Subject, judge, subject_of};
+use super::{Judgement, Settings, Subject, judge};
 use crate::git::{Commit, Repo, Revision};
 use crate::perimeter::Shape;
 use crate::policy::{Lane, Policy};
@@ -151,44 +152,12 @@ pub(super) fn lane_of(
 }
 
 /// What of a commit is to be judged.
-pub enum Judged {
-    Change(Subject),
-    /// Exactly what an automatic merge makes.
-    CleanMerge,
-    /// A merge that git could not have made alone.
-    Conflict(Subject),
-}
-
-/// A commit's own change. A merge is made again: what it has beyond that is its change.
 pub fn subject(repo: &Repo, commit: Commit) -> anyhow::Result<Judged> {
-    let (ours, theirs) = match commit.parent_ids[..] {
-        [] | [_] => return subject_of(repo, commit).map(Judged::Change),
-        [ours, theirs] => (ours, theirs),
-        _ => {
-            // More than two parents: nobody makes such a merge by hand, and no difference of it can be shown.
-            let mut subject = subject_of(repo, commit)?;
-            subject.shape = Shape::Merge;
-            return Ok(Judged::Change(subject));
-        }
-    };
-    let Some(auto_tree_id) = repo.auto_merge(ours, theirs)? else {
-        let mut subject = subject_of(repo, commit)?;
-        subject.shape = Shape::Merge;
-        return Ok(Judged::Conflict(subject));
-    };
-    if auto_tree_id == commit.tree_id {
-        return Ok(Judged::CleanMerge);
+    let mut judged = parents::judged(repo, &commit.parent_ids, commit.tree_id)?;
+    if let Some(subject) = judged.subject_mut() {
+        subject.commit = Some(commit);
     }
-    let change = repo.diff(auto_tree_id, commit.tree_id)?;
-    let tree_id = commit.tree_id;
-    Ok(Judged::Change(Subject {
-        commit: Some(commit),
-        message: None,
-        parent_tree_id: auto_tree_id,
-        tree_id,
-        change,
-        shape: Shape::Merge,
-    }))
+    Ok(judged)
 }
 
 /// The range as one change, without a message of its own.

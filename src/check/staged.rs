@@ -1,14 +1,17 @@
 //! What the next commit is going to be, read from the index, and judged before it is made.
 
+use std::iter;
+
 use super::judgement::Answer;
 use super::lane::{self, LaneDecision, Marks};
+use super::parents::{self, Judged};
 use super::trust::{self, Trusted};
 use super::{Judgement, Settings, Subject, findings, judge};
 use crate::change::CommitMessage;
 use crate::git::{Person, Repo};
-use crate::perimeter::Shape;
 use crate::policy::{Lane, Policy};
 use crate::proof::{Carried, Progress};
+use crate::usage::UsageError;
 use crate::verdict::Verdict;
 
 /// What the next commit is going to be.
@@ -29,17 +32,26 @@ pub struct Staged {
     pub trusted: Trusted,
     pub policy: Policy,
     pub lane: LaneDecision,
-    pub subject: Subject,
+    pub judged: Judged,
 }
 
 /// Reads what is staged, the policy for it, and the lane.
 pub fn staged(repo: &Repo, settings: &Settings, next: Next) -> anyhow::Result<Staged> {
+    if repo.work_dir().is_none() {
+        return Err(UsageError::with_hint(
+            "in a bare repository nothing is staged",
+            "judge a commit or a range",
+        )
+        .into());
+    }
     let staged = repo.staged()?;
-    let parent_id = match (staged.parent_id, next.amends) {
-        (Some(head_id), true) => repo.commit(head_id)?.parent_ids.first().copied(),
-        (parent_id, _) => parent_id,
+    let mut parent_ids = match (staged.parent_id, next.amends) {
+        (Some(head_id), true) => repo.commit(head_id)?.parent_ids,
+        (Some(head_id), false) => iter::once(head_id).chain(repo.merge_heads()?).collect(),
+        (None, _) => Vec::new(),
     };
-    let (trusted, policy) = trust::policy(repo, settings.trusted_tip.as_ref(), parent_id)?;
+    let tip = settings.trusted_tip.as_ref();
+    let (trusted, policy) = trust::policy(repo, tip, parent_ids.first().copied())?;
     let trailers = next
         .message
         .as_ref()
@@ -53,70 +65,51 @@ pub fn staged(repo: &Repo, settings: &Settings, next: Next) -> anyhow::Result<St
         environment: next.environment,
     };
     let lane = lane::decide(settings.lane, &policy, &marks);
-    let (parent_tree_id, change) = if next.amends {
-        let parent_tree_id = match parent_id {
-            Some(parent_id) => repo.commit(parent_id)?.tree_id,
-            None => repo.empty_tree_id(),
-        };
-        (parent_tree_id, repo.diff(parent_tree_id, staged.tree_id)?)
-    } else {
-        (staged.parent_tree_id, staged.change)
-    };
-    let shape = if parent_id.is_some() {
-        Shape::Ordinary
-    } else {
-        Shape::Root
-    };
-    let subject = Subject {
-        commit: None,
-        message: next.message,
-        parent_tree_id,
-        tree_id: staged.tree_id,
-        change,
-        shape,
-    };
+    if lane.lane == Lane::Human {
+        // A person's merge is not made again: it would be judged for nothing.
+        parent_ids.truncate(1);
+    }
+    let mut judged = parents::judged(repo, &parent_ids, staged.tree_id)?;
+    if let Some(subject) = judged.subject_mut() {
+        subject.message = next.message;
+    }
     Ok(Staged {
         trusted,
         policy,
         lane,
-        subject,
+        judged,
     })
 }
 
 impl Staged {
+    /// Judges what is staged; `None` for a merge that is just what an automatic merge makes.
     pub fn judge(
         &self,
         repo: &Repo,
         settings: &Settings,
         progress: &mut dyn FnMut(Progress),
-    ) -> anyhow::Result<Judgement> {
+    ) -> anyhow::Result<Option<Judgement>> {
         let origin = (&self.trusted, &self.policy);
-        judge(
-            repo,
-            settings,
-            origin,
-            self.lane.clone(),
-            &self.subject,
-            &Carried::default(),
-            progress,
-        )
+        let lane = self.lane.clone();
+        match &self.judged {
+            Judged::CleanMerge => Ok(None),
+            Judged::Conflict(subject) => Ok(Some(Judgement::of_conflict(origin, lane, subject))),
+            Judged::Change(subject) => {
+                let carried = Carried::default();
+                judge(repo, settings, origin, lane, subject, &carried, progress).map(Some)
+            }
+        }
     }
-}
 
-/// The perimeter alone, for a tree whose proof is known.
-pub fn perimeter(repo: &Repo, staged: &Staged) -> anyhow::Result<Judgement> {
-    let findings = findings(repo, &staged.subject, &staged.policy, staged.lane.lane)?;
-    let verdict = Verdict::of_perimeter(&findings, Lane::Human);
-    let origin = (&staged.trusted, &staged.policy);
-    let answer = Answer {
-        findings,
-        verdict,
-        evidence: None,
-    };
-    Ok(Judgement::new(
-        origin,
-        staged.lane.clone(),
-        &staged.subject,
-        answer,
-    ))
+    /// The perimeter alone, for a change whose proof is known.
+    pub fn perimeter(&self, repo: &Repo, subject: &Subject) -> anyhow::Result<Judgement> {
+        let findings = findings(repo, subject, &self.policy, self.lane.lane)?;
+        let answer = Answer {
+            verdict: Verdict::of_perimeter(&findings, Lane::Human),
+            findings,
+            evidence: None,
+        };
+        let origin = (&self.trusted, &self.policy);
+        Ok(Judgement::new(origin, self.lane.clone(), subject, answer))
+    }
 }

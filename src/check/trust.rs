@@ -164,7 +164,7 @@ fn no_policy(fact: &str) -> UsageError {
     UsageError::with_hint(
         format!("no policy to judge by: {fact}"),
         format!(
-            "`koan-guard init` writes one; a person commits `{}` on the trusted branch",
+            "`koan-guard init` writes one; a person commits `{}` on the trusted branch, before the hooks are installed or past them",
             policy::PATH
         ),
     )

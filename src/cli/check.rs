@@ -54,7 +54,7 @@ pub fn check(args: CheckArgs) -> anyhow::Result<ExitStatus> {
         let judgement =
             check::staged(&repo, &settings, Next::default())?.judge(&repo, &settings, &mut tick)?;
         drop(ticker);
-        return answer_one(&args, Some(&judgement), "staged");
+        return answer_one(&args, judgement.as_ref(), "what is staged");
     }
     match range::asked(&repo, &settings, args.range.as_deref())? {
         Asked::Commit(id) => {

@@ -20,6 +20,20 @@ impl Repo {
         Ok(head.id().map(gix::Id::detach))
     }
 
+    /// What a merge that is being made adds to `HEAD`; empty if there is none.
+    pub fn merge_heads(&self) -> anyhow::Result<Vec<ObjectId>> {
+        let path = self.git_dir().join("MERGE_HEAD");
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(err) => return Err(err).context("read `MERGE_HEAD`"),
+        };
+        text.trim_ascii()
+            .split(|&byte| byte == b'\n')
+            .map(|line| ObjectId::from_hex(line.trim_ascii()).context("read `MERGE_HEAD`"))
+            .collect()
+    }
+
     /// The full name of the branch that `HEAD` is on; `None` if it is detached.
     pub fn head_branch(&self) -> anyhow::Result<Option<String>> {
         let name = self.inner.head_name().context("read `HEAD`")?;
@@ -123,6 +137,9 @@ impl Repo {
     /// # Errors
     /// [`UsageError`] if a shallow clone ends before it can be known.
     pub fn merge_base(&self, one: ObjectId, two: ObjectId) -> anyhow::Result<Option<ObjectId>> {
+        // Of a shallow clone's last commits, only the ids of the parents are known.
+        self.object(one, Kind::Commit)?;
+        self.object(two, Kind::Commit)?;
         let mut graph = self.inner.revision_graph(None);
         let base_id = self
             .inner

@@ -289,7 +289,7 @@ fn offending(text: &str, line: u64, column: u64) -> Option<String> {
 }
 
 fn located(name: &str, line: u64, column: u64, message: impl fmt::Display) -> UsageError {
-    let hint = "`koan-guard policy lint` shows the whole policy";
+    let hint = "correct it and try `koan-guard policy lint`";
     let message = if line == 0 {
         format!("{name}: {message}")
     } else {

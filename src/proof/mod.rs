@@ -98,7 +98,7 @@ pub enum Doubt {
         line: usize,
         text: String,
     },
-    /// The text of an old test is another one, and it was not red without the fix.
+    /// An old test says less than before, and it was not red without the fix.
     OldTestRewritten {
         path: RepoPath,
         name: String,

@@ -176,7 +176,7 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
         Doubt::OldTestRewritten { path, name } => (
             "old-test-rewritten",
             format!(
-                "{} of `{path}` is rewritten, and passed all the same",
+                "{} of `{path}` says less than before, and was not red without the fix",
                 code(name)
             ),
             "what an existing test says is a product decision, and nothing shows that it still says it",

@@ -4,6 +4,8 @@ mod check;
 mod hook;
 mod install;
 mod installer;
+mod policy;
 mod range;
 mod support;
+mod survive;
 mod trust;

@@ -222,6 +222,7 @@ impl Repo {
             (r"cargo \d[\d.]*, rustc \d[\d.]*", "cargo [version]"),
             (r"\b[0-9a-f]{64}\b", "[digest]"),
             (r"sandbox L[23]", "sandbox [level]"),
+            (r"\.tmp[0-9A-Za-z]{6}\b", ".tmp[random]"),
             (r"  not enforced: .*\n", ""),
         ] {
             let pattern = Regex::new(pattern).expect("regular expression");

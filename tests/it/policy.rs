@@ -1,0 +1,402 @@
+//! A first policy, and the questions that one may ask of it.
+
+use insta::assert_snapshot;
+
+use crate::support::Repo;
+
+#[test]
+fn init_proposes_a_policy_for_python() {
+    let repo = Repo::python_sample();
+    repo.remove(".koan-guard.yaml").commit("chore: no policy");
+    assert_snapshot!(repo.guard(["init"]), @r#"
+    exit: 0
+    stdout:
+    wrote `.koan-guard.yaml`
+      preset python
+      runner unittest: nothing names pytest, and no test is a function outside a class
+      2 of 2 subjects are conventional commits
+    next: read it, then commit it on the trusted branch: git add .koan-guard.yaml && git commit -m "chore: guard agents"
+    stderr:
+    "#);
+    assert_eq!(repo.git(["status", "--porcelain"]), "?? .koan-guard.yaml\n");
+    assert_snapshot!(repo.read(".koan-guard.yaml"), @r#"
+    # What an agent's fix may do here. `koan-guard policy show --origin` shows every value and where it comes from.
+    version: 1
+
+    # Files in Python.
+    extends: [default, python]
+
+    # With `observe` everything is judged and said, and nothing is refused: a way to begin.
+    mode: enforce
+
+    # Commits on these branches, and those of known agents, need a failing test that the fix makes pass.
+    lanes:
+      repair: {branches: ["koan/**"], agents: known}
+
+    # Limits count production files only; tests have limits of their own, documents and changelogs have none.
+    # The smallest limit counts, so these can be made smaller here.
+    perimeter:
+      limits: {files: 2, new_files: 0, lines: 50, hunks: 10, directories: 2}
+
+    proof:
+      # Nothing names pytest, and no test is a function outside a class.
+      runner: unittest
+      # The globs of the presets cover the 1 test files.
+
+    # 2 of the last 2 subjects are conventional commits, so a fix is asked to be one.
+    message: {style: conventional, types: [fix, test]}
+    "#);
+    assert_snapshot!(repo.guard(["policy", "lint"]), @"
+    exit: 0
+    stdout:
+    the policy loads, and nothing looks wrong
+    stderr:
+    ");
+    repo.commit("chore: guard agents").fix_honestly();
+    assert!(repo.guard(["check", "HEAD"]).contains("accepted: "));
+}
+
+#[test]
+fn init_proposes_a_policy_for_rust() {
+    let repo = Repo::rust_sample();
+    repo.remove(".koan-guard.yaml").commit("chore: no policy");
+    assert_snapshot!(repo.guard(["init"]), @r#"
+    exit: 0
+    stdout:
+    wrote `.koan-guard.yaml`
+      preset rust
+      runner cargo: there is a `Cargo.toml`
+      2 of 2 subjects are conventional commits
+    next: read it, then commit it on the trusted branch: git add .koan-guard.yaml && git commit -m "chore: guard agents"
+    stderr:
+    "#);
+    assert_snapshot!(repo.guard(["policy", "lint"]), @"
+    exit: 0
+    stdout:
+    the policy loads, and nothing looks wrong
+    stderr:
+    ");
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let repo = Repo::python_sample();
+    let before = repo.state();
+    assert_snapshot!(repo.guard(["init"]), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: `.koan-guard.yaml` is there already
+    hint: `koan-guard policy show` shows what it says; `init` never overwrites a policy
+    ");
+    assert_eq!(repo.state(), before);
+}
+
+#[test]
+fn init_prints_without_writing() {
+    let repo = Repo::python_sample();
+    repo.remove(".koan-guard.yaml").commit("chore: no policy");
+    let before = repo.state();
+    assert!(
+        repo.guard(["init", "--print"])
+            .starts_with("exit: 0\nstdout:\n# ")
+    );
+    assert_eq!(repo.state(), before);
+}
+
+#[test]
+fn init_needs_something_to_look_at() {
+    let repo = Repo::empty();
+    assert_snapshot!(repo.guard(["init"]), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: there is no commit to look at
+    hint: make a first commit, then run `init` again
+    ");
+}
+
+#[test]
+fn every_value_has_an_origin() {
+    let repo = Repo::python_sample();
+    let answer = repo.guard(["policy", "show", "--origin"]);
+    assert!(answer.starts_with("exit: 0\n"), "{answer}");
+    let runner: Vec<&str> = answer
+        .lines()
+        .filter(|line| line.starts_with("proof.runner"))
+        .collect();
+    assert_snapshot!(runner.join("\n"), @"proof.runner = unittest    # `.koan-guard.yaml`, line 4");
+    for line in answer.lines().filter(|line| line.contains(" = ")) {
+        assert!(line.contains("    # "), "{line}");
+    }
+}
+
+#[test]
+fn the_trusted_policy_is_shown_on_demand() {
+    let repo = Repo::python_sample();
+    repo.write(".koan-guard.yaml", "version: 1\nmode: observe\n");
+    let mode = |args: [&str; 4]| {
+        let answer = repo.guard(args);
+        let line = answer
+            .lines()
+            .find(|line| line.starts_with("mode"))
+            .map(str::to_owned);
+        line.unwrap_or(answer)
+    };
+    assert_snapshot!(mode(["policy", "show", "--format", "text"]), @"mode = observe");
+    assert_snapshot!(mode(["policy", "show", "--base", "HEAD"]), @"mode = enforce");
+}
+
+#[test]
+fn lint_says_where_the_fault_is() {
+    let repo = Repo::python_sample();
+    let lint = |text: &str| {
+        repo.write(".koan-guard.yaml", text);
+        repo.guard(["policy", "lint"])
+    };
+    assert_snapshot!(lint("version: 1\nproof:\n  sampels: 3\n"), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: .koan-guard.yaml:3:3: unknown key `sampels`; did you mean `samples`? (known here: `tests`, `runner`, `hook`, `suite`, `env`, `red_commits`, `existing_tests`, `samples`, `timeout`, `inputs`, `sandbox`)
+    hint: correct it and try `koan-guard policy lint`
+    ");
+    assert_snapshot!(lint("version: 1\nproof: {samples: many}\n"), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: .koan-guard.yaml:2:18: expected a whole number: `many}`
+    hint: correct it and try `koan-guard policy lint`
+    ");
+    assert_snapshot!(lint("version: 1\n\tmode: enforce\n"), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: .koan-guard.yaml:1:10: while scanning a plain scalar, found a tab: `1`
+    hint: correct it and try `koan-guard policy lint`
+    ");
+    assert_snapshot!(lint("version: 1\nextends: [defualt]\n"), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: .koan-guard.yaml:2:11: unknown preset `defualt`; did you mean `default`? (known: `default`, `python`, `rust`, `strict`)
+    hint: correct it and try `koan-guard policy lint`
+    ");
+    assert_snapshot!(lint("version: 1\nmode: enforce\nmode: observe\n"), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: .koan-guard.yaml:3:1: key `mode` stands here twice
+    hint: correct it and try `koan-guard policy lint`
+    ");
+    assert_snapshot!(lint(""), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: .koan-guard.yaml: key `version` is missing
+    hint: begin the file with `version: 1`
+    ");
+    assert_snapshot!(lint("mode: enforce\n"), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: .koan-guard.yaml: key `version` is missing
+    hint: begin the file with `version: 1`
+    ");
+    assert_snapshot!(lint("version: 1\nextends: [default]\nperimeter:\n  protect: [\"[\"]\n"), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: .koan-guard.yaml:4:13: glob `[` cannot be read: unclosed character class; missing ']'
+    hint: correct it and try `koan-guard policy lint`
+    ");
+}
+
+#[test]
+fn a_path_is_explained() {
+    let repo = Repo::python_sample();
+    assert_snapshot!(repo.guard(["policy", "explain", "cart.py"]), @"
+    exit: 0
+    stdout:
+    cart.py: production
+      perimeter.limits.files = 2 (preset `default`, line 36)
+      perimeter.limits.new_files = 0 (preset `default`, line 36)
+      perimeter.limits.lines = 50 (preset `default`, line 36)
+      perimeter.limits.hunks = 10 (preset `default`, line 36)
+      perimeter.limits.directories = 2 (preset `default`, line 36)
+      perimeter.limits.line_length = 500 (preset `default`, line 36)
+      perimeter.limits.file_bytes = 262144 (preset `default`, line 36)
+    stderr:
+    ");
+    assert_snapshot!(repo.guard(["policy", "explain", "test_cart.py"]), @"
+    exit: 0
+    stdout:
+    test_cart.py: test
+      by `**/test_*.py` (preset `python`, line 14)
+      perimeter.test_limits.files = 8 (preset `default`, line 37)
+      perimeter.test_limits.added = 200 (preset `default`, line 37)
+      perimeter.test_limits.file_bytes = 262144 (preset `default`, line 37)
+    stderr:
+    ");
+    assert_snapshot!(repo.guard(["policy", "explain", ".github/workflows/ci.yml"]), @"
+    exit: 0
+    stdout:
+    .github/workflows/ci.yml: protected
+      by `.github` (built in)
+    stderr:
+    ");
+}
+
+#[test]
+fn a_rule_is_explained() {
+    let repo = Repo::python_sample();
+    assert_snapshot!(repo.guard(["policy", "rule", "path-protected"]), @"
+    exit: 0
+    stdout:
+    path-protected: deny by default, and no policy can lower it
+      why: some files decide what is safe; an agent that could change them would judge itself
+      next: leave the file as it is; a person changes it in a commit of their own
+    stderr:
+    ");
+    assert_snapshot!(repo.guard(["policy", "rule", "path-protectd"]), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: there is no rule `path-protectd`
+    hint: the nearest is `path-protected`
+    ");
+}
+
+#[test]
+fn all_rules_are_listed() {
+    let repo = Repo::python_sample();
+    let rules = repo.guard(["policy", "rules"]);
+    assert!(rules.starts_with("exit: 0\n"), "{rules}");
+    for id in [
+        "path-protected",
+        "too-many-lines",
+        "merge-introduces-changes",
+    ] {
+        assert!(rules.contains(id), "{rules}");
+    }
+}
+
+#[test]
+fn without_a_policy_there_is_nothing_to_show() {
+    let repo = Repo::empty();
+    assert_snapshot!(repo.guard(["policy", "show"]), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: read `.koan-guard.yaml`: No such file or directory (os error 2)
+    hint: `koan-guard init` writes one; `--base REV` reads a committed one
+    ");
+}
+
+#[test]
+fn install_and_uninstall_leave_the_repository_as_it_was() {
+    let repo = Repo::python_sample();
+    let before = repo.state();
+    assert_snapshot!(repo.guard(["install"]), @"
+    exit: 0
+    stdout:
+    hooks in `[repo]/.git/hooks`
+      pre-commit     added
+      commit-msg     added
+      post-commit    added
+      post-rewrite   added
+      git config     notes.rewriteRef
+      git config     notes.koan.mergeStrategy
+    stderr:
+    ");
+    assert_snapshot!(repo.guard(["install"]), @"
+    exit: 0
+    stdout:
+    hooks in `[repo]/.git/hooks`
+      pre-commit     there already
+      commit-msg     there already
+      post-commit    there already
+      post-rewrite   there already
+    stderr:
+    ");
+    assert_snapshot!(repo.guard(["uninstall"]), @"
+    exit: 0
+    stdout:
+    hooks in `[repo]/.git/hooks`
+      pre-commit     removed
+      commit-msg     removed
+      post-commit    removed
+      post-rewrite   removed
+      git config     notes.koan.mergeStrategy
+      git config     notes.rewriteRef
+    stderr:
+    ");
+    assert_eq!(repo.state(), before);
+    assert_snapshot!(repo.guard(["uninstall"]), @"
+    exit: 0
+    stdout:
+    hooks in `[repo]/.git/hooks`
+    stderr:
+    ");
+}
+
+#[test]
+fn hooks_of_the_whole_machine_are_left_alone() {
+    let repo = Repo::python_sample();
+    repo.git(["config", "--global", "core.hooksPath", "~/hooks"]);
+    let before = repo.state();
+    assert_snapshot!(repo.guard(["install"]), @r#"
+    exit: 2
+    stdout:
+    stderr:
+    error: `core.hooksPath` is `~/hooks` for every repository of this user, not for this one alone
+    hint: `git config core.hooksPath "$(git rev-parse --path-format=absolute --git-common-dir)/hooks"` gives this repository hooks of its own; those of the shared folder do not run here then
+    "#);
+    assert_eq!(repo.state(), before);
+    assert!(!repo.home().join("hooks").exists());
+}
+
+#[test]
+fn a_folder_of_hooks_in_the_users_own_folder_is_found() {
+    let repo = Repo::python_sample();
+    repo.git(["config", "core.hooksPath", "~/hooks"]);
+    assert_snapshot!(repo.guard(["install"]), @"
+    exit: 0
+    stdout:
+    hooks in `[home]/hooks`
+      pre-commit     added
+      commit-msg     added
+      post-commit    added
+      post-rewrite   added
+      git config     notes.rewriteRef
+      git config     notes.koan.mergeStrategy
+    stderr:
+    ");
+    assert!(repo.home().join("hooks/pre-commit").is_file());
+    assert!(!repo.root.join("~").exists());
+}
+
+#[test]
+fn a_wrong_command_line_is_said_to_be_wrong() {
+    let repo = Repo::python_sample();
+    for args in [["chek", "HEAD"], ["check", "--bse=x"], ["hook", "nothing"]] {
+        let answer = repo.guard(args);
+        assert!(
+            answer.starts_with("exit: 2\nstdout:\nstderr:\nerror: "),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    let repo = Repo::empty();
+    assert!(
+        repo.guard(["--version"])
+            .starts_with("exit: 0\nstdout:\nkoan-guard ")
+    );
+    assert!(
+        repo.guard(["check", "--help"])
+            .starts_with("exit: 0\nstdout:\nJudge ")
+    );
+}
