@@ -444,7 +444,7 @@ fn a_merge_with_more_than_its_parents_is_refused() {
     refused[merge-introduces-changes]: the merge differs from its parents' automatic merge in 1 files
       why: a merge that is more than its parents hides a change where nobody looks
       next: make the change in a commit of its own
-      lane repair (branch `koan/1`), policy of e9eb8ae2e6 (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     ");
     assert_snapshot!(repo.guard(["check", "--staged"]), @"
     exit: 3
@@ -474,7 +474,7 @@ fn a_resolved_conflict_is_a_persons_decision() {
     undecided[undecided]: this merge resolves a conflict, and how is a person's decision
       why: when in doubt, do not act
       next: a person decides
-      lane repair (branch `koan/1`), policy of e9eb8ae2e6 (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     ");
 }
 
@@ -566,7 +566,7 @@ fn where_the_policy_observes_everything_is_said_and_nothing_refused() {
     refused[no-test]: the change adds or changes no test
       why: a fix without a test that failed before it is a guess
       next: add a test that fails without the fix, in the same commit
-      lane repair (branch `koan/1`), policy of e3baa526c9 (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of e3baa526c9 (main, the local default branch)
     ");
     repo.write("cart.py", CART);
     repo.git(["commit", "--quiet", "--no-verify", "-a", "-m", "fix: back"]);
@@ -580,7 +580,7 @@ fn where_the_policy_observes_everything_is_said_and_nothing_refused() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
-      lane repair (branch `koan/1`), policy of b0ad0d4a13 (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of e3baa526c9 (main, the local default branch)
     ");
     assert_eq!(standing(&repo), "missing");
 }
@@ -624,7 +624,7 @@ fn where_the_policy_does_not_load_nobody_is_let_pass_unsaid() {
     stdout:
     stderr:
     error: read the policy of 5f559cebfb: .koan-guard.yaml:2:1: unknown key `perimiter`; did you mean `perimeter`? (known here: `version`, `extends`, `lanes`, `mode`, `perimeter`, `proof`, `message`, `sources`)
-    hint: `koan-guard policy lint` shows the whole policy
+    hint: correct it and try `koan-guard policy lint`
     ");
 }
 

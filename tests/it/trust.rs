@@ -17,7 +17,7 @@ fn without_a_policy_nothing_is_judged() {
     stdout:
     stderr:
     error: no policy to judge by: there is no `.koan-guard.yaml` in ba49125e20 (the parent)
-    hint: `koan-guard init` writes one; a person commits `.koan-guard.yaml` on the trusted branch
+    hint: `koan-guard init` writes one; a person commits `.koan-guard.yaml` on the trusted branch, before the hooks are installed or past them
     ");
 }
 
@@ -51,7 +51,7 @@ fn a_policy_that_does_not_load_judges_nothing() {
     stdout:
     stderr:
     error: read the policy of 5f559cebfb: .koan-guard.yaml:2:1: unknown key `perimiter`; did you mean `perimeter`? (known here: `version`, `extends`, `lanes`, `mode`, `perimeter`, `proof`, `message`, `sources`)
-    hint: `koan-guard policy lint` shows the whole policy
+    hint: correct it and try `koan-guard policy lint`
     ");
 }
 
