@@ -163,7 +163,7 @@ fn findings(
 }
 
 fn workshop(repo: &Repo, settings: &Settings) -> anyhow::Result<Workshop> {
-    let root = settings.cache_dir.join(area_name(repo));
+    let root = settings.cache_dir.join(area_name(repo)?);
     let scripts = &settings.toolbox.scripts;
     std::fs::create_dir_all(scripts)
         .with_context(|| format!("make the folder `{}`", scripts.display()))?;
@@ -175,15 +175,19 @@ fn workshop(repo: &Repo, settings: &Settings) -> anyhow::Result<Workshop> {
 }
 
 /// One work area per repository, shared by its worktrees, named by where the repository stands.
-fn area_name(repo: &Repo) -> String {
+fn area_name(repo: &Repo) -> anyhow::Result<String> {
     use sha2::Digest as _;
     use std::os::unix::ffi::OsStrExt as _;
-    let digest = sha2::Sha256::digest(repo.common_dir().as_os_str().as_bytes());
-    digest
+    // As it is opened, it may stand relative to the current folder, where every repository is called `./.git`.
+    let folder = repo.common_dir();
+    let folder =
+        std::fs::canonicalize(folder).with_context(|| format!("look at `{}`", folder.display()))?;
+    let digest = sha2::Sha256::digest(folder.as_os_str().as_bytes());
+    Ok(digest
         .iter()
         .take(12)
         .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .collect())
 }
 
 /// Judges one commit by itself; `None` for a merge that is just what an automatic merge makes.

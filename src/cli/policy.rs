@@ -31,6 +31,7 @@ enum Command {
     },
     /// Say what the policy makes of a path, and why
     Explain {
+        /// From the top of the repository
         path: String,
         #[command(flatten)]
         which: Which,
@@ -66,6 +67,7 @@ pub fn policy(args: PolicyArgs) -> anyhow::Result<ExitStatus> {
             }?;
         }
         Command::Explain { path, which } => {
+            check_path(&path)?;
             let explanation = which.load()?.explain(&RepoPath::from(path.as_str()));
             match which.format {
                 Format::Text => ui::answer(&text::explanation(&explanation)),
@@ -125,6 +127,19 @@ fn work_tree_file(repo: &Repo) -> anyhow::Result<String> {
     };
     std::fs::read_to_string(work_dir.join(policy::PATH))
         .map_err(|err| missing(format!("read `{}`: {err}", policy::PATH)).into())
+}
+
+/// What git could not hold is nothing that a policy speaks of.
+fn check_path(path: &str) -> anyhow::Result<()> {
+    let is_inside = path.split('/').all(|part| !["", ".", ".."].contains(&part));
+    if is_inside {
+        return Ok(());
+    }
+    Err(UsageError::with_hint(
+        format!("`{path}` is no path of a file in the repository"),
+        "write it as git does: from the top, without a leading `/`, `.` and `..`",
+    )
+    .into())
 }
 
 fn find_rule(id: &str) -> anyhow::Result<Rule> {

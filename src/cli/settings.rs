@@ -50,7 +50,7 @@ pub fn settings(repo: &Repo, args: &JudgeArgs, place: Place) -> anyhow::Result<S
         lane,
         trusted_tip: trust::tip(repo, args.base.as_deref())?,
         place,
-        toolbox: toolbox(repo, cache_dir.join("scripts")),
+        toolbox: toolbox(repo, cache_dir.join("scripts"))?,
         cache_dir,
     })
 }
@@ -68,7 +68,7 @@ fn cache_dir() -> anyhow::Result<PathBuf> {
         .join("koan-guard"))
 }
 
-fn toolbox(repo: &Repo, scripts: PathBuf) -> Toolbox {
+fn toolbox(repo: &Repo, scripts: PathBuf) -> anyhow::Result<Toolbox> {
     const NAMES: [&str; 8] = [
         "PATH",
         "HOME",
@@ -83,9 +83,15 @@ fn toolbox(repo: &Repo, scripts: PathBuf) -> Toolbox {
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
         .collect();
-    Toolbox {
-        work_dir: repo.work_dir().map(PathBuf::from),
+    // Tools name their files by whole paths: by a relative one nothing of the checkout would be known as such.
+    let work_dir = repo
+        .work_dir()
+        .map(std::fs::canonicalize)
+        .transpose()
+        .context("look at the work tree")?;
+    Ok(Toolbox {
+        work_dir,
         env,
         scripts,
-    }
+    })
 }
