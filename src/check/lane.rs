@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::change::Trailer;
+use crate::change::{RepoPath, Trailer};
 use crate::git::Person;
 use crate::policy::{Lane, Lanes, Policy, agents};
 
@@ -45,7 +45,12 @@ fn auto(policy: &Policy, marks: &Marks) -> LaneDecision {
     let branch = marks
         .branch
         .map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
-    if let Some(name) = branch.filter(|name| policy.lanes.repair_branches.is_match(name)) {
+    if let Some(name) = branch.filter(|name| {
+        policy
+            .lanes
+            .repair_branches
+            .is_match(&RepoPath::from(*name))
+    }) {
         return LaneDecision {
             lane: Lane::Repair,
             reason: format!("branch `{name}`"),

@@ -2,24 +2,26 @@
 
 use std::fs;
 
+use gix::bstr::ByteSlice as _;
+
 /// Whether the git command that runs this hook replaces `HEAD`.
 ///
 /// Looks at the ancestors of this process, as far as Linux's `/proc` shows them. A wrong "no" makes the hook judge less than the whole
 /// commit; `post-commit` then finds that the judged tree had another parent, and writes no note.
 pub fn amends() -> bool {
-    let mut pid = std::process::id();
+    let mut ancestor = Some(std::os::unix::process::parent_id());
     for _ in 0..16 {
-        let Some(parent) = parent_of(pid) else {
+        let Some(pid) = ancestor.filter(|&pid| pid > 1) else {
             return false;
         };
-        let Ok(command) = fs::read(format!("/proc/{parent}/cmdline")) else {
+        let Ok(command) = fs::read(format!("/proc/{pid}/cmdline")) else {
             return false;
         };
         let words: Vec<&[u8]> = command.split(|&byte| byte == 0).collect();
         if is_git(&words) && words.contains(&b"commit".as_slice()) {
             return is_amending(&words);
         }
-        pid = parent;
+        ancestor = parent_of(pid);
     }
     false
 }
@@ -40,9 +42,11 @@ fn is_amending(words: &[&[u8]]) -> bool {
 }
 
 fn parent_of(pid: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-    line.trim().parse().ok().filter(|&parent| parent > 1)
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // `PID (NAME) STATE PARENT`: the name may hold anything.
+    let after_name = &stat[stat.rfind(b") ")? + 2..];
+    let parent = after_name.fields().nth(1)?;
+    parent.to_str().ok()?.parse().ok()
 }
 
 #[cfg(test)]

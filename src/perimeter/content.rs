@@ -56,10 +56,18 @@ fn matches<'a, I: Iterator<Item = &'a Lines>>(
     match version.as_ref().map(|version| &version.content) {
         Some(Content::Text(text)) => {
             for run in runs() {
-                lines.extend(matches_at(&rule.pattern, text, run));
+                if rule
+                    .pattern
+                    .may_match(&text[with_context(text, &run.bytes)])
+                {
+                    lines.extend(matches_at(&rule.pattern, text, run));
+                }
             }
         }
-        Some(Content::Binary(bytes)) => lines.extend(rule.pattern.is_match(bytes).then_some(1)),
+        Some(Content::Binary(bytes)) => {
+            let is_match = rule.pattern.may_match(bytes) && rule.pattern.is_match(bytes);
+            lines.extend(is_match.then_some(1));
+        }
         Some(Content::TooLarge { .. } | Content::None) | None => {}
     }
     lines

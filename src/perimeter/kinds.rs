@@ -1,8 +1,6 @@
 //! Rules about what an entry is: not a regular text file, not written by hand.
 
-use std::sync::LazyLock;
-
-use aho_corasick::AhoCorasick;
+use gix::bstr::ByteSlice as _;
 
 use super::Objection;
 use super::names::{self, GENERATED_FILES, LOCKFILES, VENDORED_FOLDERS};
@@ -139,8 +137,6 @@ fn generator_mark(content: &Content) -> Option<&'static str> {
         concat!("do not ", "edit"),
         concat!("Do not ", "edit"),
     ];
-    static FINDER: LazyLock<AhoCorasick> =
-        LazyLock::new(|| AhoCorasick::new(MARKS).expect("four short literals make an automaton"));
     let Content::Text(bytes) = content else {
         return None;
     };
@@ -149,8 +145,11 @@ fn generator_mark(content: &Content) -> Option<&'static str> {
         let text = String::from_utf8_lossy(head).to_lowercase();
         text.contains("generated")
     };
-    let mut marks = FINDER.find_iter(head).map(|hit| MARKS[hit.pattern()]);
-    marks.find(|mark| *mark == MARKS[0] || says_generated())
+    let marks = MARKS
+        .iter()
+        .filter_map(|mark| Some((head.find(mark)?, *mark)));
+    let (_, first) = marks.min()?;
+    says_generated().then_some(first)
 }
 
 #[cfg(test)]

@@ -189,7 +189,7 @@ fn whole(policy: &Policy) -> Vec<Warning> {
     }
     if !policy.lanes.repair_known_agents
         && policy.lanes.repair_agents.is_empty()
-        && policy.lanes.repair_branches.is_empty()
+        && policy.lanes.repair_branches.globs.is_empty()
     {
         messages.push("no branch and no agent is in lane `repair`: no proof is ever asked for, unless the lane is given");
     }

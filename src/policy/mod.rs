@@ -21,8 +21,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use globset::GlobSet;
-
 use crate::change::RepoPath;
 pub use explain::{Explanation, Limit};
 pub use lint::{Warning, lint};
@@ -103,7 +101,8 @@ impl Lane {
 
 #[derive(Debug)]
 pub struct Lanes {
-    pub repair_branches: GlobSet,
+    /// Branch names are matched like paths: `*` stays between two slashes.
+    pub repair_branches: PathSet,
     /// Exact names and e-mail addresses, in lower case, beside the shipped table in [`agents`]; see `repair_known_agents`.
     pub repair_agents: Vec<String>,
     /// Whether the shipped table of agent marks counts.
@@ -370,8 +369,8 @@ mod tests {
         assert_eq!(policy.perimeter.test_limits.added, 200);
         assert!(policy.perimeter.allow.is_none());
         assert!(policy.lanes.repair_known_agents);
-        assert!(policy.lanes.repair_branches.is_match("koan/abc"));
-        assert!(!policy.lanes.repair_branches.is_match("main"));
+        assert!(policy.lanes.repair_branches.is_match(&"koan/abc".into()));
+        assert!(!policy.lanes.repair_branches.is_match(&"main".into()));
         assert_eq!(policy.proof.runner, Policy::NO_RUNNER);
         assert_eq!(policy.proof.hook_budget, Duration::from_secs(120));
         assert_eq!(policy.message.types, ["fix", "test"]);

@@ -53,8 +53,8 @@ enum Shape {
     InFolder(String),
     /// `**/NAME`
     Named(String),
-    /// `**/*.EXTENSION`, with the dot
-    Ending(String),
+    /// `**/START*END`, one of the two perhaps empty
+    Around(String, String),
 }
 
 impl PathSet {
@@ -157,13 +157,11 @@ impl Shape {
             return Some(Shape::Everything);
         }
         match (glob.strip_prefix("**/"), glob.strip_suffix("/**")) {
-            (Some(rest), None) => match rest.strip_prefix("*.") {
-                Some(extension) => plain(extension)
-                    .filter(|extension| !extension.contains(['/', '.']))
-                    .map(|extension| Shape::Ending(format!(".{extension}"))),
-                None => plain(rest)
-                    .filter(|name| !name.contains('/'))
-                    .map(Shape::Named),
+            (Some(rest), None) if rest.contains('/') => None,
+            (Some(rest), None) => match rest.split_once('*') {
+                Some((start, end)) => plain(&[start, end].concat())
+                    .map(|_| Shape::Around(start.to_owned(), end.to_owned())),
+                None => plain(rest).map(Shape::Named),
             },
             (None, Some(folder)) => plain(folder).map(|folder| Shape::Under(folder + "/")),
             (Some(rest), Some(_)) => {
@@ -190,7 +188,11 @@ impl Shape {
                 .split(|&byte| byte == b'/')
                 .any(|part| part == folder.as_bytes()),
             Shape::Named(expected) => name == expected.as_bytes(),
-            Shape::Ending(extension) => name.ends_with(extension.as_bytes()),
+            Shape::Around(start, end) => {
+                name.len() >= start.len() + end.len()
+                    && name.starts_with(start.as_bytes())
+                    && name.ends_with(end.as_bytes())
+            }
         }
     }
 }
@@ -284,10 +286,14 @@ mod tests {
 
     #[test]
     fn the_simple_shapes_agree_with_the_globs() {
-        let globs = ["**", "t/**", "a/t/**", "**/t/**", "**/t", "**/*.t", "**/.t"];
+        let globs = [
+            "**", "t/**", "a/t/**", "**/t/**", "**/t", "**/*.t", "**/.t", "**/t*", "**/*t",
+            "**/a*.t", "**/*.b.t", "**/at*ta",
+        ];
         let paths = [
             "t", "t/a", "a/t", "a/t/b", "at/b", "a/t/b/c", "ta/b", "t/t", "a", ".t", "a.t",
-            "a/b.t", "a.t/b", "a/.t", "a.b.t", "a.tt", "t/a.t", "a/t/t", "b/a/t/c",
+            "a/b.t", "a.t/b", "a/.t", "a.b.t", "a.tt", "t/a.t", "a/t/t", "b/a/t/c", "ata",
+            "b/atta", "atxta/b", "at/ta", ".b.t",
         ];
         for glob in globs {
             assert!(Shape::of(glob).is_some(), "{glob}");
@@ -316,7 +322,8 @@ mod tests {
             "**/**",
             "a/*",
             "**/a/b",
-            "**/*.tar.gz",
+            "**/*",
+            "**/*a*",
             "a\\b/**",
         ] {
             assert_eq!(Shape::of(glob), None, "{glob}");

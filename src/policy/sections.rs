@@ -7,13 +7,12 @@ use super::merge::{Merge, Read, nobody_says};
 use super::value::{self, Pattern};
 use super::{
     ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On, Origin, PathSet,
-    Perimeter, Policy, ProofPolicy, RedCommits, Rule, Suite, TestLimits, builtin, later,
+    Perimeter, Policy, ProofPolicy, RedCommits, Rule, Suite, TestLimits, builtin, later, preset,
 };
 use crate::change::Content;
-use crate::usage::UsageError;
 
 impl Merge<'_> {
-    pub(super) fn lanes(&mut self) -> Read<Lanes> {
+    pub(super) fn lanes(&mut self) -> anyhow::Result<Lanes> {
         let branches = self.globs("lanes.repair.branches", |file| &file.lanes.repair.branches)?;
         let (repair_known_agents, repair_agents) = self.repair_agents()?;
         let agent_agents = self.agent_agents()?;
@@ -23,7 +22,7 @@ impl Merge<'_> {
             ("repair", Lane::Repair),
         ];
         Ok(Lanes {
-            repair_branches: branch_set(&branches)?,
+            repair_branches: PathSet::new(branches)?,
             repair_agents,
             repair_known_agents,
             agent_agents,
@@ -216,7 +215,7 @@ impl Merge<'_> {
                     pattern: if layer.is_file() {
                         Pattern::new(&pattern.value).map_err(|err| layer.wrong(pattern, err))?
                     } else {
-                        Pattern::of_preset(&pattern.value)
+                        Pattern::of_preset(&pattern.value, preset::needles_of(&id.value))
                     },
                     on,
                     paths: PathSet::new(paths)?,
@@ -373,19 +372,6 @@ impl Merge<'_> {
             )?,
         })
     }
-}
-
-/// Branch names are matched like paths: `*` stays between two slashes.
-fn branch_set(globs: &[String]) -> Read<globset::GlobSet> {
-    let mut set = globset::GlobSetBuilder::new();
-    for glob in globs {
-        set.add(
-            super::paths::parse(glob)
-                .map_err(|err| UsageError::new(format!("branches `{glob}`: {err}")))?,
-        );
-    }
-    set.build()
-        .map_err(|err| UsageError::new(format!("`lanes.repair.branches`: {err}")))
 }
 
 fn known_or_list(word: &str) -> String {

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use gix::bstr::ByteSlice as _;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::file::{nearest, shown};
@@ -16,6 +17,8 @@ use super::paths;
 #[derive(Debug)]
 pub struct Pattern {
     text: String,
+    /// Every match holds one of these, in whatever case. Where there are none, nothing is known of the matches.
+    needles: &'static [&'static str],
     compiled: OnceLock<Regex>,
 }
 
@@ -54,20 +57,29 @@ impl Pattern {
         })?;
         Ok(Pattern {
             text: text.to_owned(),
+            needles: &[],
             compiled: OnceLock::from(compiled),
         })
     }
 
     /// Takes a pattern of a preset on trust until it is used.
-    pub(super) fn of_preset(text: &str) -> Pattern {
+    pub(super) fn of_preset(text: &str, needles: &'static [&'static str]) -> Pattern {
         Pattern {
             text: text.to_owned(),
+            needles,
             compiled: OnceLock::new(),
         }
     }
 
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether a match in `text` is possible at all: asked first, it saves most hooks from compiling anything.
+    pub fn may_match(&self, text: &[u8]) -> bool {
+        let folded = text.to_ascii_lowercase();
+        let mut needles = self.needles.iter();
+        self.needles.is_empty() || needles.any(|needle| folded.contains_str(needle))
     }
 }
 

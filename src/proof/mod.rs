@@ -2,6 +2,7 @@
 
 mod compare;
 mod echo;
+mod modules;
 mod rewritten;
 mod runs;
 mod smells;

@@ -94,7 +94,9 @@ fn functions<'a>(keyword: &str, text: &'a str) -> BTreeMap<&'a str, Vec<String>>
         };
         let n_above = lines[..at].iter().rev().take_while(is_above).count();
         let is_inside = |below: &&&str| {
-            below.trim().is_empty() || indent(below) > indent(line) || closes(below)
+            below.trim().is_empty()
+                || indent(below) > indent(line)
+                || indent(below) == indent(line) && closes(below)
         };
         let n_below = lines[at + 1..].iter().take_while(is_inside).count();
         let own = lines[at - n_above..=at + n_below].iter();
@@ -132,7 +134,8 @@ fn indent(line: &str) -> usize {
 
 /// A line at a function's own indentation that still belongs to it.
 fn closes(line: &str) -> bool {
-    line.trim_start().starts_with(['}', ')', ']'])
+    let line = line.trim_start();
+    line.starts_with(['{', '}', ')', ']']) || line.starts_with("where")
 }
 
 /// What stands above and belongs to something else.

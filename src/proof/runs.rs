@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
+use super::modules;
 use super::rewritten;
 use super::smells;
 use super::split::Split;
@@ -109,7 +110,13 @@ pub fn prove(
     case: &Case,
     progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<Attempt> {
-    let split = match Split::of(case.change, policy)
+    let mut modules = BTreeSet::new();
+    for file in &case.change.files {
+        if modules::is_test_module(repo, [case.parent_tree_id, case.tree_id], &file.path)? {
+            modules.insert(file.path.clone());
+        }
+    }
+    let split = match Split::of(case.change, policy, |path| modules.contains(path))
         .and_then(|split| scope(&split, case, policy).map(|()| split))
         .and_then(|split| sincere(case.change, &split).map(|()| split))
     {

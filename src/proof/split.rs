@@ -33,8 +33,12 @@ pub struct Inline {
 }
 
 impl Split {
-    /// Sorts every file of the change into its part.
-    pub fn of(change: &Change, policy: &Policy) -> Result<Split, Shortfall> {
+    /// Sorts every file of the change into its part. `is_test_module` says which production files are tests by what declares them.
+    pub fn of(
+        change: &Change,
+        policy: &Policy,
+        is_test_module: impl Fn(&RepoPath) -> bool,
+    ) -> Result<Split, Shortfall> {
         let mut split = Split::default();
         let mut short = Shortfall::default();
         for file in &change.files {
@@ -42,6 +46,9 @@ impl Split {
                 FileKind::JudgeInput => short.gaps.push(Gap::JudgeInputChanged(file.path.clone())),
                 FileKind::Test => split.tests.push(file.path.clone()),
                 FileKind::Documentation => split.documents.push(file.path.clone()),
+                FileKind::Protected | FileKind::Production if is_test_module(&file.path) => {
+                    split.tests.push(file.path.clone());
+                }
                 FileKind::Protected | FileKind::Production => match split_inline(file) {
                     Ok(parts) => {
                         split.add(file, parts);

@@ -392,7 +392,7 @@ fn a_root_commit_has_no_policy_before_it() {
     stdout:
     stderr:
     error: no policy to judge by: no trusted ref is named, and there is no commit before this one
-    hint: `koan-guard init` writes one; a person commits `.koan-guard.yaml` on the trusted branch
+    hint: `koan-guard init` writes one; a person commits `.koan-guard.yaml` on the trusted branch, before the hooks are installed or past them
     ");
 }
 

@@ -21,7 +21,7 @@ fn a_commit_of_a_fix_with_its_test_is_proved_and_noted() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     koan-guard: e9eb8ae2e6 is proved, its note is written
     ");
     assert_eq!(standing(&repo), "stated");
@@ -42,7 +42,7 @@ fn a_commit_without_a_test_does_not_come_to_be() {
     refused[no-test]: the change adds or changes no test
       why: a fix without a test that failed before it is a guess
       next: add a test that fails without the fix, in the same commit
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     ");
     assert_eq!(repo.contents(), before);
 }
@@ -61,12 +61,12 @@ fn a_message_is_refused_after_its_tree_was_proved() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     refused: staged
     refused[not-conventional]: `Fix it` is not conventional: Missing type in the commit summary, expected `type: description`
       why: the message says what kind of change this is, in a form that tools read
       next: write the subject as `fix: what was wrong`
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     ");
     assert!(
         repo.try_git(["commit", "--quiet", "-m", MESSAGE])
@@ -161,7 +161,7 @@ fn a_message_alone_may_be_amended() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     koan-guard: 31998a1fca is proved, its note is written
     koan-guard: the note of 31998a1fca is stated after rewriting
     ");
@@ -331,12 +331,12 @@ fn a_file_that_a_later_hook_adds_is_judged_with_the_message() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     refused: staged
     refused[too-many-files]: 1 production files added, at most 0
       why: a small fix stays local; nobody reads a large one line by line
       next: fix one cause at a time
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     ");
 }
 
@@ -391,7 +391,7 @@ fn a_red_test_may_be_committed_before_its_fix() {
       red           test_cart.Total.test_of_nothing
       next: commit the fix that turns them green; the range is accepted only then
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
-      lane repair (branch `koan/1`), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     koan-guard: db7c8cc7b8 is pending: its fix is owed
     ");
     assert_eq!(standing(&repo), "missing");
@@ -444,7 +444,7 @@ fn a_merge_with_more_than_its_parents_is_refused() {
     refused[merge-introduces-changes]: the merge differs from its parents' automatic merge in 1 files
       why: a merge that is more than its parents hides a change where nobody looks
       next: make the change in a commit of its own
-      lane repair (branch `koan/1`), policy of e9eb8ae2e6 (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     ");
     assert_snapshot!(repo.guard(["check", "--staged"]), @"
     exit: 3
@@ -474,7 +474,7 @@ fn a_resolved_conflict_is_a_persons_decision() {
     undecided[undecided]: this merge resolves a conflict, and how is a person's decision
       why: when in doubt, do not act
       next: a person decides
-      lane repair (branch `koan/1`), policy of e9eb8ae2e6 (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     ");
 }
 
@@ -556,6 +556,7 @@ fn where_the_policy_observes_everything_is_said_and_nothing_refused() {
         &format!("{UNITTEST_POLICY}mode: observe\n"),
     )
     .commit("chore: observe");
+    repo.git(["branch", "--force", "main", "HEAD"]);
     repo.write("cart.py", CART_FIXED);
     assert_snapshot!(repo.try_git(["commit", "--quiet", "-a", "-m", MESSAGE]), @"
     exit: 0
@@ -565,7 +566,7 @@ fn where_the_policy_observes_everything_is_said_and_nothing_refused() {
     refused[no-test]: the change adds or changes no test
       why: a fix without a test that failed before it is a guess
       next: add a test that fails without the fix, in the same commit
-      lane repair (branch `koan/1`), policy of e3baa526c9 (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of e3baa526c9 (main, the local default branch)
     ");
     repo.write("cart.py", CART);
     repo.git(["commit", "--quiet", "--no-verify", "-a", "-m", "fix: back"]);
@@ -579,7 +580,7 @@ fn where_the_policy_observes_everything_is_said_and_nothing_refused() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
-      lane repair (branch `koan/1`), policy of b0ad0d4a13 (the parent, no trusted ref is configured)
+      lane repair (branch `koan/1`), policy of e3baa526c9 (main, the local default branch)
     ");
     assert_eq!(standing(&repo), "missing");
 }
@@ -616,13 +617,14 @@ fn where_the_policy_does_not_load_nobody_is_let_pass_unsaid() {
     let repo = guarded();
     repo.write(".koan-guard.yaml", "version: 1\nperimiter: {}\n")
         .commit("chore: policy");
+    repo.git(["branch", "--force", "main", "HEAD"]);
     fix(&repo);
     assert_snapshot!(repo.try_git(["commit", "--quiet", "-a", "-m", MESSAGE]), @"
     exit: 1
     stdout:
     stderr:
     error: read the policy of 5f559cebfb: .koan-guard.yaml:2:1: unknown key `perimiter`; did you mean `perimeter`? (known here: `version`, `extends`, `lanes`, `mode`, `perimeter`, `proof`, `message`, `sources`)
-    hint: `koan-guard policy lint` shows the whole policy
+    hint: correct it and try `koan-guard policy lint`
     ");
 }
 

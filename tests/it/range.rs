@@ -46,7 +46,7 @@ fn a_range_that_ends_red_is_refused() {
       red           test_cart.Total.test_of_nothing
       next: commit the fix that turns them green; the range is accepted only then
       run by unittest, CPython [version], suite all, sandbox [level] in [time]
-      lane repair (asked for), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (asked for), policy of a3e325c1ec (main, the local default branch)
     refused[still-pending]: `test_cart.Total.test_of_nothing` was committed red, and no later commit turns it green
     stderr:
     ");
@@ -67,24 +67,24 @@ fn a_fix_that_leaves_another_red_test_is_refused() {
       red           test_cart.Total.test_of_nothing
       next: commit the fix that turns them green; the range is accepted only then
       run by unittest, CPython [version], suite all, sandbox [level] in [time]
-      lane repair (asked for), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (asked for), policy of a3e325c1ec (main, the local default branch)
     pending: aec153780d test: total of no cart
       red           test_none.Other.test_of_none
       next: commit the fix that turns them green; the range is accepted only then
       run by unittest, CPython [version], suite all, sandbox [level] in [time]
-      lane repair (asked for), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (asked for), policy of a3e325c1ec (main, the local default branch)
     refused: af2a52f1aa fix: total of an empty cart
     refused[still-fails]: `test_none.Other.test_of_none` fails with the fix
       why: the test is the contract: the fix does not keep it
       next: repair the code until the new test passes
       run by unittest, CPython [version], suite all, sandbox [level] in [time]
-      lane repair (asked for), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (asked for), policy of a3e325c1ec (main, the local default branch)
     refused: a3e325c1ec..af2a52f1aa as one change
     refused[still-fails]: `test_none.Other.test_of_none` fails with the fix
       why: the test is the contract: the fix does not keep it
       next: repair the code until the new test passes
       run by unittest, CPython [version], suite all, sandbox [level] in [time]
-      lane repair (asked for), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (asked for), policy of a3e325c1ec (main, the local default branch)
     refused[still-pending]: `test_cart.Total.test_of_nothing` was committed red, and no later commit turns it green
     refused[still-pending]: `test_none.Other.test_of_none` was committed red, and no later commit turns it green
     stderr:
@@ -248,12 +248,12 @@ fn two_fixes_in_a_range_are_judged_one_by_one_and_together() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite all, sandbox [level] in [time]
-      lane repair (asked for), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (asked for), policy of a3e325c1ec (main, the local default branch)
     refused: ae4f3c023f fix: tidy up
     refused[no-test]: the change adds or changes no test
       why: a fix without a test that failed before it is a guess
       next: add a test that fails without the fix, in the same commit
-      lane repair (asked for), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (asked for), policy of a3e325c1ec (main, the local default branch)
     refused: a3e325c1ec..ae4f3c023f as one change
     refused[vanished]: `test_cart.Total.test_of_nothing` ran at the parent and is absent or skipped now
       why: a test that does not run cannot fail
@@ -262,7 +262,7 @@ fn two_fixes_in_a_range_are_judged_one_by_one_and_together() {
       why: tests that cannot run have not passed
       next: make it build
       run by unittest, CPython [version], suite all, sandbox [level] in [time]
-      lane repair (asked for), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (asked for), policy of a3e325c1ec (main, the local default branch)
     stderr:
     ");
 }

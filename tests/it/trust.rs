@@ -9,6 +9,7 @@ use crate::support::samples::{CART_FIXED, CART_TEST_OF_BUG, UNITTEST_POLICY};
 fn without_a_policy_nothing_is_judged() {
     let repo = Repo::with_honest_fix();
     repo.git(["switch", "--quiet", "--orphan", "bare"]);
+    repo.git(["branch", "--quiet", "-D", "main"]);
     repo.write("cart.py", "1\n").commit("one");
     repo.write("cart.py", "2\n").commit("two");
     assert_snapshot!(repo.guard(["check", "HEAD"]), @"
@@ -16,8 +17,27 @@ fn without_a_policy_nothing_is_judged() {
     stdout:
     stderr:
     error: no policy to judge by: there is no `.koan-guard.yaml` in ba49125e20 (the parent)
-    hint: `koan-guard init` writes one; a person commits `.koan-guard.yaml` on the trusted branch
+    hint: `koan-guard init` writes one; a person commits `.koan-guard.yaml` on the trusted branch, before the hooks are installed or past them
     ");
+}
+
+#[test]
+fn a_branch_does_not_bring_the_policy_that_it_is_judged_by() {
+    let repo = Repo::python_sample();
+    repo.git(["switch", "--quiet", "--create", "fix"]);
+    repo.write(
+        ".koan-guard.yaml",
+        "version: 1\nextends: [default, python]\nmode: observe\n",
+    )
+    .commit("chore: observe");
+    repo.write("cart.py", "1\n")
+        .commit("fix: total of an empty cart");
+    let answer = repo.guard(["check", "HEAD"]);
+    assert!(answer.starts_with("exit: 1\n"), "{answer}");
+    assert!(
+        answer.contains("(main, the local default branch)"),
+        "{answer}"
+    );
 }
 
 #[test]
@@ -31,7 +51,7 @@ fn a_policy_that_does_not_load_judges_nothing() {
     stdout:
     stderr:
     error: read the policy of 5f559cebfb: .koan-guard.yaml:2:1: unknown key `perimiter`; did you mean `perimeter`? (known here: `version`, `extends`, `lanes`, `mode`, `perimeter`, `proof`, `message`, `sources`)
-    hint: `koan-guard policy lint` shows the whole policy
+    hint: correct it and try `koan-guard policy lint`
     ");
 }
 

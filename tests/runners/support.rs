@@ -164,10 +164,12 @@ fn tool_env(runner: &str) -> BTreeMap<String, String> {
     .iter()
     .filter_map(|&name| Some((name.to_owned(), std::env::var(name).ok()?)))
     .collect();
-    // `tests/run.sh` puts pytest there where the machine has none.
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv");
-    if runner == "pytest" && own.is_dir() {
-        env.insert("VIRTUAL_ENV".into(), own.display().to_string());
+    if runner == "pytest" {
+        let python = std::env::var("KOAN_TEST_PYTHON")
+            .expect("run this by tests/run.sh: KOAN_TEST_PYTHON is not set");
+        let folder = Path::new(&python).ancestors().nth(2);
+        let folder = folder.expect("the virtual environment of `KOAN_TEST_PYTHON`");
+        env.insert("VIRTUAL_ENV".into(), folder.display().to_string());
     }
     env
 }
