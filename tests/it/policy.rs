@@ -250,7 +250,13 @@ fn a_path_is_explained() {
 #[test]
 fn a_path_outside_the_repository_is_not_explained() {
     let repo = Repo::python_sample();
-    assert_snapshot!(repo.guard(["policy", "explain", "../cart.py"]), @"");
+    assert_snapshot!(repo.guard(["policy", "explain", "../cart.py"]), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: `../cart.py` is no path of a file in the repository
+    hint: write it as git does: from the top, without a leading `/`, `.` and `..`
+    ");
     for path in ["/etc/passwd", "", "lib//cart.py", "./cart.py"] {
         let answer = repo.guard(["policy", "explain", path]);
         assert!(answer.starts_with("exit: 2\n"), "{answer}");
