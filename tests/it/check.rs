@@ -1,10 +1,13 @@
 //! One commit and its verdict.
 
+use std::fs;
+use std::path::Path;
+
 use insta::assert_snapshot;
 
 use crate::support::Repo;
 use crate::support::samples::{
-    CART, CART_FIXED, CART_TEST, CART_TEST_OF_BUG, RUST_CART, RUST_CART_FIXED,
+    CART, CART_FIXED, CART_TEST, CART_TEST_OF_BUG, RUST_CART, RUST_CART_FIXED, UNITTEST_POLICY,
 };
 
 #[test]
@@ -561,4 +564,59 @@ fn the_same_in_json() {
     }
     stderr:
     "#);
+}
+
+#[test]
+fn an_editable_install_is_tested_as_the_tree_has_it() {
+    let repo = Repo::empty();
+    repo.write(".koan-guard.yaml", UNITTEST_POLICY)
+        .write(".gitignore", ".venv\n")
+        .write("src/cart.py", CART)
+        .write("test_cart.py", CART_TEST)
+        .commit("feat: total of a cart");
+    repo.write("src/cart.py", CART_FIXED)
+        .write("test_cart.py", CART_TEST_OF_BUG)
+        .commit("fix: total of an empty cart");
+    let mut venv = repo.command("python3", &repo.root);
+    venv.args(["-m", "venv", "--without-pip", ".venv"]);
+    assert!(repo.answer_of(&mut venv).starts_with("exit: 0\n"));
+    let lib = fs::read_dir(repo.root.join(".venv/lib"))
+        .expect("lib")
+        .next();
+    let packages = lib
+        .expect("a version")
+        .expect("entry")
+        .path()
+        .join("site-packages");
+    let source = repo.root.join("src");
+    fs::write(packages.join("cart.pth"), format!("{}\n", source.display())).expect("pth");
+    // The checkout holds the fix: a test that reached it would pass without the fix.
+    let answer = repo.guard(["check", "HEAD"]);
+    assert!(
+        answer.contains("FAIL_TO_PASS  test_cart.Total.test_of_nothing"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn every_repository_has_one_work_area_of_its_own() {
+    let repo = Repo::with_honest_fix();
+    let other = Repo::with_honest_fix();
+    let areas = |repo: &Repo, folder: &Path| {
+        let mut command = repo.guard_command(["check", "HEAD"]);
+        command
+            .current_dir(folder)
+            .env("XDG_CACHE_HOME", other.beside("cache"));
+        let answer = repo.answer_of(&mut command);
+        assert!(answer.starts_with("exit: 0\n"), "{answer}");
+        let entries = fs::read_dir(other.beside("cache/koan-guard")).expect("work areas");
+        let names = entries.map(|entry| entry.expect("entry").file_name());
+        names.filter(|name| name != "scripts").count()
+    };
+    assert_eq!(areas(&repo, &repo.root), 1);
+    fs::create_dir(repo.root.join("docs")).expect("folder");
+    assert_eq!(areas(&repo, &repo.root.join("docs")), 1);
+    repo.git(["worktree", "add", "--quiet", "--detach", "../linked"]);
+    assert_eq!(areas(&repo, &repo.beside("linked")), 1);
+    assert_eq!(areas(&other, &other.root), 2);
 }

@@ -248,6 +248,16 @@ fn a_path_is_explained() {
 }
 
 #[test]
+fn a_path_outside_the_repository_is_not_explained() {
+    let repo = Repo::python_sample();
+    assert_snapshot!(repo.guard(["policy", "explain", "../cart.py"]), @"");
+    for path in ["/etc/passwd", "", "lib//cart.py", "./cart.py"] {
+        let answer = repo.guard(["policy", "explain", path]);
+        assert!(answer.starts_with("exit: 2\n"), "{answer}");
+    }
+}
+
+#[test]
 fn a_rule_is_explained() {
     let repo = Repo::python_sample();
     assert_snapshot!(repo.guard(["policy", "rule", "path-protected"]), @"
