@@ -312,6 +312,26 @@ pub fn kept(
     short.into_result(kept)
 }
 
+/// Whether anything that passed at the parent is said to be broken.
+pub fn blames_an_old_test(short: &Shortfall) -> bool {
+    short.gaps.iter().any(|gap| matches!(gap, Gap::Broken(_)))
+}
+
+/// A broken test that passes when it runs again on the same tree is flaky: a doubt instead of a gap, and never a proof.
+pub fn again(short: Shortfall, after: &TestRun) -> Shortfall {
+    let Shortfall { gaps, mut doubts } = short;
+    let is_flaky = |gap: &Gap| match gap {
+        Gap::Broken(test) => after.outcome(test) == Some(Outcome::Passed),
+        _ => false,
+    };
+    let (flaky, gaps): (Vec<Gap>, Vec<Gap>) = gaps.into_iter().partition(is_flaky);
+    doubts.extend(flaky.into_iter().filter_map(|gap| match gap {
+        Gap::Broken(test) => Some(Doubt::Flaky(test)),
+        _ => None,
+    }));
+    Shortfall { gaps, doubts }
+}
+
 /// What never ran cannot have kept passing.
 fn baseline(runs: &Runs) -> Result<(), Shortfall> {
     let count = |outcome| {
@@ -587,6 +607,20 @@ mod tests {
         check(&[&red, &green], &[&green]);
         check(&[&red], &[&green, &red]);
         check(&[&red, &TestRun::default()], &[&green]);
+    }
+
+    #[test]
+    fn a_broken_test_that_passes_again_is_flaky_and_still_no_proof() {
+        let broken = |test: &str| Gap::Broken(TestId(test.into()));
+        let short = Shortfall {
+            gaps: vec![broken("old"), broken("other")],
+            doubts: Vec::new(),
+        };
+        assert!(blames_an_old_test(&short));
+        let second = run(&rows("old P P P P, other P P F F"), 2);
+        let short = again(short, &second);
+        assert_eq!(short.gaps, [broken("other")]);
+        assert_eq!(short.doubts, [Doubt::Flaky(TestId("old".into()))]);
     }
 
     /// Every combination of outcomes of one more test, beside a sound proof: 1,296 rows against the rule in other words.
