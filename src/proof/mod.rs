@@ -1,5 +1,6 @@
 //! Proof that a fix fixes: new tests fail before it and pass after it, and nothing else breaks.
 
+mod case;
 mod compare;
 mod echo;
 mod modules;
@@ -17,7 +18,8 @@ use serde::Serialize;
 use crate::change::RepoPath;
 use crate::suite::{NotBuilt, TestId};
 
-pub use runs::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop, prove};
+pub use case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
+pub use runs::prove;
 
 /// A proof that holds. It has at least one FAIL_TO_PASS test; [`compare`](compare::compare) is the only way to build one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

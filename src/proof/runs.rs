@@ -3,12 +3,11 @@
 //! The new tests come first, interleaved on both sides, then the suite; the first gap stops the run.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use gix::ObjectId;
-use serde::Serialize;
 
+use super::case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
 use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
 use super::modules;
@@ -16,88 +15,13 @@ use super::rewritten;
 use super::smells;
 use super::split::Split;
 use super::trees::{self, LaidOut};
-use super::{Doubt, Gap, Proof, Shortfall, Tree};
+use super::{Doubt, Gap, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::git::Repo;
 use crate::policy::{Policy, RedCommits, Suite};
 use crate::suite::area::Area;
-use crate::suite::runner::{self, Canary, Order, Runner, Selection, Toolbox};
-use crate::suite::sandbox::Sandbox;
+use crate::suite::runner::{self, Canary, Order, Runner, Selection};
 use crate::suite::{TestId, TestRun};
-
-/// What is to be proved, and with what.
-#[derive(Debug)]
-pub struct Case<'a> {
-    pub change: &'a Change,
-    pub parent_tree_id: ObjectId,
-    pub tree_id: ObjectId,
-    /// Red tests of earlier commits of the range, and the files they stand in.
-    pub carried: &'a Carried,
-    pub suite: Suite,
-    /// A hook's limit for the whole proof.
-    pub budget: Option<Duration>,
-}
-
-/// What a range owes: tests that an earlier commit brought red.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Carried {
-    pub tests: BTreeSet<TestId>,
-    pub files: BTreeSet<RepoPath>,
-}
-
-/// The tools of one proof.
-#[derive(Debug)]
-pub struct Workshop {
-    /// The work area's folder, outside the repository.
-    pub root: PathBuf,
-    pub sandbox: Sandbox,
-    pub toolbox: Toolbox,
-}
-
-/// What came of it.
-#[derive(Debug, Serialize)]
-pub struct Attempt {
-    pub result: Result<Shown, Shortfall>,
-    pub evidence: Option<Evidence>,
-}
-
-/// What a change was shown to do.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Shown {
-    Fix(Proof),
-    /// Tests only, and red: the fix is still owed.
-    Red(Carried),
-}
-
-/// The circumstances of the runs, for the statement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Evidence {
-    pub runner: String,
-    pub runner_version: String,
-    pub sandbox: Sandbox,
-    pub suite: Suite,
-    pub before_tree_id: String,
-    pub old_tests_tree_id: String,
-    pub milliseconds: u64,
-}
-
-/// What is being done right now, for people who wait.
-#[derive(Clone, Copy, Debug)]
-pub enum Progress {
-    Waiting,
-    Running { tree: Tree, what: What },
-}
-
-#[derive(Clone, Copy, Debug)]
-pub enum What {
-    /// The touched test files, sample `n` of `of`.
-    Sample {
-        n: usize,
-        of: usize,
-    },
-    Suite,
-}
 
 /// Proves that a change fixes what its tests show.
 ///

@@ -1,0 +1,89 @@
+//! What a proof is asked, with what it works, and what came of it: values only.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gix::ObjectId;
+use serde::Serialize;
+
+use super::{Proof, Shortfall, Tree};
+use crate::change::{Change, RepoPath};
+use crate::policy::Suite;
+use crate::suite::TestId;
+use crate::suite::runner::Toolbox;
+use crate::suite::sandbox::Sandbox;
+
+/// What is to be proved, and with what.
+#[derive(Debug)]
+pub struct Case<'a> {
+    pub change: &'a Change,
+    pub parent_tree_id: ObjectId,
+    pub tree_id: ObjectId,
+    /// Red tests of earlier commits of the range, and the files they stand in.
+    pub carried: &'a Carried,
+    pub suite: Suite,
+    /// A hook's limit for the whole proof.
+    pub budget: Option<Duration>,
+}
+
+/// What a range owes: tests that an earlier commit brought red.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Carried {
+    pub tests: BTreeSet<TestId>,
+    pub files: BTreeSet<RepoPath>,
+}
+
+/// The tools of one proof.
+#[derive(Debug)]
+pub struct Workshop {
+    /// The work area's folder, outside the repository.
+    pub root: PathBuf,
+    pub sandbox: Sandbox,
+    pub toolbox: Toolbox,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+pub struct Attempt {
+    pub result: Result<Shown, Shortfall>,
+    pub evidence: Option<Evidence>,
+}
+
+/// What a change was shown to do.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shown {
+    Fix(Proof),
+    /// Tests only, and red: the fix is still owed.
+    Red(Carried),
+}
+
+/// The circumstances of the runs, for the statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    pub runner: String,
+    pub runner_version: String,
+    pub sandbox: Sandbox,
+    pub suite: Suite,
+    pub before_tree_id: String,
+    pub old_tests_tree_id: String,
+    pub milliseconds: u64,
+}
+
+/// What is being done right now, for people who wait.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress {
+    Waiting,
+    Running { tree: Tree, what: What },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum What {
+    /// The touched test files, sample `n` of `of`.
+    Sample {
+        n: usize,
+        of: usize,
+    },
+    Suite,
+}
