@@ -4,8 +4,8 @@ use std::fs;
 
 use insta::assert_snapshot;
 
-use crate::support::Repo;
 use crate::support::samples::{CART, CART_FIXED, CART_TEST, CART_TEST_OF_BUG, UNITTEST_POLICY};
+use crate::support::{Repo, copy_binary};
 
 #[test]
 fn a_commit_of_a_fix_with_its_test_is_proved_and_noted() {
@@ -237,7 +237,7 @@ fn a_verdict_on_another_tree_is_not_noted_past_the_hooks() {
 fn without_its_binary_nothing_is_committed() {
     let repo = guarded();
     let copy = repo.beside("koan-guard");
-    fs::copy(env!("CARGO_BIN_EXE_koan-guard"), &copy).expect("copy");
+    copy_binary(&copy);
     let mut install = repo.command(&copy, &repo.root);
     assert!(
         repo.answer_of(install.arg("install"))

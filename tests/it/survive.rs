@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
 
-use crate::support::Repo;
 use crate::support::samples::{CART, CART_FIXED, CART_TEST, CART_TEST_OF_BUG, UNITTEST_POLICY};
+use crate::support::{Repo, copy_binary};
 
 #[test]
 fn where_there_is_no_repository() {
@@ -309,7 +309,7 @@ fn a_repository_of_somebody_else_is_not_read() {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("mode");
     // The binary's own folder may be closed to others.
     let copy = repo.beside("koan-guard");
-    fs::copy(env!("CARGO_BIN_EXE_koan-guard"), &copy).expect("copy");
+    copy_binary(&copy);
     let as_nobody = |program: &Path, args: &[&str]| {
         let mut command = repo.command("setpriv", &repo.root);
         command
@@ -457,13 +457,26 @@ fn slow() -> Repo {
     repo
 }
 
-fn start(mut command: Command) -> Child {
-    command
+/// Where the tests themselves run in the background of a script, an interrupt would be ignored by all that they start.
+fn start(command: Command) -> Child {
+    let mut heeding = Command::new("/usr/bin/env");
+    heeding
+        .arg("--default-signal=INT")
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear();
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            heeding.env(name, value);
+        }
+    }
+    heeding
+        .current_dir(command.get_current_dir().expect("a folder"))
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    command.spawn().expect("start")
+    heeding.spawn().expect("start")
 }
 
 /// Waits until a test of the sample runs.
