@@ -7,7 +7,7 @@ use super::merge::{Merge, Read, nobody_says};
 use super::value::{self, Pattern};
 use super::{
     ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On, Origin, PathSet,
-    Perimeter, Policy, ProofPolicy, RedCommits, Rule, Suite, TestLimits, builtin, later, preset,
+    Perimeter, ProofPolicy, RedCommits, Rule, Suite, TestLimits, builtin, later, preset,
 };
 use crate::change::Content;
 
@@ -278,7 +278,7 @@ impl Merge<'_> {
         Ok(ProofPolicy {
             tests: PathSet::new(tests)?,
             inputs: PathSet::with_look_alikes(inputs, &builtin::JUDGE_INPUTS)?,
-            runner: self.runner()?,
+            runners: self.runners()?,
             hook_suite: self.word("proof.hook.suite", |file| &file.proof.hook.suite, &suites)?,
             hook_budget: self.duration("proof.hook.budget", |file| &file.proof.hook.budget)?,
             suite: self.word("proof.suite", |file| &file.proof.suite, &suites)?,
@@ -302,26 +302,6 @@ impl Merge<'_> {
                 3,
             )?,
         })
-    }
-
-    fn runner(&mut self) -> Read<String> {
-        self.last(
-            "proof.runner",
-            |file| &file.proof.runner,
-            |name: &String| {
-                if later::RUNNERS.contains(&name.as_str()) {
-                    return Err(format!(
-                        "runner `{name}` is not supported by this version of koan-guard"
-                    ));
-                }
-                match later::BUILT_IN_RUNNERS.contains(&name.as_str()) || name == Policy::NO_RUNNER
-                {
-                    true => Ok(name.clone()),
-                    false => Err(value::unknown("runner", name, later::BUILT_IN_RUNNERS)),
-                }
-            },
-            Clone::clone,
-        )
     }
 
     fn env(&mut self) -> Read<BTreeMap<String, String>> {

@@ -421,15 +421,7 @@ mod tests {
     fn run(rows: &[(TestId, Row)], side: usize) -> TestRun {
         let results = rows
             .iter()
-            .filter_map(|(test, row)| {
-                Some((
-                    test.clone(),
-                    TestResult {
-                        outcome: row[side]?,
-                        detail: String::new(),
-                    },
-                ))
-            })
+            .filter_map(|(test, row)| Some((test.clone(), TestResult::new(row[side]?, ""))))
             .collect();
         TestRun {
             results,

@@ -64,7 +64,7 @@ pub fn prove(
     let started = Instant::now();
     let before_tree_id = split.before(repo, case.change, case.parent_tree_id)?;
     let old_tests_tree_id = split.old_tests(repo, case.change, case.tree_id)?;
-    let runner = runner::open(&policy.proof.runner, &workshop.toolbox)?;
+    let runner = runner::open(&policy.proof.runners, &workshop.toolbox)?;
     progress(Progress::Waiting);
     let deadline = case.budget.map(|budget| started + budget);
     let area = Area::open(

@@ -27,6 +27,8 @@ use crate::usage::UsageError;
 #[derive(Debug)]
 pub(super) struct Cargo {
     version: String,
+    /// The folder that it works in, relative to the tree.
+    dir: PathBuf,
     program: PathBuf,
     home: PathBuf,
     /// Where the standard library's shared objects are.
@@ -43,7 +45,7 @@ struct Case<'a> {
     is_canary: bool,
 }
 
-pub(super) fn open(toolbox: &Toolbox) -> anyhow::Result<Cargo> {
+pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Cargo> {
     let missing = |name: &str| {
         let hint = "install Rust: https://www.rust-lang.org/tools/install";
         UsageError::with_hint(format!("there is no `{name}` on the `PATH`"), hint)
@@ -85,6 +87,7 @@ pub(super) fn open(toolbox: &Toolbox) -> anyhow::Result<Cargo> {
         version: format!("cargo {cargo_release}, rustc {release}"),
         libraries: sysroot.join("lib/rustlib").join(host).join("lib"),
         readable: vec![sysroot, home.clone()],
+        dir: dir.to_owned(),
         program,
         home,
         env,
@@ -98,6 +101,10 @@ impl Runner for Cargo {
 
     fn version(&self) -> &str {
         &self.version
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["rs"]
     }
 
     fn plant(&self, path: &RepoPath, content: &[u8], canary: &Canary) -> Option<Vec<u8>> {
@@ -131,7 +138,7 @@ impl Runner for Cargo {
                 return Ok(run);
             }
         };
-        let scopes = select::scopes(&workspace, &area.tree(), order);
+        let scopes = select::scopes(&workspace, &area.tree().join(&self.dir), order);
         if scopes.as_ref().is_some_and(Vec::is_empty) {
             if order.canary.is_some() {
                 run.distrust.push(SILENT.to_owned());
@@ -272,7 +279,7 @@ impl Cargo {
         for case in cases {
             if case.is_ignored && !case.is_canary {
                 run.results
-                    .insert(case.id(), result(Outcome::Skipped, "ignored"));
+                    .insert(case.id(), TestResult::new(Outcome::Skipped, "ignored"));
             } else {
                 started.push(case);
             }
@@ -300,13 +307,14 @@ impl Cargo {
             match (order.canary.filter(|_| case.is_canary), read) {
                 (Some(canary), read) => run.distrust.extend(unsung(case, canary, finished, read)),
                 (None, Ok((outcome, detail))) => {
-                    run.results
-                        .insert(case.id(), TestResult { outcome, detail });
+                    let mut result = TestResult::new(outcome, detail);
+                    result.raised = libtest::raised(&result);
+                    run.results.insert(case.id(), result);
                 }
                 (None, Err(reason)) => {
                     run.distrust.push(format!("`{}`: {reason}", case.id()));
                     run.results
-                        .insert(case.id(), result(Outcome::Errored, &reason));
+                        .insert(case.id(), TestResult::new(Outcome::Errored, &reason));
                 }
             }
         }
@@ -318,7 +326,7 @@ impl Cargo {
         argv.extend(args.into_iter().map(OsString::from));
         Job {
             argv,
-            dir: area.tree(),
+            dir: area.tree().join(&self.dir),
             env: self.job_env(area, order),
             timeout: order.timeout,
             readable: self.readable.clone(),
@@ -415,13 +423,6 @@ fn is_canary(name: &str, canary: &Canary) -> bool {
 
 fn is_integration_test(path: &RepoPath) -> bool {
     path.as_path().iter().any(|part| part == "tests")
-}
-
-fn result(outcome: Outcome, detail: &str) -> TestResult {
-    TestResult {
-        outcome,
-        detail: detail.to_owned(),
-    }
 }
 
 fn cargo_home(toolbox: &Toolbox) -> anyhow::Result<PathBuf> {
