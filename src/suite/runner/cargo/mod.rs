@@ -323,6 +323,7 @@ impl Cargo {
             timeout: order.timeout,
             readable: self.readable.clone(),
             scratch: vec![self.home.clone()],
+            shown: Vec::new(),
             report: false,
         }
     }
@@ -363,6 +364,7 @@ impl Cargo {
             timeout: order.timeout,
             readable: self.readable.clone(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: false,
         })
     }
