@@ -51,6 +51,7 @@ impl Place {
             timeout: Duration::from_secs(30),
             readable: Vec::new(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: false,
         }
     }
@@ -148,6 +149,7 @@ fn a_work_area_may_lie_where_the_sandbox_has_links_of_its_own() {
             timeout: Duration::from_secs(30),
             readable: Vec::new(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: false,
         };
         let finished = area.run(&side, Phase::Run, &job).expect("a run");
@@ -206,6 +208,7 @@ fn what_was_promised_and_cannot_be_enforced_is_an_error() {
             timeout: Duration::from_secs(5),
             readable: Vec::new(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: false,
         };
         area.run(&side, Phase::Run, &job)
@@ -275,6 +278,68 @@ fn a_secret_is_not_read_unless_it_is_on_the_list() {
         );
         job.readable.push(home);
         assert_eq!(run(&job), "secret", "{level:?}");
+    }
+}
+
+/// A checkout with a package in `node_modules`, and one that is a link to a folder of the checkout; the tree has that folder too.
+fn checkout_with_packages(place: &Place) -> std::path::PathBuf {
+    let checkout = place.folder.path().join("checkout");
+    for folder in ["node_modules/dep", "node_modules/@scope", "packages/own"] {
+        fs::create_dir_all(checkout.join(folder)).expect("a folder");
+    }
+    fs::write(checkout.join("node_modules/dep/f"), "dependency").expect("a file");
+    fs::write(checkout.join("packages/own/f"), "checkout").expect("a file");
+    let link = std::os::unix::fs::symlink::<&str, std::path::PathBuf>;
+    link("../packages/own", checkout.join("node_modules/own")).expect("a link");
+    link(
+        "../../packages/own",
+        checkout.join("node_modules/@scope/own"),
+    )
+    .expect("a link");
+    checkout
+}
+
+fn tree_with_packages(tree: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(tree.join("packages/own"))?;
+    fs::create_dir_all(tree.join("node_modules/dep"))?;
+    fs::write(tree.join("node_modules/dep/f"), "committed")?;
+    fs::write(tree.join("packages/own/f"), "tree")?;
+    std::os::unix::fs::symlink("/", tree.join("away"))?;
+    Ok(())
+}
+
+#[test]
+fn a_folder_of_the_checkout_is_shown_in_the_tree_and_not_written() {
+    for (level, place) in places() {
+        let checkout = checkout_with_packages(&place);
+        let side = place.area.add_side(None, tree_with_packages).expect("side");
+        let mut job = place.job(
+            "cd node_modules; cat dep/f own/f @scope/own/f;
+             if (echo x > dep/new || chmod 777 dep/f) 2>/dev/null; then echo written; fi",
+        );
+        let source = checkout.join("node_modules");
+        job.shown.push((source.clone(), "node_modules".into()));
+        let run = |job: &Job| place.area.run(&side, Phase::Run, job);
+        let expected = "dependencytreetree";
+        let output = said(&run(&job).expect("a run"));
+        if level == SandboxLevel::Hermetic {
+            assert_eq!(output, expected);
+        } else {
+            assert!(output.starts_with(expected), "{level:?}: {output}");
+        }
+        if level >= SandboxLevel::Confined {
+            assert!(!source.join("dep/new").exists(), "{level:?}");
+        }
+
+        job.shown = vec![(source.clone(), "away/tmp".into())];
+        let err = run(&job).expect_err("out of the tree");
+        assert!(format!("{err:#}").contains("on the way"), "{err:#}");
+        for out in ["", "../x", "/x", "a/../../x"] {
+            job.shown = vec![(source.clone(), out.into())];
+            run(&job).expect_err(out);
+        }
+        job.shown = vec![(place.folder.path().join("absent"), "x".into())];
+        run(&job).expect_err("nothing to show");
     }
 }
 
@@ -752,6 +817,7 @@ fn what_lies_in_the_folder_for_temporary_files_can_be_read_if_it_is_on_the_list(
         timeout: Duration::from_secs(30),
         readable: vec![tools.path().join("venv")],
         scratch: Vec::new(),
+        shown: Vec::new(),
         report: false,
     };
     let finished = area.run(&side, Phase::Run, &job).expect("a run");

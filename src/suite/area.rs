@@ -3,10 +3,11 @@
 //! A side's build output is its own; what a run writes is thrown away. One guard at a time works in an area.
 
 mod folders;
+mod shown;
 
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -167,6 +168,20 @@ impl Area {
             "`{}` is outside the view",
             job.dir.display()
         );
+        for (source, place) in &job.shown {
+            ensure!(
+                source.is_absolute() && !source.starts_with(&self.root),
+                "`{}` cannot be shown",
+                source.display()
+            );
+            let mut parts = place.components();
+            let is_plain = parts.all(|part| matches!(part, Component::Normal(_)));
+            ensure!(
+                is_plain && place.file_name().is_some(),
+                "`{}` is no place in a tree",
+                place.display()
+            );
+        }
         Ok(())
     }
 
@@ -228,6 +243,9 @@ impl Area {
         remove_tree(&self.view())?;
         fs::create_dir(self.view())?;
         copy_tree(&side.tree(), &self.tree())?;
+        for (source, place) in &job.shown {
+            shown::link(source.as_path(), &self.tree(), place.as_path())?;
+        }
         for name in ["home", "tmp"] {
             fs::create_dir(self.view().join(name))?;
         }
@@ -275,6 +293,7 @@ impl Area {
                 timeout_ms: 10_000,
                 readable: Vec::new(),
                 scratch: Vec::new(),
+                shown: Vec::new(),
                 report: false,
             };
             // A copy does as well, so any reason is as good as the other.
@@ -357,6 +376,11 @@ fn job_spec(job: &Job) -> anyhow::Result<JobSpec> {
         timeout_ms: u64::try_from(job.timeout.as_millis()).context("a time limit")?,
         readable: job.readable.iter().map(Text::new).collect(),
         scratch: job.scratch.iter().map(Text::new).collect(),
+        shown: job
+            .shown
+            .iter()
+            .map(|(source, place)| (Text::new(source), Text::new(place)))
+            .collect(),
         report: job.report,
     })
 }
@@ -429,6 +453,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             readable: Vec::new(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: false,
         };
         let err = area.run(&side, Phase::Run, &job).expect_err("no sandbox");

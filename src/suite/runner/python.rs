@@ -159,6 +159,7 @@ impl Python {
             timeout: order.timeout,
             readable: self.readable.clone(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: true,
         };
         let finished = area.run(side, Phase::Run, &job)?;

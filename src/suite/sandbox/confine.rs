@@ -114,11 +114,9 @@ fn restrict_files(spec: &Spec, job: &JobSpec) -> anyhow::Result<()> {
     let optional = SYSTEM.iter().map(Path::new).chain([Path::new("/proc")]);
     rules.extend(optional.map(|path| (path.to_owned(), read, false)));
     rules.extend(DEVICES.iter().map(|path| (path.into(), write, true)));
-    rules.extend(
-        job.readable
-            .iter()
-            .map(|path| (path.to_path_buf(), read, false)),
-    );
+    let shown = job.shown.iter().map(|(source, _)| source);
+    let named = job.readable.iter().chain(shown);
+    rules.extend(named.map(|path| (path.to_path_buf(), read, false)));
     let (written, only_read) = folders(spec, job);
     rules.extend(only_read.into_iter().map(|path| (path, read, true)));
     rules.extend(written.into_iter().map(|path| (path, write, true)));

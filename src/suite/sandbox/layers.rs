@@ -15,6 +15,7 @@ use rustix::process::umask;
 use rustix::thread::UnshareFlags;
 
 use super::root::AREA;
+use super::shown;
 use super::spec::{JobSpec, Output, Text};
 use super::sys::{self, MountChange, change_mount};
 
@@ -39,6 +40,12 @@ pub fn mount(root: &Path, tree: &Text, output: &Output, job: &JobSpec) -> anyhow
         .scratch
         .iter()
         .map(|folder| open(folder.as_path()))
+        .collect::<anyhow::Result<_>>()?;
+
+    let shown: Vec<(OwnedFd, &Path)> = job
+        .shown
+        .iter()
+        .map(|(source, place)| Ok((open(source.as_path())?, place.as_path())))
         .collect::<anyhow::Result<_>>()?;
 
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
@@ -80,6 +87,7 @@ pub fn mount(root: &Path, tree: &Text, output: &Output, job: &JobSpec) -> anyhow
             overlay(&lower, &upper, &work, &view.join("target"), true)?;
         }
     }
+    shown::bind(&view.join("tree"), &shown)?;
     for (folder, lower) in job.scratch.iter().zip(scratch) {
         discard(&[lower], folder.as_path())?;
     }

@@ -10,6 +10,7 @@ pub mod launcher;
 mod layers;
 mod probe;
 mod root;
+mod shown;
 mod spec;
 mod supervise;
 mod sys;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub(super) use shown::make_place;
 pub(super) use spec::{JobSpec, Output, Spec, Text, View};
 
 /// What was enforced around the tests. Part of the evidence.

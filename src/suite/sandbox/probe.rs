@@ -178,6 +178,7 @@ fn attempt(launcher: &Path, enforce: Enforce) -> anyhow::Result<()> {
         timeout_ms: u64::try_from(PATIENCE.as_millis())?,
         readable: Vec::new(),
         scratch: Vec::new(),
+        shown: Vec::new(),
         report: false,
     };
     let spec = Spec {

@@ -127,10 +127,10 @@ fn system_folders(new: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
 /// What the jobs read, outside the work area: as it was named, and where that really is.
 fn read_list(spec: &Spec) -> anyhow::Result<BTreeSet<PathBuf>> {
     let mut all = BTreeSet::new();
-    let named = spec
-        .jobs
-        .iter()
-        .flat_map(|job| job.readable.iter().chain(&job.scratch));
+    let named = spec.jobs.iter().flat_map(|job| {
+        let shown = job.shown.iter().map(|(source, _)| source);
+        job.readable.iter().chain(&job.scratch).chain(shown)
+    });
     for path in named.map(Text::as_path).collect::<BTreeSet<_>>() {
         if path.starts_with(spec.root.as_path()) || !path.exists() {
             continue;

@@ -59,6 +59,8 @@ pub struct JobSpec {
     pub timeout_ms: u64,
     pub readable: Vec<Text>,
     pub scratch: Vec<Text>,
+    /// Folders, and where in the view's tree they are seen.
+    pub shown: Vec<(Text, Text)>,
     pub report: bool,
 }
 

@@ -331,6 +331,7 @@ impl Cargo {
             timeout: order.timeout,
             readable: self.readable.clone(),
             scratch: vec![self.home.clone()],
+            shown: Vec::new(),
             report: false,
         }
     }
@@ -371,6 +372,7 @@ impl Cargo {
             timeout: order.timeout,
             readable: self.readable.clone(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: false,
         })
     }
