@@ -2,6 +2,8 @@
 
 mod cargo;
 mod fleet;
+mod jest;
+mod node;
 mod pytest;
 mod support;
 mod unittest;

@@ -3,6 +3,9 @@
 mod cargo;
 mod events;
 mod fleet;
+mod javascript;
+mod jest;
+mod node;
 mod pytest;
 mod python;
 mod tools;
@@ -109,7 +112,7 @@ pub struct Toolbox {
 }
 
 /// The names of the built-in runners.
-pub const NAMES: &[&str] = &["cargo", "pytest", "unittest"];
+pub const NAMES: &[&str] = &["cargo", "jest", "node", "pytest", "unittest"];
 
 /// Finds the tools of every runner that the policy names, and makes one runner of them.
 ///
@@ -131,6 +134,8 @@ fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn 
     let dir = Path::new(&config.dir);
     match config.name.as_str() {
         "cargo" => Ok(Box::new(cargo::open(dir, toolbox)?)),
+        "jest" => Ok(Box::new(jest::open(dir, toolbox)?)),
+        "node" => Ok(Box::new(node::open(dir, toolbox)?)),
         "pytest" => Ok(Box::new(pytest::open(dir, toolbox)?)),
         "unittest" => Ok(Box::new(unittest::open(dir, toolbox)?)),
         name => bail!(UsageError::with_hint(
