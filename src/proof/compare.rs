@@ -29,6 +29,8 @@ pub struct Terms<'a> {
     pub existing_tests: ExistingTests,
     /// Red tests that an earlier commit of the same range brought: failing at the parent is their duty.
     pub carried: &'a BTreeSet<TestId>,
+    /// Tests that are gone AFTER, each with the one that has its lines under another name.
+    pub renamed: &'a BTreeMap<TestId, TestId>,
 }
 
 /// Weighs all runs at once. The stages below are what it is made of; a caller that stops at the first gap calls them one by one.
@@ -253,7 +255,8 @@ pub fn kept(
     let mut short = Shortfall::default();
     let mut kept = Kept::default();
     for (test, result) in &runs.parent.results {
-        let outcome_after = after.outcome(test);
+        let name_after = terms.renamed.get(test).unwrap_or(test);
+        let outcome_after = after.outcome(name_after);
         match (result.outcome, outcome_after) {
             (Outcome::Skipped, _) => (),
             (Outcome::Passed, Some(Outcome::Passed)) => {
@@ -453,6 +456,7 @@ mod tests {
             &Terms {
                 existing_tests,
                 carried: &BTreeSet::new(),
+                renamed: &BTreeMap::new(),
             },
         )
     }
@@ -578,6 +582,7 @@ mod tests {
         let terms = Terms {
             existing_tests: ExistingTests::Strict,
             carried: &BTreeSet::new(),
+            renamed: &BTreeMap::new(),
         };
         let short = red(&broken, &broken, &terms).expect_err("a shortfall");
         assert!(

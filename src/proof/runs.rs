@@ -2,7 +2,7 @@
 //!
 //! The new tests come first, interleaved on both sides, then the suite; the first gap stops the run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use gix::ObjectId;
@@ -11,6 +11,7 @@ use super::case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Works
 use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
 use super::modules;
+use super::renamed::Renames;
 use super::rewritten;
 use super::smells;
 use super::split::Split;
@@ -181,7 +182,9 @@ impl Bench<'_> {
         let terms = Terms {
             existing_tests: self.policy.proof.existing_tests,
             carried: &case.carried.tests,
+            renamed: &BTreeMap::new(),
         };
+        let renames = Renames::of(case.change, split);
         let n_samples = self.policy.proof.samples;
 
         // BEFORE comes first: where nothing is red there, the whole suite need not run.
@@ -227,7 +230,13 @@ impl Bench<'_> {
         stage!(
             Shortfall {
                 gaps: Vec::new(),
-                doubts: rewritten::doubts(case.change, split, &parent_run, fail_to_pass.keys()),
+                doubts: rewritten::doubts(
+                    case.change,
+                    split,
+                    &parent_run,
+                    fail_to_pass.keys(),
+                    &renames
+                ),
             }
             .into_result(())
         );
@@ -241,6 +250,10 @@ impl Bench<'_> {
             after: &after_runs,
             old_tests: &old_tests_run,
             expects_baseline: case.suite == Suite::All,
+        };
+        let terms = Terms {
+            renamed: &renames.tests(&parent_run, &after_runs[0]),
+            ..terms
         };
         let short = match compare::compare(&runs, &terms) {
             Ok(proof) => return Ok(Ok(Shown::Fix(proof))),
@@ -278,6 +291,7 @@ impl Bench<'_> {
         let terms = Terms {
             existing_tests: self.policy.proof.existing_tests,
             carried: &BTreeSet::new(),
+            renamed: &BTreeMap::new(),
         };
         let parent = self.lay_out(None, Tree::Parent, trees.parent)?;
         let parent_run = stage!(self.run_touched(&parent, 1)?);
