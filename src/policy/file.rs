@@ -99,6 +99,7 @@ section!(ProofFile {
     env: Said<Entries<String>>,
     red_commits: Said<String>,
     existing_tests: Said<String>,
+    existing_red: Said<String>,
     samples: Said<u64>,
     timeout: Said<String>,
     inputs: List,

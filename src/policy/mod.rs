@@ -180,6 +180,7 @@ pub struct ProofPolicy {
     pub env: BTreeMap<String, String>,
     pub red_commits: RedCommits,
     pub existing_tests: ExistingTests,
+    pub existing_red: ExistingRed,
     /// Runs of each new test on each side.
     pub samples: usize,
     /// For one run of one phase.
@@ -239,6 +240,13 @@ impl Suite {
 pub enum ExistingTests {
     Strict,
     AllowIfFailToPass,
+}
+
+/// Whether a change without a test may be proved by tests that are red at the parent and green with it: how a red main branch is repaired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExistingRed {
+    Allow,
+    Deny,
 }
 
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use super::file::{Names, shown};
 use super::merge::{Merge, Read, nobody_says};
 use super::value::{self, Pattern};
 use super::{
-    ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On, Origin, PathSet,
-    Perimeter, ProofPolicy, RedCommits, Rule, Suite, TestLimits, builtin, later, preset,
+    ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On, Origin,
+    PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Suite, TestLimits, builtin, later, preset,
 };
 use crate::change::Content;
 
@@ -292,6 +292,11 @@ impl Merge<'_> {
                 "proof.existing_tests",
                 |file| &file.proof.existing_tests,
                 &existing,
+            )?,
+            existing_red: self.word(
+                "proof.existing_red",
+                |file| &file.proof.existing_red,
+                &[("allow", ExistingRed::Allow), ("deny", ExistingRed::Deny)],
             )?,
             samples: self.number("proof.samples", |file| &file.proof.samples, 1, 20)?,
             timeout: self.duration("proof.timeout", |file| &file.proof.timeout)?,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Doubt, Gap, Proof, Shortfall, Tree};
 use crate::policy::ExistingTests;
-use crate::suite::{Outcome, TestId, TestRun};
+use crate::suite::{Outcome, TestId, TestResult, TestRun};
 
 /// The runs of one judged change. What must still pass ran on three trees, the touched test files among it.
 #[derive(Debug)]
@@ -115,6 +115,23 @@ pub fn red(
         (true, ..) => Gap::AlreadyPasses(green),
     };
     Err(Shortfall::from(gap))
+}
+
+/// The tests of the parent that the change turns green without touching them.
+pub fn revived(parent: &TestRun, after: &TestRun) -> Result<BTreeSet<TestId>, Shortfall> {
+    trusted(Tree::Parent, parent)?;
+    trusted(Tree::After, after)?;
+    let is_red = |result: &TestResult| result.outcome == Outcome::Failed;
+    let red = parent.results.iter().filter(|(_, result)| is_red(result));
+    let revived: BTreeSet<TestId> = red
+        .map(|(test, _)| test)
+        .filter(|test| after.outcome(test) == Some(Outcome::Passed))
+        .cloned()
+        .collect();
+    if revived.is_empty() {
+        return Err(Shortfall::from(Gap::NoTest));
+    }
+    Ok(revived)
 }
 
 /// No candidate and no other new test of the touched files may fail AFTER.
@@ -376,7 +393,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::suite::{NotBuilt, TestResult};
+    use crate::suite::NotBuilt;
 
     const OUTCOMES: [Option<Outcome>; 6] = [
         None,

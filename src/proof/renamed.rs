@@ -98,6 +98,8 @@ mod tests {
 
     const TEST: &str = "def test_a():\n    assert 1 == 1\n";
 
+    type Files<'a> = &'a [(&'a str, &'a str)];
+
     fn run(tests: &[&str]) -> TestRun {
         let result = |test: &&str| {
             (
@@ -113,11 +115,7 @@ mod tests {
 
     /// Which tests have become which, when `old` files become `new` ones.
     #[track_caller]
-    fn check(
-        (old, new): (&[(&str, &str)], &[(&str, &str)]),
-        (parent, after): (&[&str], &[&str]),
-        expected: &str,
-    ) {
+    fn check((old, new): (Files, Files), (parent, after): (&[&str], &[&str]), expected: &str) {
         let test = TestRepo::new();
         let trees = [old, new].map(|files| {
             for (path, text) in files {
