@@ -20,6 +20,8 @@ pub struct Case<'a> {
     pub change: &'a Change,
     pub parent_tree_id: ObjectId,
     pub tree_id: ObjectId,
+    /// The tree that the policy comes from: nothing of the judged commits is in it.
+    pub trusted_tree_id: ObjectId,
     /// Red tests of earlier commits of the range, and the files they stand in.
     pub carried: &'a Carried,
     pub suite: Suite,
@@ -75,7 +77,12 @@ pub struct Evidence {
 #[derive(Clone, Copy, Debug)]
 pub enum Progress {
     Waiting,
-    Running { tree: Tree, what: What },
+    /// The build output that all trees start from.
+    Building,
+    Running {
+        tree: Tree,
+        what: What,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,6 @@
 //! Proof that a fix fixes: new tests fail before it and pass after it, and nothing else breaks.
 
+mod base;
 mod bodies;
 mod case;
 mod compare;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use gix::ObjectId;
 
+use super::base;
 use super::case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
 use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
@@ -15,7 +16,7 @@ use super::renamed::Renames;
 use super::rewritten;
 use super::smells;
 use super::split::Split;
-use super::trees::{self, LaidOut};
+use super::trees::{self, Base, LaidOut};
 use super::{Doubt, Gap, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::git::Repo;
@@ -88,7 +89,23 @@ pub fn prove(
             .collect(),
         deadline,
         progress,
+        base: None,
     };
+    if runner.builds() {
+        let trees = (case.trusted_tree_id, case.parent_tree_id);
+        let time_left = deadline.map_or(Duration::MAX, |deadline| {
+            deadline.saturating_duration_since(Instant::now())
+        });
+        (bench.progress)(Progress::Building);
+        bench.base = Some(base::base(
+            repo,
+            policy,
+            &area,
+            bench.runner,
+            trees,
+            time_left,
+        )?);
+    }
     let trees = Trees {
         parent: case.parent_tree_id,
         before: before_tree_id,
@@ -167,6 +184,8 @@ struct Bench<'a> {
     touched: Vec<RepoPath>,
     deadline: Option<Instant>,
     progress: &'a mut dyn FnMut(Progress),
+    /// Build output that all trees start from.
+    base: Option<Base>,
 }
 
 /// A stage's answer: an error of ours, or a shortfall of the change's.
@@ -193,9 +212,9 @@ impl Bench<'_> {
         let n_samples = self.policy.proof.samples;
 
         // BEFORE comes first: where nothing is red there, the whole suite need not run.
-        let before = self.lay_out(None, Tree::Before, trees.before)?;
+        let before = self.lay_out(Tree::Before, trees.before)?;
         let mut before_runs = vec![stage!(self.run_touched(&before, 1)?)];
-        let parent = self.lay_out(Some(&before), Tree::Parent, trees.parent)?;
+        let parent = self.lay_out(Tree::Parent, trees.parent)?;
         if !compare::has_red(&before_runs[0]) {
             let parent_run = stage!(self.run_touched(&parent, 1)?);
             stage!(compare::red(&parent_run, &before_runs[0], &terms));
@@ -210,7 +229,7 @@ impl Bench<'_> {
             }
             .into_result(())
         );
-        let after = self.lay_out(Some(&before), Tree::After, trees.after)?;
+        let after = self.lay_out(Tree::After, trees.after)?;
         let mut after_runs = vec![stage!(self.run_suite(&after, case.suite)?)];
         stage!(compare::green(
             &candidates,
@@ -245,9 +264,9 @@ impl Bench<'_> {
             }
             .into_result(())
         );
-        stage!(self.deaf(&before, &candidates, &trees.echoes, Suite::Touched)?);
+        stage!(self.deaf(&candidates, &trees.echoes, Suite::Touched)?);
 
-        let old_tests = self.lay_out(Some(&before), Tree::OldTests, trees.old_tests)?;
+        let old_tests = self.lay_out(Tree::OldTests, trees.old_tests)?;
         let old_tests_run = stage!(self.run_suite(&old_tests, case.suite)?);
         let runs = Runs {
             parent: &parent_run,
@@ -274,12 +293,12 @@ impl Bench<'_> {
 
     /// A fix without a test: those that are red at the parent and that it turns green are its proof. BEFORE is the parent itself.
     fn revival(&mut self, trees: &Trees, split: &Split, case: &Case) -> Staged<Shown> {
-        let parent = self.lay_out(None, Tree::Parent, trees.parent)?;
+        let parent = self.lay_out(Tree::Parent, trees.parent)?;
         let parent_run = stage!(self.run_suite(&parent, Suite::All)?);
         if !compare::has_red(&parent_run) {
             return Ok(Err(Gap::NoTest.into()));
         }
-        let after = self.lay_out(Some(&parent), Tree::After, trees.after)?;
+        let after = self.lay_out(Tree::After, trees.after)?;
         let after_run = stage!(self.run_suite(&after, Suite::All)?);
         let revived = stage!(compare::revived(&parent_run, &after_run));
         let (mut before_runs, mut after_runs) = (vec![parent_run], vec![after_run]);
@@ -311,18 +330,12 @@ impl Bench<'_> {
             expects_baseline: true,
         };
         let proof = compare::compare(&runs, &terms);
-        stage!(self.deaf(&parent, &revived, &trees.echoes, Suite::All)?);
+        stage!(self.deaf(&revived, &trees.echoes, Suite::All)?);
         Ok(proof.map(Shown::Fix))
     }
 
     /// The new tests once more, with the other side's lines in comments: whoever reads sources does something else now.
-    fn deaf(
-        &mut self,
-        base: &LaidOut,
-        candidates: &BTreeSet<TestId>,
-        echoes: &Echoes,
-        suite: Suite,
-    ) -> Staged<()> {
+    fn deaf(&mut self, candidates: &BTreeSet<TestId>, echoes: &Echoes, suite: Suite) -> Staged<()> {
         if self.deadline.is_some() {
             // Two more builds are too much while somebody waits; `check` does it.
             return Ok(Ok(()));
@@ -330,7 +343,7 @@ impl Bench<'_> {
         let n = self.policy.proof.samples;
         let mut runs = Vec::new();
         for (tree, tree_id) in [(Tree::Before, echoes.before), (Tree::After, echoes.after)] {
-            let laid_out = self.lay_out(Some(base), tree, tree_id)?;
+            let laid_out = self.lay_out(tree, tree_id)?;
             runs.push(stage!(match suite {
                 Suite::All => self.run_suite(&laid_out, suite)?,
                 Suite::Touched => self.run_candidates(&laid_out, candidates, n)?,
@@ -346,9 +359,9 @@ impl Bench<'_> {
             carried: &BTreeSet::new(),
             renamed: &BTreeMap::new(),
         };
-        let parent = self.lay_out(None, Tree::Parent, trees.parent)?;
+        let parent = self.lay_out(Tree::Parent, trees.parent)?;
         let parent_run = stage!(self.run_touched(&parent, 1)?);
-        let before = self.lay_out(Some(&parent), Tree::Before, trees.before)?;
+        let before = self.lay_out(Tree::Before, trees.before)?;
         let first = stage!(self.run_touched(&before, 1)?);
         let candidates = match compare::red(&parent_run, &first, &terms) {
             Ok(candidates) => candidates,
@@ -366,17 +379,11 @@ impl Bench<'_> {
         })))
     }
 
-    fn lay_out(
-        &self,
-        base: Option<&LaidOut>,
-        tree: Tree,
-        tree_id: ObjectId,
-    ) -> anyhow::Result<LaidOut> {
-        let base = base.map(|base| &base.side);
+    fn lay_out(&self, tree: Tree, tree_id: ObjectId) -> anyhow::Result<LaidOut> {
         trees::lay_out(
             self.repo,
             self.area,
-            base,
+            self.base.as_ref(),
             self.runner,
             &self.canary,
             (tree, tree_id),

@@ -3,6 +3,7 @@
 //! A side's build output is its own; what a run writes is thrown away. One guard at a time works in an area.
 
 mod folders;
+mod kept;
 
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 
 use self::folders::{copy_tree, remove_tree};
+pub use self::kept::Kept;
 use super::process::{Finished, Job};
 use super::sandbox::{JobSpec, Output, Sandbox, SandboxLevel, Spec, Text, View, launcher};
 

@@ -53,6 +53,20 @@ pub trait Runner {
             .collect()
     }
 
+    /// Whether runs leave build output that other sides can start from.
+    fn builds(&self) -> bool {
+        false
+    }
+
+    /// Builds what a run of this order would build, and runs no test. What does not build is seen when it runs. The answer is whether there
+    /// was time for all of it.
+    ///
+    /// # Errors
+    /// The runner could not be started at all.
+    fn prepare(&self, _area: &Area, _side: &Side, _order: &Order) -> anyhow::Result<bool> {
+        Ok(true)
+    }
+
     /// Runs tests and reads what they did. What was asked for but could not be built or collected is in [`TestRun::not_built`];
     /// whatever makes the run unbelievable (also a canary that was asked for and not reported failed with its nonce) is in
     /// [`TestRun::distrust`]. The canary itself is not among the results.

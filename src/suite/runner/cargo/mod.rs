@@ -128,6 +128,19 @@ impl Runner for Cargo {
         (RepoPath::new(path.join("/")), content.into_bytes())
     }
 
+    fn builds(&self) -> bool {
+        true
+    }
+
+    fn prepare(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<bool> {
+        let Ok(workspace) = self.workspace(area, side, order)? else {
+            return Ok(true);
+        };
+        let scopes = select::scopes(&workspace, &area.tree().join(&self.dir), order);
+        let build = self.build(area, side, order, &workspace, scopes.as_deref())?;
+        Ok(!build.is_cut_short)
+    }
+
     fn run(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<TestRun> {
         let mut run = TestRun::default();
         let workspace = match self.workspace(area, side, order)? {
