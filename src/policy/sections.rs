@@ -301,6 +301,8 @@ impl Merge<'_> {
                 0,
                 3,
             )?,
+            setup: self.setup()?,
+            tests_exclude: self.tests_exclude()?,
         })
     }
 

@@ -8,6 +8,7 @@ use koan_guard::change::RepoPath;
 use koan_guard::suite::area::Area;
 use koan_guard::suite::runner::{self, Canary, Order, Runner, Selection, Toolbox};
 use koan_guard::suite::sandbox::Sandbox;
+use koan_guard::suite::setup::UserEnv;
 use koan_guard::suite::{TestId, TestRun};
 
 pub struct Project {
@@ -24,6 +25,8 @@ impl Project {
         let toolbox = Toolbox {
             work_dir: None,
             env: tool_env(runner),
+            user_env: UserEnv::default(),
+            setup: None,
             scripts: scripts.path().to_owned(),
         };
         Project {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::{Canary, Order, Selection, Toolbox, events, tools};
+use super::{Canary, Order, Selection, Toolbox, events, installed, tools};
 use crate::change::RepoPath;
 use crate::suite::area::{Area, Phase, Side};
 use crate::suite::process::Job;
@@ -76,9 +76,16 @@ struct ScriptOrder<'a> {
 impl Python {
     /// Finds the interpreter and writes `script` beside the guard's other programs.
     pub fn open(runner: &'static str, script: &str, toolbox: &Toolbox) -> anyhow::Result<Python> {
-        let program = find(toolbox)?;
-        // In isolated mode neither the folder nor the environment of the guard decides what is imported.
-        let answer = tools::ask(toolbox, &program, &["-E", "-c", ASK])?;
+        let installed = toolbox.setup.as_deref().and_then(installed::find);
+        let (program, answer) = match &installed {
+            Some(installed) => (installed.program.clone(), installed.ask(ASK)?),
+            None => {
+                let program = find(toolbox)?;
+                // In isolated mode neither the folder nor the environment of the guard decides what is imported.
+                let answer = tools::ask(toolbox, &program, &["-E", "-c", ASK])?;
+                (program, answer)
+            }
+        };
         let facts: Facts = serde_json::from_str(&answer)
             .with_context(|| format!("read what `{}` says about itself", program.display()))?;
         if facts.version < (3, 8, 0) {
@@ -95,10 +102,16 @@ impl Python {
         let mut env = tools::test_env(toolbox, bin)?;
         env.insert("PYTHONDONTWRITEBYTECODE".into(), "1".into());
         env.insert("PYTHONHASHSEED".into(), "0".into());
-        if let Some(user_base) = &facts.user_base {
-            env.insert("PYTHONUSERBASE".into(), user_base.into());
+        let mut readable = readable(&facts, toolbox);
+        match &installed {
+            // What setup installed for the user is in the tests' own `HOME`.
+            Some(installed) => readable.retain(|path| !installed.is_seen(path)),
+            None => {
+                if let Some(user_base) = &facts.user_base {
+                    env.insert("PYTHONUSERBASE".into(), user_base.into());
+                }
+            }
         }
-        let readable = readable(&facts, toolbox);
         Ok(Python {
             facts,
             runner,
@@ -210,7 +223,7 @@ pub(super) fn canary_path(canary: &Canary) -> RepoPath {
     RepoPath::new(format!("test_{}.py", canary.name))
 }
 
-/// The virtual environment that is active, else the checkout's own, else what `PATH` has.
+/// Where setup installed none: the virtual environment that is active, else the checkout's own, else what `PATH` has.
 fn find(toolbox: &Toolbox) -> anyhow::Result<PathBuf> {
     let active = toolbox.env.get("VIRTUAL_ENV").map(PathBuf::from);
     let own = toolbox

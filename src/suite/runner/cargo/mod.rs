@@ -4,6 +4,7 @@
 
 mod batch;
 mod build;
+mod home;
 mod libtest;
 mod plant;
 mod select;
@@ -11,11 +12,12 @@ mod workspace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 
 use self::build::{Binary, Build};
+use self::home::Home;
 use self::workspace::{Scope, Workspace};
 use super::{Canary, Order, Runner, Toolbox, tools};
 use crate::change::RepoPath;
@@ -28,7 +30,8 @@ use crate::usage::UsageError;
 pub(super) struct Cargo {
     version: String,
     program: PathBuf,
-    home: PathBuf,
+    /// `CARGO_HOME`, which is the user's own and only shown to jobs, or what setup left in theirs.
+    home: Home,
     /// Where the standard library's shared objects are.
     libraries: PathBuf,
     env: BTreeMap<OsString, OsString>,
@@ -65,7 +68,7 @@ pub(super) fn open(toolbox: &Toolbox) -> anyhow::Result<Cargo> {
     let cargo_version = tools::ask(toolbox, &program, &["--version"])?;
     let cargo_release = cargo_version.split(' ').nth(1).unwrap_or_default().trim();
 
-    let home = cargo_home(toolbox)?;
+    let home = Home::of(toolbox)?;
     let bin = sysroot.join("bin");
     let mut env = tools::test_env(toolbox, &bin)?;
     for (name, value) in [
@@ -79,12 +82,12 @@ pub(super) fn open(toolbox: &Toolbox) -> anyhow::Result<Cargo> {
         env.insert(name.into(), value.into());
     }
     env.insert("CARGO".into(), program.clone().into());
-    env.insert("CARGO_HOME".into(), home.clone().into());
+    env.insert("CARGO_HOME".into(), home.path().into());
     env.insert("RUSTC".into(), rustc.into());
     Ok(Cargo {
         version: format!("cargo {cargo_release}, rustc {release}"),
         libraries: sysroot.join("lib/rustlib").join(host).join("lib"),
-        readable: vec![sysroot, home.clone()],
+        readable: std::iter::once(sysroot).chain(home.of_user()).collect(),
         program,
         home,
         env,
@@ -322,7 +325,7 @@ impl Cargo {
             env: self.job_env(area, order),
             timeout: order.timeout,
             readable: self.readable.clone(),
-            scratch: vec![self.home.clone()],
+            scratch: self.home.of_user().into_iter().collect(),
             shown: Vec::new(),
             report: false,
         }
@@ -424,12 +427,4 @@ fn result(outcome: Outcome, detail: &str) -> TestResult {
         outcome,
         detail: detail.to_owned(),
     }
-}
-
-fn cargo_home(toolbox: &Toolbox) -> anyhow::Result<PathBuf> {
-    if let Some(home) = toolbox.env.get("CARGO_HOME") {
-        return Ok(PathBuf::from(home));
-    }
-    let home = toolbox.env.get("HOME").context("`HOME` is not set")?;
-    Ok(Path::new(home).join(".cargo"))
 }
