@@ -398,11 +398,12 @@ mod tests {
     fn check_runner(files: &[&str], expected: &str) {
         let proposal = proposal(files, &[], &[]);
         let policy = Policy::load(&proposal.text, "p.yaml").expect("loads");
-        assert_eq!(
-            policy.proof.runner, expected,
-            "{files:?}\n{}",
-            proposal.text
-        );
+        let name = policy
+            .proof
+            .runners
+            .first()
+            .map_or("none", |runner| &runner.name);
+        assert_eq!(name, expected, "{files:?}\n{}", proposal.text);
     }
 
     #[test]
@@ -580,10 +581,8 @@ mod tests {
     fn a_policy_can_name_every_runner_that_is_built_in() {
         for runner in crate::suite::runner::NAMES {
             let text = format!("version: 1\nproof: {{runner: {runner}}}\n");
-            assert_eq!(
-                Policy::load(&text, "p.yaml").expect("loads").proof.runner,
-                *runner
-            );
+            let policy = Policy::load(&text, "p.yaml").expect("loads");
+            assert_eq!(policy.proof.runners[0].name, *runner);
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Error, Spanned};
@@ -92,12 +93,13 @@ section!(ForbidFile {
 });
 section!(ProofFile {
     tests: List,
-    runner: Said<String>,
+    runner: Said<Runners>,
     hook: HookFile,
     suite: Said<String>,
     env: Said<Entries<String>>,
     red_commits: Said<String>,
     existing_tests: Said<String>,
+    existing_red: Said<String>,
     samples: Said<u64>,
     timeout: Said<String>,
     inputs: List,
@@ -108,6 +110,14 @@ section!(ProofFile {
     setup_timeout: Said<String>,
     tests_exclude: List,
     sandbox: SandboxFile,
+});
+section!(RunnerFile {
+    name: Said<String>,
+    dir: Said<String>,
+    build: Said<String>,
+    command: Said<String>,
+    report: Said<String>,
+    trust_report: Said<bool>,
 });
 section!(HookFile {
     suite: Said<String>,
@@ -137,12 +147,19 @@ pub(super) enum Names {
     List(Vec<At<String>>),
 }
 
+/// The name of a runner, or runners one by one, each a name or a mapping.
+#[derive(Clone, Debug)]
+pub(super) enum Runners {
+    Name(String),
+    One(RunnerFile),
+    List(Vec<At<Runners>>),
+}
+
 /// Keys that the documents describe and this version does not enforce.
 const LATER: &[&str] = &[
     "agent",
     "attempts",
     "before",
-    "command",
     "document_limits",
     "environment",
     "neighbours",
@@ -153,7 +170,6 @@ const LATER: &[&str] = &[
     "signature",
     "source_sensitive",
     "strict_role",
-    "trust_report",
     "url_env",
     "waivers",
     "weights",
@@ -355,6 +371,40 @@ impl<'de> Deserialize<'de> for Names {
         }
 
         deserializer.deserialize_any(WordOrList)
+    }
+}
+
+impl<'de> Deserialize<'de> for Runners {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Runners, D::Error> {
+        struct NameOrMore;
+
+        impl<'de> Visitor<'de> for NameOrMore {
+            type Value = Runners;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str(
+                    "the name of a runner, a mapping with its `name` and `dir`, or a list of these",
+                )
+            }
+
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Runners, E> {
+                Ok(Runners::Name(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Runners, A::Error> {
+                RunnerFile::deserialize(MapAccessDeserializer::new(map)).map(Runners::One)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Runners, A::Error> {
+                let mut list = Vec::new();
+                while let Some(runner) = seq.next_element()? {
+                    list.push(runner);
+                }
+                Ok(Runners::List(list))
+            }
+        }
+
+        deserializer.deserialize_any(NameOrMore)
     }
 }
 

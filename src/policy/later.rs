@@ -1,24 +1,6 @@
 //! Names that a policy may use, as data, and those that this version knows of but does not yet keep: a person who writes one of them is told
 //! so, never misunderstood.
 
-/// The runners that are built in; `suite::runner` holds the same list, and a test compares them.
-pub(super) const BUILT_IN_RUNNERS: &[&str] = &["cargo", "pytest", "unittest"];
-
-/// Runners of a later version.
-pub(super) const RUNNERS: &[&str] = &[
-    "bats",
-    "custom",
-    "go",
-    "jest",
-    "minitest",
-    "mocha",
-    "node",
-    "node:test",
-    "phpunit",
-    "rspec",
-    "vitest",
-];
-
 /// Kinds of sources of a later version.
 pub(super) const SOURCES: &[&str] = &["jsonl", "postgres", "sentry"];
 

@@ -167,7 +167,7 @@ fn whole(policy: &Policy) -> Vec<Warning> {
     if policy.mode == Mode::Observe {
         messages.push("`mode: observe` refuses nothing");
     }
-    if proof.runner == Policy::NO_RUNNER {
+    if proof.runners.is_empty() {
         messages.push("no `proof.runner`: nothing can be proved, so lane `repair` accepts nothing");
     }
     if proof.tests.globs.is_empty() {

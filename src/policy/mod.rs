@@ -12,6 +12,7 @@ mod merge;
 mod paths;
 mod preset;
 pub mod rule;
+mod runners;
 mod sections;
 mod setup;
 mod sources;
@@ -170,8 +171,8 @@ pub struct ProofPolicy {
     pub tests: PathSet,
     /// Files that decide how tests run; the built-in names and the policy's.
     pub inputs: PathSet,
-    /// Name of a built-in runner: `pytest`, `unittest`, `cargo`.
-    pub runner: String,
+    /// What runs the tests, each in a folder of its own. Empty: nothing can be proved.
+    pub runners: Vec<RunnerConfig>,
     pub hook_suite: Suite,
     /// The longest that a hook may prove.
     pub hook_budget: Duration,
@@ -181,6 +182,7 @@ pub struct ProofPolicy {
     pub env: BTreeMap<String, String>,
     pub red_commits: RedCommits,
     pub existing_tests: ExistingTests,
+    pub existing_red: ExistingRed,
     /// Runs of each new test on each side.
     pub samples: usize,
     /// For one run of one phase.
@@ -190,6 +192,30 @@ pub struct ProofPolicy {
     pub setup: Option<SetupPolicy>,
     /// Tests that are left out, on every tree.
     pub tests_exclude: TestGlobs,
+}
+
+/// One runner and where it works.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunnerConfig {
+    /// Of a built-in runner, or `custom`.
+    pub name: String,
+    /// The folder of its project, relative to the top; empty for the top itself.
+    pub dir: String,
+    /// What `custom` is told.
+    pub custom: Option<CustomRunner>,
+}
+
+/// A runner of the project's own: shell lines, run in the runner's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomRunner {
+    /// Run first, where what it writes is kept.
+    pub build: Option<String>,
+    /// Runs tests and writes reports. `{files}` stands for the test files that are asked for.
+    pub command: String,
+    /// A glob for the JUnit reports that it writes.
+    pub report: String,
+    /// A report that the tests themselves could have written counts only where the policy says so.
+    pub trust_report: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -220,6 +246,13 @@ impl Suite {
 pub enum ExistingTests {
     Strict,
     AllowIfFailToPass,
+}
+
+/// Whether a change without a test may be proved by tests that are red at the parent and green with it: how a red main branch is repaired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExistingRed {
+    Allow,
+    Deny,
 }
 
 #[derive(Debug)]
@@ -381,7 +414,7 @@ mod tests {
         assert!(policy.lanes.repair_known_agents);
         assert!(policy.lanes.repair_branches.is_match(&"koan/abc".into()));
         assert!(!policy.lanes.repair_branches.is_match(&"main".into()));
-        assert_eq!(policy.proof.runner, Policy::NO_RUNNER);
+        assert!(policy.proof.runners.is_empty());
         assert_eq!(policy.proof.hook_budget, Duration::from_secs(120));
         assert_eq!(policy.message.types, ["fix", "test"]);
         assert_eq!(policy.level(Rule::LockfileChanged), Level::Deny);
@@ -434,7 +467,7 @@ mode: observe
         );
         assert_eq!(policy.level(Rule::LockfileChanged), Level::Warn);
         assert_eq!(
-            (policy.proof.runner.as_str(), policy.proof.samples),
+            (policy.proof.runners[0].name.as_str(), policy.proof.samples),
             ("unittest", 2)
         );
         assert_eq!(policy.proof.red_commits, RedCommits::Deny);
@@ -467,7 +500,7 @@ mode: observe
                 .iter()
                 .all(|forbidden| forbidden.id != "drop-table")
         );
-        assert_eq!(policy.proof.runner, "pytest");
+        assert_eq!(policy.proof.runners[0].name, "pytest");
         let bare = load("version: 1\nextends: []\n");
         assert!(
             bare.perimeter

@@ -6,8 +6,8 @@ use super::file::{Names, shown};
 use super::merge::{Merge, Read, nobody_says};
 use super::value::{self, Pattern};
 use super::{
-    ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On, Origin, PathSet,
-    Perimeter, Policy, ProofPolicy, RedCommits, Rule, Suite, TestLimits, builtin, later, preset,
+    ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On, Origin,
+    PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Suite, TestLimits, builtin, later, preset,
 };
 use crate::change::Content;
 
@@ -278,7 +278,7 @@ impl Merge<'_> {
         Ok(ProofPolicy {
             tests: PathSet::new(tests)?,
             inputs: PathSet::with_look_alikes(inputs, &builtin::JUDGE_INPUTS)?,
-            runner: self.runner()?,
+            runners: self.runners()?,
             hook_suite: self.word("proof.hook.suite", |file| &file.proof.hook.suite, &suites)?,
             hook_budget: self.duration("proof.hook.budget", |file| &file.proof.hook.budget)?,
             suite: self.word("proof.suite", |file| &file.proof.suite, &suites)?,
@@ -293,6 +293,11 @@ impl Merge<'_> {
                 |file| &file.proof.existing_tests,
                 &existing,
             )?,
+            existing_red: self.word(
+                "proof.existing_red",
+                |file| &file.proof.existing_red,
+                &[("allow", ExistingRed::Allow), ("deny", ExistingRed::Deny)],
+            )?,
             samples: self.number("proof.samples", |file| &file.proof.samples, 1, 20)?,
             timeout: self.duration("proof.timeout", |file| &file.proof.timeout)?,
             sandbox_min_level: self.number(
@@ -304,26 +309,6 @@ impl Merge<'_> {
             setup: self.setup()?,
             tests_exclude: self.tests_exclude()?,
         })
-    }
-
-    fn runner(&mut self) -> Read<String> {
-        self.last(
-            "proof.runner",
-            |file| &file.proof.runner,
-            |name: &String| {
-                if later::RUNNERS.contains(&name.as_str()) {
-                    return Err(format!(
-                        "runner `{name}` is not supported by this version of koan-guard"
-                    ));
-                }
-                match later::BUILT_IN_RUNNERS.contains(&name.as_str()) || name == Policy::NO_RUNNER
-                {
-                    true => Ok(name.clone()),
-                    false => Err(value::unknown("runner", name, later::BUILT_IN_RUNNERS)),
-                }
-            },
-            Clone::clone,
-        )
     }
 
     fn env(&mut self) -> Read<BTreeMap<String, String>> {

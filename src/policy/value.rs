@@ -194,6 +194,19 @@ pub(super) fn glob(text: &str) -> Result<(), String> {
     }
 }
 
+/// A folder of the repository, relative to its top, without a slash at its end; empty for the top.
+pub(super) fn folder(text: &str) -> Result<String, String> {
+    let folder = text.strip_suffix('/').unwrap_or(text);
+    let is_plain = |part: &str| !matches!(part, "" | "." | ".." | ".git");
+    if folder == "." {
+        return Ok(String::new());
+    }
+    if folder.chars().any(char::is_control) || !folder.split('/').all(is_plain) {
+        return Err(format!("`{}` is no folder of the repository", shown(text)));
+    }
+    Ok(folder.to_owned())
+}
+
 /// A number between two others.
 pub(super) fn within(number: u64, least: u64, most: u64) -> Result<u64, String> {
     if (least..=most).contains(&number) {

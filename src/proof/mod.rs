@@ -1,9 +1,11 @@
 //! Proof that a fix fixes: new tests fail before it and pass after it, and nothing else breaks.
 
+mod bodies;
 mod case;
 mod compare;
 mod echo;
 mod modules;
+mod renamed;
 mod rewritten;
 mod runs;
 mod setup;

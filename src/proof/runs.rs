@@ -2,7 +2,7 @@
 //!
 //! The new tests come first, interleaved on both sides, then the suite; the first gap stops the run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use super::case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Works
 use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
 use super::modules;
+use super::renamed::Renames;
 use super::rewritten;
 use super::setup;
 use super::smells;
@@ -20,7 +21,7 @@ use super::trees::{self, LaidOut};
 use super::{Doubt, Gap, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::git::Repo;
-use crate::policy::{Policy, RedCommits, Suite};
+use crate::policy::{ExistingRed, Policy, RedCommits, Suite};
 use crate::suite::area::Area;
 use crate::suite::runner::{self, Canary, Order, Runner, Selection};
 use crate::suite::{TestId, TestRun};
@@ -97,7 +98,8 @@ pub fn prove(
             }
         }
     }
-    let runner = runner::open(&policy.proof.runner, &toolbox)?;
+    let runner = runner::open(&policy.proof.runners, &toolbox)?;
+    let is_revival = !split.has_tests() && case.carried.tests.is_empty();
     let mut bench = Bench {
         repo,
         policy,
@@ -108,6 +110,7 @@ pub fn prove(
             .test_files()
             .into_iter()
             .chain(case.carried.files.iter().cloned())
+            .chain(split.fix.first().filter(|_| is_revival).cloned())
             .collect(),
         deadline,
         progress,
@@ -119,7 +122,9 @@ pub fn prove(
         old_tests: old_tests_tree_id,
         echoes: echo::echoes(repo, case.change, &split, (before_tree_id, case.tree_id))?,
     };
-    let result = if split.has_fix() {
+    let result = if is_revival {
+        bench.revival(&trees, &split, case)
+    } else if split.has_fix() {
         bench.fix(&trees, &split, case)
     } else {
         bench.red(&trees, &split)
@@ -144,7 +149,8 @@ pub fn prove(
 /// At least one test and one production file, or tests only where the policy lets them come first.
 fn scope(split: &Split, case: &Case, policy: &Policy) -> Result<(), Shortfall> {
     let may_be_red = policy.proof.red_commits == RedCommits::Allow;
-    if !split.has_tests() && case.carried.tests.is_empty() {
+    let may_revive = policy.proof.existing_red == ExistingRed::Allow && split.has_fix();
+    if !split.has_tests() && case.carried.tests.is_empty() && !may_revive {
         return Err(Gap::NoTest.into());
     }
     let is_test_first = may_be_red && split.has_tests();
@@ -213,7 +219,9 @@ impl Bench<'_> {
         let terms = Terms {
             existing_tests: self.policy.proof.existing_tests,
             carried: &case.carried.tests,
+            renamed: &BTreeMap::new(),
         };
+        let renames = Renames::of(case.change, split);
         let n_samples = self.policy.proof.samples;
 
         // BEFORE comes first: where nothing is red there, the whole suite need not run.
@@ -259,11 +267,17 @@ impl Bench<'_> {
         stage!(
             Shortfall {
                 gaps: Vec::new(),
-                doubts: rewritten::doubts(case.change, split, &parent_run, fail_to_pass.keys()),
+                doubts: rewritten::doubts(
+                    case.change,
+                    split,
+                    &parent_run,
+                    fail_to_pass.keys(),
+                    &renames
+                ),
             }
             .into_result(())
         );
-        stage!(self.deaf(&before, &candidates, &trees.echoes)?);
+        stage!(self.deaf(&before, &candidates, &trees.echoes, Suite::Touched)?);
 
         let old_tests = self.lay_out(Some(&before), Tree::OldTests, trees.old_tests)?;
         let old_tests_run = stage!(self.run_suite(&old_tests, case.suite)?);
@@ -273,6 +287,10 @@ impl Bench<'_> {
             after: &after_runs,
             old_tests: &old_tests_run,
             expects_baseline: case.suite == Suite::All,
+        };
+        let terms = Terms {
+            renamed: &renames.tests(&parent_run, &after_runs[0]),
+            ..terms
         };
         let short = match compare::compare(&runs, &terms) {
             Ok(proof) => return Ok(Ok(Shown::Fix(proof))),
@@ -286,23 +304,71 @@ impl Bench<'_> {
         Ok(Err(compare::again(short, &again)))
     }
 
+    /// A fix without a test: those that are red at the parent and that it turns green are its proof. BEFORE is the parent itself.
+    fn revival(&mut self, trees: &Trees, split: &Split, case: &Case) -> Staged<Shown> {
+        let parent = self.lay_out(None, Tree::Parent, trees.parent)?;
+        let parent_run = stage!(self.run_suite(&parent, Suite::All)?);
+        if !compare::has_red(&parent_run) {
+            return Ok(Err(Gap::NoTest.into()));
+        }
+        let after = self.lay_out(Some(&parent), Tree::After, trees.after)?;
+        let after_run = stage!(self.run_suite(&after, Suite::All)?);
+        let revived = stage!(compare::revived(&parent_run, &after_run));
+        let (mut before_runs, mut after_runs) = (vec![parent_run], vec![after_run]);
+        // Which files these tests stand in is not known for every runner: the whole suite runs again.
+        for n in 2..=self.policy.proof.samples {
+            let (first, second) = match n % 2 == 0 {
+                true => (&after, &parent),
+                false => (&parent, &after),
+            };
+            for laid_out in [first, second] {
+                let run = stage!(self.run_suite(laid_out, Suite::All)?);
+                match laid_out.tree {
+                    Tree::After => after_runs.push(run),
+                    _ => before_runs.push(run),
+                }
+            }
+        }
+        let renames = Renames::of(case.change, split).tests(&before_runs[0], &after_runs[0]);
+        let terms = Terms {
+            existing_tests: self.policy.proof.existing_tests,
+            carried: &revived,
+            renamed: &renames,
+        };
+        let runs = Runs {
+            parent: &before_runs[0],
+            before: &before_runs,
+            after: &after_runs,
+            old_tests: &after_runs[0],
+            expects_baseline: true,
+        };
+        let proof = compare::compare(&runs, &terms);
+        stage!(self.deaf(&parent, &revived, &trees.echoes, Suite::All)?);
+        Ok(proof.map(Shown::Fix))
+    }
+
     /// The new tests once more, with the other side's lines in comments: whoever reads sources does something else now.
     fn deaf(
         &mut self,
         base: &LaidOut,
         candidates: &BTreeSet<TestId>,
         echoes: &Echoes,
+        suite: Suite,
     ) -> Staged<()> {
         if self.deadline.is_some() {
             // Two more builds are too much while somebody waits; `check` does it.
             return Ok(Ok(()));
         }
         let n = self.policy.proof.samples;
-        let before = self.lay_out(Some(base), Tree::Before, echoes.before)?;
-        let before = stage!(self.run_candidates(&before, candidates, n)?);
-        let after = self.lay_out(Some(base), Tree::After, echoes.after)?;
-        let after = stage!(self.run_candidates(&after, candidates, n)?);
-        Ok(compare::deaf(candidates, &before, &after))
+        let mut runs = Vec::new();
+        for (tree, tree_id) in [(Tree::Before, echoes.before), (Tree::After, echoes.after)] {
+            let laid_out = self.lay_out(Some(base), tree, tree_id)?;
+            runs.push(stage!(match suite {
+                Suite::All => self.run_suite(&laid_out, suite)?,
+                Suite::Touched => self.run_candidates(&laid_out, candidates, n)?,
+            }));
+        }
+        Ok(compare::deaf(candidates, &runs[0], &runs[1]))
     }
 
     /// Tests without a fix: they must be red, in every sample.
@@ -310,6 +376,7 @@ impl Bench<'_> {
         let terms = Terms {
             existing_tests: self.policy.proof.existing_tests,
             carried: &BTreeSet::new(),
+            renamed: &BTreeMap::new(),
         };
         let parent = self.lay_out(None, Tree::Parent, trees.parent)?;
         let parent_run = stage!(self.run_touched(&parent, 1)?);

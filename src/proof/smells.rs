@@ -502,10 +502,7 @@ def pytest_runtest_call(item):
         };
         let mut before = TestRun::default();
         for test in stumbled {
-            let result = TestResult {
-                outcome: Outcome::Errored,
-                detail: String::new(),
-            };
+            let result = TestResult::new(Outcome::Errored, "");
             before.results.insert(TestId((*test).to_owned()), result);
         }
         let found: Vec<String> = markers(&change, &split, &before)

@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use gix::ObjectId;
 
 use super::Tree;
@@ -51,6 +51,7 @@ pub fn lay_out(
     let all = repo.files(tree_id)?;
     let mut files: Vec<RepoPath> = Vec::new();
     let mut edits = Vec::new();
+    let mut planted = Vec::new();
     for path in touched {
         let Some(file) = all.iter().find(|file| file.path == *path) else {
             continue;
@@ -62,19 +63,17 @@ pub fn lay_out(
         let content = repo
             .read_file(tree_id, path)?
             .with_context(|| format!("{path:?} is in the tree and cannot be read"))?;
-        if let Some(planted) = runner.plant(path, &content, canary) {
+        if let Some(content) = runner.plant(path, &content, canary) {
+            planted.push(path.clone());
             edits.push(Edit::Put {
                 path: path.clone(),
                 mode: file.mode,
-                content: Blob::Bytes(planted),
+                content: Blob::Bytes(content),
             });
         }
     }
-    if edits.is_empty() {
-        let beside = touched
-            .first()
-            .context("a proof without a touched test file")?;
-        let (path, content) = runner.canary_file(beside, canary);
+    let paths: Vec<RepoPath> = all.into_iter().map(|file| file.path).collect();
+    for (path, content) in runner.canary_files(&paths, touched, &planted, canary) {
         edits.push(Edit::Put {
             path: path.clone(),
             mode: FileMode::Regular,
@@ -82,6 +81,7 @@ pub fn lay_out(
         });
         files.push(path);
     }
+    ensure!(!edits.is_empty(), "a proof without a touched test file");
     let planted_tree_id = repo.edit_tree(tree_id, edits)?;
     let side = area
         .add_side(base, |folder| repo.export(planted_tree_id, folder))

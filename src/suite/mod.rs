@@ -36,6 +36,30 @@ pub struct TestResult {
     pub outcome: Outcome,
     /// The first line of what the runner said about a test that did not pass.
     pub detail: String,
+    /// What the test raised, where the runner tells.
+    pub raised: Option<Raised>,
+}
+
+/// An exception, a panic or a failed assertion, and where it came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raised {
+    /// Its type, as the language writes it without its module: `KeyError`, `TypeError`, `panic`.
+    pub kind: String,
+    /// The type and the types above it, the nearest first.
+    pub bases: Vec<String>,
+    pub message: String,
+    /// The frames that lie in the tree, the innermost first; at most 50.
+    pub frames: Vec<RaisedIn>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RaisedIn {
+    /// Relative to the tree.
+    pub file: String,
+    /// Empty where it is not known.
+    pub function: String,
+    /// 1-based; 0 where it is not known.
+    pub line: u32,
 }
 
 /// What one run said about each test case, and whether that can be believed.
@@ -53,6 +77,16 @@ pub struct TestRun {
 pub struct NotBuilt {
     pub what: String,
     pub detail: String,
+}
+
+impl TestResult {
+    pub fn new(outcome: Outcome, detail: impl Into<String>) -> TestResult {
+        TestResult {
+            outcome,
+            detail: detail.into(),
+            raised: None,
+        }
+    }
 }
 
 impl TestRun {

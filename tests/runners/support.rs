@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use koan_guard::change::RepoPath;
+use koan_guard::policy::RunnerConfig;
 use koan_guard::suite::area::Area;
 use koan_guard::suite::runner::{self, Canary, Order, Runner, Selection, Toolbox};
 use koan_guard::suite::sandbox::Sandbox;
@@ -24,18 +25,32 @@ impl Project {
         let scripts = tempfile::tempdir().expect("a folder");
         let toolbox = Toolbox {
             work_dir: None,
-            env: tool_env(runner),
+            env: tool_env(&[runner]),
             user_env: UserEnv::default(),
             setup: None,
             scripts: scripts.path().to_owned(),
         };
         Project {
             files: BTreeMap::new(),
-            runner: runner::open(runner, &toolbox).expect("the runner is installed"),
+            runner: open(&[(runner, "")], &toolbox),
             seed: None,
             timeout: Duration::from_secs(120),
             _scripts: scripts,
         }
+    }
+
+    /// Runners by name and folder.
+    pub fn with(mut self, runners: &[(&str, &str)]) -> Project {
+        let names: Vec<&str> = runners.iter().map(|(name, _)| *name).collect();
+        let toolbox = Toolbox {
+            work_dir: None,
+            env: tool_env(&names),
+            user_env: UserEnv::default(),
+            setup: None,
+            scripts: self._scripts.path().to_owned(),
+        };
+        self.runner = open(runners, &toolbox);
+        self
     }
 
     pub fn file(mut self, path: &str, content: &str) -> Project {
@@ -56,6 +71,29 @@ impl Project {
 
     pub fn all(&self) -> TestRun {
         self.run(Selection::All, None)
+    }
+
+    pub fn all_with_canary(&self) -> TestRun {
+        self.run(Selection::All, Some(&canary()))
+    }
+
+    /// As a proof lays a tree out: a canary for every runner that none was planted for.
+    pub fn with_canary_files(mut self, touched: &[&str], planted: &[&str]) -> Project {
+        let paths = |list: &[&str]| list.iter().map(|&path| path.into()).collect::<Vec<_>>();
+        let files: Vec<String> = self
+            .files
+            .keys()
+            .map(|path| path.display().to_string())
+            .collect();
+        let files: Vec<RepoPath> = files.iter().map(|path| path.as_str().into()).collect();
+        let (touched, planted) = (paths(touched), paths(planted));
+        for (path, content) in self
+            .runner
+            .canary_files(&files, &touched, &planted, &canary())
+        {
+            self.files.insert(path.as_path().to_owned(), content);
+        }
+        self
     }
 
     pub fn try_all(&self) -> anyhow::Result<TestRun> {
@@ -155,7 +193,17 @@ pub fn check_distrusted(run: &TestRun, reason: &str) {
     assert!(distrust.contains(reason), "no `{reason}` in {run:#?}");
 }
 
-fn tool_env(runner: &str) -> BTreeMap<String, String> {
+fn open(runners: &[(&str, &str)], toolbox: &Toolbox) -> Box<dyn Runner> {
+    let config = |&(name, dir): &(&str, &str)| RunnerConfig {
+        name: name.to_owned(),
+        dir: dir.to_owned(),
+        custom: None,
+    };
+    let configs: Vec<RunnerConfig> = runners.iter().map(config).collect();
+    runner::open(&configs, toolbox).expect("the runner is installed")
+}
+
+fn tool_env(runners: &[&str]) -> BTreeMap<String, String> {
     let mut env: BTreeMap<String, String> = [
         "PATH",
         "HOME",
@@ -167,7 +215,7 @@ fn tool_env(runner: &str) -> BTreeMap<String, String> {
     .iter()
     .filter_map(|&name| Some((name.to_owned(), std::env::var(name).ok()?)))
     .collect();
-    if runner == "pytest" {
+    if runners.contains(&"pytest") {
         let python = std::env::var("KOAN_TEST_PYTHON")
             .expect("run this by tests/run.sh: KOAN_TEST_PYTHON is not set");
         let folder = Path::new(&python).ancestors().nth(2);

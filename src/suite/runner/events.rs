@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
-use self::outcome::{Exception, Phase, Reported, When};
+pub(super) use self::outcome::{Exception, Owner, Place};
+use self::outcome::{Phase, Reported, When};
 use super::Canary;
 use crate::suite::process::{End, Finished};
 use crate::suite::{NotBuilt, Outcome, TestId, TestResult, TestRun};
@@ -89,11 +90,22 @@ struct Stream {
     run: TestRun,
 }
 
-/// What pytest says, and our unittest script with it, when nothing ran.
-const NOTHING_RAN: i32 = 5;
+/// What the reporters of one language mean.
+#[derive(Debug)]
+pub(super) struct Dialect {
+    /// The types that a failed assertion raises, the best known first.
+    pub assertions: &'static [&'static str],
+    /// The types that leave a test out.
+    pub skips: &'static [&'static str],
+    /// Whether test code asked for something that is not there: that says that a name is new, not that anything was wrong. The same
+    /// exception raised by production code is a failure.
+    pub is_missing_name: fn(&Exception) -> bool,
+    /// The status of a run in which nothing ran; 0 where it is not told apart.
+    pub nothing_ran: i32,
+}
 
 /// Reads a finished run of one of the guard's reporters.
-pub(super) fn read(finished: &Finished, canary: Option<&Canary>) -> TestRun {
+pub(super) fn read(finished: &Finished, canary: Option<&Canary>, dialect: &Dialect) -> TestRun {
     let mut stream = Stream::default();
     if let Err(error) = stream.take(&finished.report) {
         stream.distrust(format!("the report cannot be read: {error:#}"));
@@ -101,9 +113,9 @@ pub(super) fn read(finished: &Finished, canary: Option<&Canary>) -> TestRun {
     if stream.status.is_none() {
         stream.ended_early(finished);
     }
-    stream.judge_cases(finished.end == End::TimedOut);
-    stream.judge_status(finished);
-    stream.judge_canary(canary);
+    stream.judge_cases(finished.end == End::TimedOut, dialect);
+    stream.judge_status(finished, dialect);
+    stream.judge_canary(canary, dialect);
     stream.run
 }
 
@@ -178,10 +190,9 @@ impl Stream {
     }
 
     fn result(&mut self, id: String, outcome: Outcome, detail: impl Into<String>) {
-        let detail = detail.into();
         self.run
             .results
-            .insert(TestId(id), TestResult { outcome, detail });
+            .insert(TestId(id), TestResult::new(outcome, detail));
     }
 
     fn ended_early(&mut self, finished: &Finished) {
@@ -205,7 +216,7 @@ impl Stream {
         ));
     }
 
-    fn judge_cases(&mut self, timed_out: bool) {
+    fn judge_cases(&mut self, timed_out: bool, dialect: &Dialect) {
         for (id, detail) in std::mem::take(&mut self.left_out) {
             self.result(id, Outcome::Skipped, detail);
         }
@@ -236,8 +247,8 @@ impl Stream {
                 self.result(id.clone(), outcome, detail);
                 continue;
             }
-            match case.judge() {
-                Ok((outcome, detail)) => self.result(id.clone(), outcome, detail),
+            match case.judge(dialect) {
+                Ok(result) => _ = self.run.results.insert(TestId(id.clone()), result),
                 Err(reason) => {
                     self.result(id.clone(), Outcome::Errored, reason.as_str());
                     self.distrust(format!("`{id}`: {reason}"));
@@ -255,7 +266,7 @@ impl Stream {
         }
     }
 
-    fn judge_status(&mut self, finished: &Finished) {
+    fn judge_status(&mut self, finished: &Finished, dialect: &Dialect) {
         let Some(status) = self.status else { return };
         if finished.end != End::Exit(status) {
             let end = finished.end;
@@ -267,7 +278,7 @@ impl Stream {
         let agrees = match status {
             0 => !self.any_failed,
             1 => self.any_failed,
-            NOTHING_RAN => !self.any_failed && self.ran_nothing(),
+            status if status == dialect.nothing_ran => !self.any_failed && self.ran_nothing(),
             _ => false,
         };
         if !agrees {
@@ -286,7 +297,7 @@ impl Stream {
     }
 
     /// The canary must have failed, by an assertion, with its nonce. It leaves the results.
-    fn judge_canary(&mut self, canary: Option<&Canary>) {
+    fn judge_canary(&mut self, canary: Option<&Canary>, dialect: &Dialect) {
         let Some(canary) = canary else { return };
         let results = std::mem::take(&mut self.run.results);
         let (sung, results): (BTreeMap<TestId, TestResult>, _) = results
@@ -297,7 +308,10 @@ impl Stream {
             self.distrust("the test that must fail did not run".to_owned());
         }
         for (id, result) in sung {
-            let is_assertion = result.detail.starts_with("AssertionError: ");
+            let is_assertion = result.raised.as_ref().is_some_and(|raised| {
+                let is_one = |base: &String| dialect.assertions.contains(&base.as_str());
+                raised.bases.iter().any(is_one)
+            });
             if result.outcome != Outcome::Failed
                 || !is_assertion
                 || !result.detail.contains(&canary.nonce)
@@ -314,11 +328,11 @@ impl Stream {
 
 impl Case {
     /// The outcome by the worst of its phases; `Err` where they contradict each other.
-    fn judge(&self) -> Result<(Outcome, String), String> {
-        let mut worst: Option<(Outcome, String)> = None;
+    fn judge(&self, dialect: &Dialect) -> Result<TestResult, String> {
+        let mut worst: Option<TestResult> = None;
         let mut call: Option<Reported> = None;
         for phase in &self.phases {
-            let (outcome, detail) = phase.judge()?;
+            let result = phase.judge(dialect)?;
             if phase.when == When::Call
                 && call
                     .replace(phase.outcome)
@@ -329,24 +343,21 @@ impl Case {
             // A passed set-up or subtest says nothing about the test, nor does a skipped subtest.
             let is_decisive = match phase.when {
                 When::Call => true,
-                When::Setup => outcome != Outcome::Passed,
+                When::Setup => result.outcome != Outcome::Passed,
                 When::Sub | When::Teardown => {
-                    outcome != Outcome::Passed && outcome != Outcome::Skipped
+                    !matches!(result.outcome, Outcome::Passed | Outcome::Skipped)
                 }
             };
-            if is_decisive
-                && worst
-                    .as_ref()
-                    .is_none_or(|(seen, _)| rank(outcome) > rank(*seen))
-            {
-                worst = Some((outcome, detail));
+            let is_worse = |seen: &TestResult| rank(result.outcome) > rank(seen.outcome);
+            if is_decisive && worst.as_ref().is_none_or(is_worse) {
+                worst = Some(result);
             }
         }
         // unittest says no more about a test whose only trouble was a skipped subtest.
         let is_skipped =
             |phase: &Phase| phase.when == When::Sub && phase.outcome == Reported::Skipped;
         if worst.is_none() && self.phases.iter().any(is_skipped) {
-            worst = Some((Outcome::Skipped, "a subtest is skipped".to_owned()));
+            worst = Some(TestResult::new(Outcome::Skipped, "a subtest is skipped"));
         }
         worst.ok_or_else(|| "it ended without a result".to_owned())
     }
@@ -390,6 +401,7 @@ fn last_words(finished: &Finished) -> String {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::python::DIALECT as PYTHON;
     use super::*;
 
     fn phase(id: &str, when: &str, outcome: &str, exc: Value) -> Value {
@@ -460,7 +472,7 @@ mod tests {
     #[track_caller]
     fn check(status: i32, events: &[Value], expected: &str) {
         assert_eq!(
-            show(&read(&finished(status, report(events)), None)),
+            show(&read(&finished(status, report(events)), None, &PYTHON)),
             expected
         );
     }
@@ -731,11 +743,11 @@ mod tests {
             format!("{honest}{second}"),
         ];
         for text in forged {
-            let run = read(&finished(0, text.into_bytes()), None);
+            let run = read(&finished(0, text.into_bytes()), None, &PYTHON);
             assert!(run.distrust[0].contains("is not ours"), "{run:?}");
         }
         assert!(
-            read(&finished(0, honest.into_bytes()), None)
+            read(&finished(0, honest.into_bytes()), None, &PYTHON)
                 .distrust
                 .is_empty()
         );
@@ -763,7 +775,11 @@ mod tests {
             let mut events = case("test_koan_1", &[phase("test_koan_1", "call", outcome, exc)]);
             let status = i32::from(outcome == "failed");
             events.push(end(status));
-            show(&read(&finished(status, report(&events)), Some(&canary)))
+            show(&read(
+                &finished(status, report(&events)),
+                Some(&canary),
+                &PYTHON,
+            ))
         };
         assert_eq!(run("failed", assertion()), "");
         assert!(run("passed", Value::Null).contains("was reported passed"));
@@ -781,16 +797,20 @@ mod tests {
             )
             .contains("was reported failed")
         );
-        let silent = read(&finished(0, report(&[end(0)])), Some(&canary));
+        let silent = read(&finished(0, report(&[end(0)])), Some(&canary), &PYTHON);
         assert_eq!(
             show(&silent),
             "distrust: the test that must fail did not run"
         );
         let broken = json!({"event": "not_collected", "what": "test_a.py", "detail": "x", "exc": null, "holds_canary": true});
         assert!(
-            read(&finished(1, report(&[broken, end(1)])), Some(&canary))
-                .distrust
-                .is_empty()
+            read(
+                &finished(1, report(&[broken, end(1)])),
+                Some(&canary),
+                &PYTHON
+            )
+            .distrust
+            .is_empty()
         );
     }
 }

@@ -21,16 +21,16 @@ pub(super) struct Installed<'a> {
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The environment at one of the usual places, if setup made one.
-pub(super) fn find(set_up: &SetUp) -> Option<Installed<'_>> {
-    let place = [".venv", "venv"]
+/// The environment at one of the usual places, if setup made one: in the runner's folder, else at the top.
+pub(super) fn find<'a>(set_up: &'a SetUp, dir: &Path) -> Option<Installed<'a>> {
+    let place = [dir, Path::new("")]
         .into_iter()
-        .map(Path::new)
+        .flat_map(|folder| [folder.join(".venv"), folder.join("venv")])
         .find(|place| fs::symlink_metadata(set_up.tree().join(place).join("bin/python")).is_ok())?;
     Some(Installed {
         set_up,
-        program: set_up.view_tree().join(place).join("bin/python"),
-        base: base(&set_up.tree().join(place)),
+        program: set_up.view_tree().join(&place).join("bin/python"),
+        base: base(&set_up.tree().join(&place)),
     })
 }
 

@@ -10,6 +10,7 @@ import os
 import sys
 import types
 
+MAX_FRAMES = 50
 SKIPPED_FOLDERS = {"node_modules", "site-packages", "__pycache__", "venv", "build", "dist"}
 
 
@@ -149,9 +150,13 @@ def describer(order):
         return "tree-instance" if in_tree(file) is not None else "instance"
 
     def describe(kind, error, trace):
-        places = []
+        places, frames = [], []
         while trace is not None:
-            places.append(place(trace.tb_frame.f_code.co_filename))
+            code = trace.tb_frame.f_code
+            places.append(place(code.co_filename))
+            path = in_tree(code.co_filename)
+            if path is not None:
+                frames.append({"file": path, "function": code.co_name, "line": trace.tb_lineno or 0})
             trace = trace.tb_next
         try:
             message, obj = first_line(str(error).replace(tree, "")), owner(error)
@@ -164,6 +169,7 @@ def describer(order):
             "innermost": places[-1] if places else "none",
             "nearest": next((at for at in reversed(places) if at in ("test", "tree")), "none"),
             "owner": obj,
+            "frames": frames[: -MAX_FRAMES - 1 : -1],
         }
 
     return describe

@@ -2,6 +2,7 @@
 
 mod cargo;
 mod events;
+mod fleet;
 mod installed;
 mod pytest;
 mod python;
@@ -9,7 +10,7 @@ mod tools;
 mod unittest;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,10 @@ use super::area::{Area, Side};
 use super::setup::UserEnv;
 use super::{TestId, TestRun};
 use crate::change::RepoPath;
+use crate::policy::RunnerConfig;
 use crate::usage::UsageError;
 
-/// One test framework, driven from outside.
+/// One test framework, driven from outside. Every path that it is given or gives is relative to the folder that it works in.
 pub trait Runner {
     /// `pytest`, `unittest`, `cargo`.
     fn name(&self) -> &'static str;
@@ -30,12 +32,30 @@ pub trait Runner {
     /// Name and version of what runs the tests, for the evidence: `pytest 9.2.0, CPython 3.11.7`.
     fn version(&self) -> &str;
 
+    /// The extensions of the sources of its language.
+    fn extensions(&self) -> &'static [&'static str];
+
     /// `content` with a test of the guard's own added that must fail, beside the tests of this file and of their assertion family.
     /// `None` if this file can hold none. Every line that was there keeps its number.
     fn plant(&self, path: &RepoPath, content: &[u8], canary: &Canary) -> Option<Vec<u8>>;
 
     /// A file of its own that holds a canary, for a tree without a touched test file: path and content. `beside` is a path of the change.
     fn canary_file(&self, beside: &RepoPath, canary: &Canary) -> (RepoPath, Vec<u8>);
+
+    /// The canary's own files for a tree of these `files` in which it was planted only into `planted`: every run needs one that it meets.
+    fn canary_files(
+        &self,
+        _files: &[RepoPath],
+        touched: &[RepoPath],
+        planted: &[RepoPath],
+        canary: &Canary,
+    ) -> Vec<(RepoPath, Vec<u8>)> {
+        let beside = touched.first().filter(|_| planted.is_empty());
+        beside
+            .map(|beside| self.canary_file(beside, canary))
+            .into_iter()
+            .collect()
+    }
 
     /// Runs tests and reads what they did. What was asked for but could not be built or collected is in [`TestRun::not_built`];
     /// whatever makes the run unbelievable (also a canary that was asked for and not reported failed with its nonce) is in
@@ -104,16 +124,29 @@ pub(super) fn on_path(toolbox: &Toolbox, name: &str) -> Option<PathBuf> {
     tools::on_path(toolbox, name)
 }
 
-/// Finds the tools of a built-in runner.
+/// Finds the tools of every runner that the policy names, and makes one runner of them.
 ///
 /// # Errors
-/// The runner is not installed: the message says how to get it.
-pub fn open(name: &str, toolbox: &Toolbox) -> anyhow::Result<Box<dyn Runner>> {
-    match name {
-        "cargo" => Ok(Box::new(cargo::open(toolbox)?)),
-        "pytest" => Ok(Box::new(pytest::open(toolbox)?)),
-        "unittest" => Ok(Box::new(unittest::open(toolbox)?)),
-        _ => bail!(UsageError::with_hint(
+/// There is none, or one is not installed: the message says how to get it.
+pub fn open(configs: &[RunnerConfig], toolbox: &Toolbox) -> anyhow::Result<Box<dyn Runner>> {
+    match configs {
+        [] => bail!(UsageError::with_hint(
+            "the policy names no runner, so nothing can be proved",
+            format!("`proof.runner` takes one of {}", NAMES.join(", ")),
+        )),
+        [config] if config.dir.is_empty() => open_one(config, toolbox),
+        configs => Ok(Box::new(fleet::open(configs, toolbox)?)),
+    }
+}
+
+/// Finds the tools of one runner.
+fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn Runner>> {
+    let dir = Path::new(&config.dir);
+    match config.name.as_str() {
+        "cargo" => Ok(Box::new(cargo::open(dir, toolbox)?)),
+        "pytest" => Ok(Box::new(pytest::open(dir, toolbox)?)),
+        "unittest" => Ok(Box::new(unittest::open(dir, toolbox)?)),
+        name => bail!(UsageError::with_hint(
             format!("there is no runner `{name}`"),
             format!("built in are {}", NAMES.join(", ")),
         )),

@@ -3,6 +3,8 @@
 //! The environment's plugins are loaded, because a configuration may need them; those that run tests again, elsewhere or in another order
 //! are not, and their options are known all the same: see `koan_pytest.py`.
 
+use std::path::Path;
+
 use anyhow::bail;
 
 use super::{Canary, Order, Runner, Toolbox, python};
@@ -19,8 +21,8 @@ pub(super) struct Pytest {
 
 const SCRIPT: &str = include_str!("koan_pytest.py");
 
-pub(super) fn open(toolbox: &Toolbox) -> anyhow::Result<Pytest> {
-    let python = python::Python::open("pytest", SCRIPT, toolbox)?;
+pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Pytest> {
+    let python = python::Python::open("pytest", SCRIPT, dir, toolbox)?;
     let Some(pytest) = &python.facts.pytest else {
         let program = python.executable().display();
         bail!(UsageError::with_hint(
@@ -39,6 +41,10 @@ impl Runner for Pytest {
 
     fn version(&self) -> &str {
         &self.version
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["py", "pyi"]
     }
 
     fn plant(&self, path: &RepoPath, content: &[u8], canary: &Canary) -> Option<Vec<u8>> {

@@ -9,7 +9,8 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::{Canary, Order, Selection, Toolbox, events, installed, tools};
+use super::events::{self, Dialect, Exception, Owner, Place};
+use super::{Canary, Order, Selection, Toolbox, installed, tools};
 use crate::change::RepoPath;
 use crate::suite::area::{Area, Phase, Side};
 use crate::suite::process::Job;
@@ -21,6 +22,8 @@ use crate::usage::UsageError;
 pub(super) struct Python {
     pub facts: Facts,
     runner: &'static str,
+    /// The folder that it works in, relative to the tree.
+    dir: PathBuf,
     script: PathBuf,
     scripts: PathBuf,
     checkout: Option<PathBuf>,
@@ -60,6 +63,13 @@ print(json.dumps({
 
 const REPORT: &str = include_str!("koan_report.py");
 
+pub(super) const DIALECT: Dialect = Dialect {
+    assertions: &["AssertionError"],
+    skips: &["Skipped", "SkipTest"],
+    is_missing_name,
+    nothing_ran: 5,
+};
+
 /// What the script is asked to do; it reads it before any file of the tree.
 #[derive(Debug, Serialize)]
 struct ScriptOrder<'a> {
@@ -75,12 +85,20 @@ struct ScriptOrder<'a> {
 
 impl Python {
     /// Finds the interpreter and writes `script` beside the guard's other programs.
-    pub fn open(runner: &'static str, script: &str, toolbox: &Toolbox) -> anyhow::Result<Python> {
-        let installed = toolbox.setup.as_deref().and_then(installed::find);
+    pub fn open(
+        runner: &'static str,
+        script: &str,
+        dir: &Path,
+        toolbox: &Toolbox,
+    ) -> anyhow::Result<Python> {
+        let installed = toolbox
+            .setup
+            .as_deref()
+            .and_then(|set_up| installed::find(set_up, dir));
         let (program, answer) = match &installed {
             Some(installed) => (installed.program.clone(), installed.ask(ASK)?),
             None => {
-                let program = find(toolbox)?;
+                let program = find(dir, toolbox)?;
                 // In isolated mode neither the folder nor the environment of the guard decides what is imported.
                 let answer = tools::ask(toolbox, &program, &["-E", "-c", ASK])?;
                 (program, answer)
@@ -115,6 +133,7 @@ impl Python {
         Ok(Python {
             facts,
             runner,
+            dir: dir.to_owned(),
             script,
             scripts: toolbox.scripts.clone(),
             checkout: toolbox.work_dir.clone(),
@@ -134,7 +153,7 @@ impl Python {
     }
 
     pub fn run(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<TestRun> {
-        let tree = area.tree();
+        let tree = area.tree().join(&self.dir);
         let file = self.write_order(&tree, order)?;
         let mut env = self.env.clone();
         env.extend(
@@ -160,7 +179,7 @@ impl Python {
             report: true,
         };
         let finished = area.run(side, Phase::Run, &job)?;
-        Ok(events::read(&finished, order.canary))
+        Ok(events::read(&finished, order.canary, &DIALECT))
     }
 
     fn write_order(&self, tree: &Path, order: &Order) -> anyhow::Result<NamedTempFile> {
@@ -223,13 +242,46 @@ pub(super) fn canary_path(canary: &Canary) -> RepoPath {
     RepoPath::new(format!("test_{}.py", canary.name))
 }
 
+fn is_missing_name(exc: &Exception) -> bool {
+    let outside_production = exc.nearest != Place::Tree;
+    if exc.is_a("ImportError") || exc.is_a("NameError") {
+        return outside_production;
+    }
+    if exc.is_a("AttributeError") {
+        let is_definite = matches!(
+            exc.owner,
+            Some(Owner::Module | Owner::Class | Owner::TreeInstance)
+        );
+        let by_patch = exc.innermost == Place::Patch && outside_production;
+        return by_patch || (exc.nearest == Place::Test && is_definite);
+    }
+    exc.is_a("TypeError") && exc.nearest == Place::Test && is_about_signature(&exc.message)
+}
+
+fn is_about_signature(message: &str) -> bool {
+    [
+        "unexpected keyword argument",
+        "positional argument",
+        "keyword-only argument",
+        "multiple values for",
+        "takes no arguments",
+        "takes no keyword arguments",
+        "takes exactly",
+        "takes at most",
+        "takes at least",
+    ]
+    .iter()
+    .any(|part| message.contains(part))
+}
+
 /// Where setup installed none: the virtual environment that is active, else the checkout's own, else what `PATH` has.
-fn find(toolbox: &Toolbox) -> anyhow::Result<PathBuf> {
+fn find(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<PathBuf> {
     let active = toolbox.env.get("VIRTUAL_ENV").map(PathBuf::from);
     let own = toolbox
         .work_dir
         .iter()
-        .flat_map(|work_dir| [work_dir.join(".venv"), work_dir.join("venv")]);
+        .flat_map(|work_dir| [work_dir.join(dir), work_dir.clone()])
+        .flat_map(|folder| [folder.join(".venv"), folder.join("venv")]);
     let in_environment = active
         .into_iter()
         .chain(own)

@@ -1,5 +1,7 @@
 //! unittest, driven by a script of the guard's own that discovers like `python -m unittest discover` and streams what each test raised.
 
+use std::path::Path;
+
 use super::{Canary, Order, Runner, Toolbox, python};
 use crate::change::RepoPath;
 use crate::suite::TestRun;
@@ -13,8 +15,8 @@ pub(super) struct Unittest {
 
 const SCRIPT: &str = include_str!("koan_unittest.py");
 
-pub(super) fn open(toolbox: &Toolbox) -> anyhow::Result<Unittest> {
-    let python = python::Python::open("unittest", SCRIPT, toolbox)?;
+pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Unittest> {
+    let python = python::Python::open("unittest", SCRIPT, dir, toolbox)?;
     let version = format!("unittest, {}", python.version());
     Ok(Unittest { python, version })
 }
@@ -26,6 +28,10 @@ impl Runner for Unittest {
 
     fn version(&self) -> &str {
         &self.version
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["py", "pyi"]
     }
 
     fn plant(&self, path: &RepoPath, content: &[u8], canary: &Canary) -> Option<Vec<u8>> {

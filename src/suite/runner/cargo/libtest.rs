@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::suite::Outcome;
 use crate::suite::process::{End, Finished};
+use crate::suite::{Outcome, Raised, RaisedIn, TestResult};
 
 /// The tests of a binary; `None` where it has no libtest harness, or does not say so.
 pub(super) fn list(finished: &Finished) -> Option<Vec<String>> {
@@ -147,6 +147,29 @@ fn panic_of(stdout: &str, name: &str) -> String {
         None => first.to_owned(),
     };
     detail.chars().take(400).collect()
+}
+
+/// The panic that a failed test told of. Where it came from is one place: backtraces are off, they would name the compiler's folders.
+pub(super) fn raised(result: &TestResult) -> Option<Raised> {
+    if result.outcome != Outcome::Failed {
+        return None;
+    }
+    let (_, place) = result.detail.split_once("panicked at ")?;
+    let (place, message) = place
+        .split_once(": ")
+        .unwrap_or((place.trim_end_matches(':'), ""));
+    let mut parts = place.rsplitn(3, ':');
+    let (_column, line, file) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(Raised {
+        kind: "panic".to_owned(),
+        bases: vec!["panic".to_owned()],
+        message: message.to_owned(),
+        frames: vec![RaisedIn {
+            file: file.to_owned(),
+            function: String::new(),
+            line: line.parse().unwrap_or(0),
+        }],
+    })
 }
 
 /// A crash is what production does when it fails; a kill from outside is not.

@@ -12,7 +12,7 @@ mod workspace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 
@@ -29,6 +29,8 @@ use crate::usage::UsageError;
 #[derive(Debug)]
 pub(super) struct Cargo {
     version: String,
+    /// The folder that it works in, relative to the tree.
+    dir: PathBuf,
     program: PathBuf,
     /// `CARGO_HOME`, which is the user's own and only shown to jobs, or what setup left in theirs.
     home: Home,
@@ -46,7 +48,7 @@ struct Case<'a> {
     is_canary: bool,
 }
 
-pub(super) fn open(toolbox: &Toolbox) -> anyhow::Result<Cargo> {
+pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Cargo> {
     let missing = |name: &str| {
         let hint = "install Rust: https://www.rust-lang.org/tools/install";
         UsageError::with_hint(format!("there is no `{name}` on the `PATH`"), hint)
@@ -88,6 +90,7 @@ pub(super) fn open(toolbox: &Toolbox) -> anyhow::Result<Cargo> {
         version: format!("cargo {cargo_release}, rustc {release}"),
         libraries: sysroot.join("lib/rustlib").join(host).join("lib"),
         readable: std::iter::once(sysroot).chain(home.of_user()).collect(),
+        dir: dir.to_owned(),
         program,
         home,
         env,
@@ -101,6 +104,10 @@ impl Runner for Cargo {
 
     fn version(&self) -> &str {
         &self.version
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["rs"]
     }
 
     fn plant(&self, path: &RepoPath, content: &[u8], canary: &Canary) -> Option<Vec<u8>> {
@@ -134,7 +141,7 @@ impl Runner for Cargo {
                 return Ok(run);
             }
         };
-        let scopes = select::scopes(&workspace, &area.tree(), order);
+        let scopes = select::scopes(&workspace, &area.tree().join(&self.dir), order);
         if scopes.as_ref().is_some_and(Vec::is_empty) {
             if order.canary.is_some() {
                 run.distrust.push(SILENT.to_owned());
@@ -275,7 +282,7 @@ impl Cargo {
         for case in cases {
             if case.is_ignored && !case.is_canary {
                 run.results
-                    .insert(case.id(), result(Outcome::Skipped, "ignored"));
+                    .insert(case.id(), TestResult::new(Outcome::Skipped, "ignored"));
             } else {
                 started.push(case);
             }
@@ -303,13 +310,14 @@ impl Cargo {
             match (order.canary.filter(|_| case.is_canary), read) {
                 (Some(canary), read) => run.distrust.extend(unsung(case, canary, finished, read)),
                 (None, Ok((outcome, detail))) => {
-                    run.results
-                        .insert(case.id(), TestResult { outcome, detail });
+                    let mut result = TestResult::new(outcome, detail);
+                    result.raised = libtest::raised(&result);
+                    run.results.insert(case.id(), result);
                 }
                 (None, Err(reason)) => {
                     run.distrust.push(format!("`{}`: {reason}", case.id()));
                     run.results
-                        .insert(case.id(), result(Outcome::Errored, &reason));
+                        .insert(case.id(), TestResult::new(Outcome::Errored, &reason));
                 }
             }
         }
@@ -321,7 +329,7 @@ impl Cargo {
         argv.extend(args.into_iter().map(OsString::from));
         Job {
             argv,
-            dir: area.tree(),
+            dir: area.tree().join(&self.dir),
             env: self.job_env(area, order),
             timeout: order.timeout,
             readable: self.readable.clone(),
@@ -420,11 +428,4 @@ fn is_canary(name: &str, canary: &Canary) -> bool {
 
 fn is_integration_test(path: &RepoPath) -> bool {
     path.as_path().iter().any(|part| part == "tests")
-}
-
-fn result(outcome: Outcome, detail: &str) -> TestResult {
-    TestResult {
-        outcome,
-        detail: detail.to_owned(),
-    }
 }

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::suite::Outcome;
+use super::Dialect;
+use crate::suite::{Outcome, Raised, RaisedIn, TestResult};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Phase {
@@ -34,19 +35,23 @@ pub(super) enum Reported {
 
 /// What was raised, as the reporter found it, before anybody's hook could call it something else.
 #[derive(Debug, Deserialize)]
-pub(super) struct Exception {
+pub(in crate::suite::runner) struct Exception {
     pub kind: String,
+    /// `kind` and the types above it, the nearest first.
     pub bases: Vec<String>,
     pub message: String,
     pub innermost: Place,
     /// The innermost frame that lies in the tree.
     pub nearest: Place,
     pub owner: Option<Owner>,
+    /// The frames that lie in the tree, the innermost first.
+    #[serde(default)]
+    pub frames: Vec<RaisedIn>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Place {
+pub(in crate::suite::runner) enum Place {
     Test,
     /// Production code of the tree.
     Tree,
@@ -59,7 +64,7 @@ pub(super) enum Place {
 /// What an attribute was asked of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Owner {
+pub(in crate::suite::runner) enum Owner {
     None,
     Module,
     Class,
@@ -74,90 +79,74 @@ impl Phase {
     ///
     /// # Errors
     /// The reported outcome contradicts what was raised.
-    pub fn judge(&self) -> Result<(Outcome, String), String> {
-        let detail = match &self.exc {
-            Some(exc) => exc.to_string(),
+    pub fn judge(&self, dialect: &Dialect) -> Result<TestResult, String> {
+        let said = match &self.exc {
+            Some(exc) => exc.say(dialect),
             None => self.note.clone(),
         };
-        match (self.outcome, &self.exc) {
-            (Reported::Passed, Some(exc)) => {
-                Err(format!("reported passed although it raised {exc}"))
+        let (outcome, detail) = match (self.outcome, &self.exc) {
+            (Reported::Passed, Some(_)) => {
+                return Err(format!("reported passed although it raised {said}"));
             }
-            (Reported::Passed, None) => Ok((Outcome::Passed, detail)),
-            (Reported::Skipped, Some(exc)) if !self.xfail && !exc.is_skip() => {
-                Err(format!("reported skipped although it raised {exc}"))
+            (Reported::Passed, None) => (Outcome::Passed, said),
+            (Reported::Skipped, Some(exc)) if !self.xfail && !exc.is_any(dialect.skips) => {
+                return Err(format!("reported skipped although it raised {said}"));
             }
             (Reported::Skipped, _) if self.xfail => {
-                Ok((Outcome::Skipped, format!("expected to fail: {detail}")))
+                (Outcome::Skipped, format!("expected to fail: {said}"))
             }
-            (Reported::Skipped, _) => Ok((Outcome::Skipped, detail)),
+            (Reported::Skipped, _) => (Outcome::Skipped, said),
             (Reported::Failed, _) if self.when == When::Setup => {
-                Ok((Outcome::Errored, format!("set-up: {detail}")))
+                (Outcome::Errored, format!("set-up: {said}"))
             }
             (Reported::Failed, _) if self.when == When::Teardown => {
-                Ok((Outcome::Errored, format!("tear-down: {detail}")))
+                (Outcome::Errored, format!("tear-down: {said}"))
             }
-            (Reported::Failed, Some(exc)) if exc.is_missing_name() => Ok((
+            (Reported::Failed, Some(exc)) if (dialect.is_missing_name)(exc) => (
                 Outcome::Errored,
-                format!("a name is missing, in test code: {detail}"),
-            )),
-            (Reported::Failed, _) => Ok((Outcome::Failed, detail)),
-        }
+                format!("a name is missing, in test code: {said}"),
+            ),
+            (Reported::Failed, _) => (Outcome::Failed, said),
+        };
+        let raised = self.exc.as_ref().filter(|_| outcome != Outcome::Passed);
+        Ok(TestResult {
+            outcome,
+            detail,
+            raised: raised.map(Exception::raised),
+        })
     }
 }
 
 impl Exception {
-    fn is_a(&self, kind: &str) -> bool {
+    pub fn is_a(&self, kind: &str) -> bool {
         self.bases.iter().any(|base| base == kind)
     }
 
-    fn is_skip(&self) -> bool {
-        self.is_a("Skipped") || self.is_a("SkipTest")
+    fn is_any(&self, kinds: &[&str]) -> bool {
+        kinds.iter().any(|kind| self.is_a(kind))
     }
 
-    /// Whether test code asked for something that is not there: it says that a name is new, not that anything was wrong. The same exception
-    /// raised by production code is a failure.
-    fn is_missing_name(&self) -> bool {
-        let outside_production = self.nearest != Place::Tree;
-        if self.is_a("ImportError") || self.is_a("NameError") {
-            return outside_production;
+    fn raised(&self) -> Raised {
+        Raised {
+            kind: self.kind.clone(),
+            bases: self.bases.clone(),
+            message: self.message.clone(),
+            frames: self.frames.clone(),
         }
-        if self.is_a("AttributeError") {
-            let is_definite = matches!(
-                self.owner,
-                Some(Owner::Module | Owner::Class | Owner::TreeInstance)
-            );
-            let by_patch = self.innermost == Place::Patch && outside_production;
-            return by_patch || (self.nearest == Place::Test && is_definite);
-        }
-        self.is_a("TypeError") && self.nearest == Place::Test && is_about_signature(&self.message)
+    }
+
+    /// A failed assertion goes by one name, whatever the framework's own class for it is.
+    fn say(&self, dialect: &Dialect) -> String {
+        let kind = match dialect.assertions.first() {
+            Some(assertion) if self.is_any(dialect.assertions) => assertion,
+            _ => self.kind.as_str(),
+        };
+        format!("{kind}: {}", self.message)
     }
 }
 
 impl std::fmt::Display for Exception {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let is_assertion = self.is_a("AssertionError");
-        let kind = if is_assertion {
-            "AssertionError"
-        } else {
-            &self.kind
-        };
-        write!(f, "{kind}: {}", self.message)
+        write!(f, "{}: {}", self.kind, self.message)
     }
-}
-
-fn is_about_signature(message: &str) -> bool {
-    [
-        "unexpected keyword argument",
-        "positional argument",
-        "keyword-only argument",
-        "multiple values for",
-        "takes no arguments",
-        "takes no keyword arguments",
-        "takes exactly",
-        "takes at most",
-        "takes at least",
-    ]
-    .iter()
-    .any(|part| message.contains(part))
 }
