@@ -11,6 +11,7 @@ use crate::check::{Place, Settings, trust};
 use crate::git::Repo;
 use crate::policy::Lane;
 use crate::suite::runner::Toolbox;
+use crate::suite::setup::UserEnv;
 
 /// Whom to trust and how strictly to judge.
 #[derive(Args, Debug)]
@@ -92,6 +93,8 @@ fn toolbox(repo: &Repo, scripts: PathBuf) -> anyhow::Result<Toolbox> {
     Ok(Toolbox {
         work_dir,
         env,
+        user_env: UserEnv::of_process(),
+        setup: None,
         scripts,
     })
 }

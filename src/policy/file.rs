@@ -103,6 +103,12 @@ section!(ProofFile {
     samples: Said<u64>,
     timeout: Said<String>,
     inputs: List,
+    setup: List,
+    setup_inputs: List,
+    setup_env: List,
+    setup_network: Said<String>,
+    setup_timeout: Said<String>,
+    tests_exclude: List,
     sandbox: SandboxFile,
 });
 section!(RunnerFile {
@@ -161,8 +167,6 @@ const LATER: &[&str] = &[
     "network",
     "preset",
     "services",
-    "setup",
-    "setup_inputs",
     "signature",
     "source_sensitive",
     "strict_role",

@@ -14,6 +14,7 @@ mod preset;
 pub mod rule;
 mod runners;
 mod sections;
+mod setup;
 mod sources;
 mod stdlib;
 mod value;
@@ -27,6 +28,7 @@ pub use explain::{Explanation, Limit};
 pub use lint::{Warning, lint};
 pub use paths::{Hit, PathSet, fold};
 pub use rule::{Level, Rule};
+pub use setup::{Network, SetupPolicy, TestGlobs};
 pub use value::Pattern;
 
 /// Where the policy stands in the tree of the trusted ref.
@@ -186,6 +188,10 @@ pub struct ProofPolicy {
     /// For one run of one phase.
     pub timeout: Duration,
     pub sandbox_min_level: u8,
+    /// How dependencies are installed; `None` where tests find them on the machine.
+    pub setup: Option<SetupPolicy>,
+    /// Tests that are left out, on every tree.
+    pub tests_exclude: TestGlobs,
 }
 
 /// One runner and where it works.
@@ -337,6 +343,10 @@ impl Policy {
             );
         }
         if let Some(hit) = self.proof.inputs.hit(path) {
+            return (FileKind::JudgeInput, Some(hit));
+        }
+        let setup = self.proof.setup.as_ref();
+        if let Some(hit) = setup.and_then(|setup| setup.inputs.hit(path)) {
             return (FileKind::JudgeInput, Some(hit));
         }
         if builtin::shadows_library(&folded) {

@@ -306,6 +306,8 @@ impl Merge<'_> {
                 0,
                 3,
             )?,
+            setup: self.setup()?,
+            tests_exclude: self.tests_exclude()?,
         })
     }
 

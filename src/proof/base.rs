@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use gix::ObjectId;
 use sha2::{Digest as _, Sha256};
 
+use super::setup::SetupEvidence;
 use super::trees::Base;
 use crate::git::{Repo, TreeFile};
 use crate::policy::Policy;
@@ -37,9 +38,10 @@ pub(super) fn base(
     area: &Area,
     runner: &dyn Runner,
     (trusted_tree_id, parent_tree_id): (ObjectId, ObjectId),
+    setup: Option<&SetupEvidence>,
     time_left: Duration,
 ) -> anyhow::Result<Base> {
-    let key = key(policy, area, runner);
+    let key = key(policy, area, runner, setup);
     let files = repo.files(parent_tree_id)?;
     if let Some(kept) = area.kept(&key)?
         && let Ok(base) = Base::new(repo, kept)
@@ -80,7 +82,7 @@ fn is_near(base: &Base, files: &[TreeFile]) -> bool {
 }
 
 /// All that makes one tree's build output another one.
-fn key(policy: &Policy, area: &Area, runner: &dyn Runner) -> String {
+fn key(policy: &Policy, area: &Area, runner: &dyn Runner, setup: Option<&SetupEvidence>) -> String {
     let mut hash = Sha256::new();
     let runners = policy.proof.runners.iter().map(ToString::to_string);
     let env = policy
@@ -92,6 +94,7 @@ fn key(policy: &Policy, area: &Area, runner: &dyn Runner) -> String {
         env!("CARGO_PKG_VERSION").to_owned(),
         runner.version().to_owned(),
         area.sandbox().level.number().to_string(),
+        setup.map_or_else(String::new, |setup| setup.digest.clone()),
     ];
     for part in own.into_iter().chain(runners).chain(env) {
         hash.update(part.len().to_le_bytes());

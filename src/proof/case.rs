@@ -7,7 +7,7 @@ use std::time::Duration;
 use gix::ObjectId;
 use serde::Serialize;
 
-use super::{Proof, Shortfall, Tree};
+use super::{Proof, SetupEvidence, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::policy::Suite;
 use crate::suite::TestId;
@@ -20,7 +20,7 @@ pub struct Case<'a> {
     pub change: &'a Change,
     pub parent_tree_id: ObjectId,
     pub tree_id: ObjectId,
-    /// The tree that the policy comes from: nothing of the judged commits is in it.
+    /// The tree that the policy stands in: nothing of the judged commits is in it. What is installed for the tests comes from there.
     pub trusted_tree_id: ObjectId,
     /// Red tests of earlier commits of the range, and the files they stand in.
     pub carried: &'a Carried,
@@ -70,6 +70,12 @@ pub struct Evidence {
     pub suite: Suite,
     pub before_tree_id: String,
     pub old_tests_tree_id: String,
+    /// What was installed for the tests; `None` where they found it on the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setup: Option<SetupEvidence>,
+    /// Tests of these names were left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tests_exclude: Vec<String>,
     pub milliseconds: u64,
 }
 
@@ -79,6 +85,11 @@ pub enum Progress {
     Waiting,
     /// The build output that all trees start from.
     Building,
+    /// Line `n` of `of` of the policy's `setup`.
+    SettingUp {
+        n: usize,
+        of: usize,
+    },
     Running {
         tree: Tree,
         what: What,

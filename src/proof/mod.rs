@@ -9,6 +9,7 @@ mod modules;
 mod renamed;
 mod rewritten;
 mod runs;
+mod setup;
 mod smells;
 mod split;
 mod trees;
@@ -23,6 +24,7 @@ use crate::suite::{NotBuilt, TestId};
 
 pub use case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
 pub use runs::prove;
+pub use setup::SetupEvidence;
 
 /// A proof that holds. It has at least one FAIL_TO_PASS test; [`compare`](compare::compare) is the only way to build one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -113,6 +115,17 @@ pub enum Doubt {
     SandboxBelowPolicy {
         level: u8,
         min_level: u8,
+    },
+    /// An earlier commit, which is not trusted yet, changed what is to be installed.
+    SetupNotTrusted {
+        path: RepoPath,
+    },
+    /// A line of `proof.setup` did not end well.
+    SetupFailed {
+        line: String,
+        end: String,
+        /// Its last words, without secrets.
+        said: Vec<String>,
     },
     /// A hook's time for the proof is over.
     BudgetSpent {

@@ -3,6 +3,7 @@
 //! The new tests come first, interleaved on both sides, then the suite; the first gap stops the run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gix::ObjectId;
@@ -14,6 +15,7 @@ use super::echo::{self, Echoes};
 use super::modules;
 use super::renamed::Renames;
 use super::rewritten;
+use super::setup;
 use super::smells;
 use super::split::Split;
 use super::trees::{self, Base, LaidOut};
@@ -66,14 +68,38 @@ pub fn prove(
     let started = Instant::now();
     let before_tree_id = split.before(repo, case.change, case.parent_tree_id)?;
     let old_tests_tree_id = split.old_tests(repo, case.change, case.tree_id)?;
-    let runner = runner::open(&policy.proof.runners, &workshop.toolbox)?;
     progress(Progress::Waiting);
     let deadline = case.budget.map(|budget| started + budget);
-    let area = Area::open(
+    let area = Arc::new(Area::open(
         &workshop.root,
         &workshop.sandbox,
         patience(policy, deadline),
-    )?;
+    )?);
+    let mut toolbox = workshop.toolbox.clone();
+    let mut setup = None;
+    if let Some(policy_of_setup) = &policy.proof.setup {
+        let site = setup::Site {
+            repo,
+            policy: policy_of_setup,
+            area: &area,
+            toolbox: &workshop.toolbox,
+            deadline,
+            hook_budget: policy.proof.hook_budget,
+        };
+        match setup::install(&site, case, progress)? {
+            Ok(installed) => {
+                toolbox.setup = Some(installed.set_up);
+                setup = Some(installed.evidence);
+            }
+            Err(short) => {
+                return Ok(Attempt {
+                    result: Err(short),
+                    evidence: None,
+                });
+            }
+        }
+    }
+    let runner = runner::open(&policy.proof.runners, &toolbox)?;
     let is_revival = !split.has_tests() && case.carried.tests.is_empty();
     let mut bench = Bench {
         repo,
@@ -103,6 +129,7 @@ pub fn prove(
             &area,
             bench.runner,
             trees,
+            setup.as_ref(),
             time_left,
         )?);
     }
@@ -127,6 +154,8 @@ pub fn prove(
         suite: case.suite,
         before_tree_id: before_tree_id.to_string(),
         old_tests_tree_id: old_tests_tree_id.to_string(),
+        setup,
+        tests_exclude: policy.proof.tests_exclude.globs.clone(),
         milliseconds: started.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
     };
     Ok(Attempt {
@@ -162,7 +191,11 @@ fn sincere(change: &Change, split: &Split) -> Result<(), Shortfall> {
 fn patience(policy: &Policy, deadline: Option<Instant>) -> Duration {
     match deadline {
         Some(deadline) => deadline.saturating_duration_since(Instant::now()),
-        None => policy.proof.timeout,
+        // The other one may be installing.
+        None => {
+            let setup = policy.proof.setup.as_ref();
+            setup.map_or(Duration::ZERO, |setup| setup.timeout) + policy.proof.timeout
+        }
     }
 }
 
@@ -446,7 +479,9 @@ impl Bench<'_> {
             timeout,
             env: &self.policy.proof.env,
         };
-        let run = self.runner.run(self.area, &laid_out.side, &order)?;
+        let mut run = self.runner.run(self.area, &laid_out.side, &order)?;
+        let excluded = &self.policy.proof.tests_exclude;
+        run.results.retain(|test, _| !excluded.is_match(&test.0));
         // What was cut short by the budget says nothing about the tests.
         stage!(self.time_left());
         Ok(Ok(run))

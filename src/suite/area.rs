@@ -4,20 +4,24 @@
 
 mod folders;
 mod kept;
+mod manifest;
+pub mod setup;
+mod shown;
 
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
-use self::folders::{copy_tree, remove_tree};
+use self::folders::{add_missing, copy_tree, remove_tree};
 pub use self::kept::Kept;
+use self::setup::{Layer, Site};
 use super::process::{Finished, Job};
-use super::sandbox::{JobSpec, Output, Sandbox, SandboxLevel, Spec, Text, View, launcher};
+use super::sandbox::{Enforce, JobSpec, Output, Sandbox, SandboxLevel, Spec, Text, View, launcher};
 
 /// A locked work area. Dropping it removes its sides.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct Area {
     sandbox: Sandbox,
     /// Whether build output can lie in layers here; found out when it is first asked for.
     has_layers: OnceLock<bool>,
+    /// What setup installed, below the tree and the `HOME` of every run.
+    layer: OnceLock<Layer>,
     /// Without namespaces the view is a real folder, for one run at a time.
     turn: Mutex<()>,
     /// Held as long as the area; the system lets go of it when the guard dies.
@@ -76,6 +82,7 @@ impl Area {
             root,
             sandbox: sandbox.clone(),
             has_layers: OnceLock::new(),
+            layer: OnceLock::new(),
             turn: Mutex::new(()),
             lock,
         };
@@ -118,6 +125,11 @@ impl Area {
         self.view().join("target")
     }
 
+    /// Where jobs see their `HOME`.
+    pub fn home(&self) -> PathBuf {
+        self.view().join("home")
+    }
+
     /// What is enforced around the jobs.
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox
@@ -147,7 +159,7 @@ impl Area {
             return Ok(Vec::new());
         }
         if self.sandbox.namespaces {
-            self.launch(self.layers(side, phase)?, jobs)
+            self.launch(self.layers(side, phase)?, jobs, false)
         } else {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
             jobs.into_iter()
@@ -169,15 +181,37 @@ impl Area {
             "`{}` is outside the view",
             job.dir.display()
         );
+        for (source, place) in &job.shown {
+            ensure!(
+                source.is_absolute() && !source.starts_with(&self.root),
+                "`{}` cannot be shown",
+                source.display()
+            );
+            let mut parts = place.components();
+            let is_plain = parts.all(|part| matches!(part, Component::Normal(_)));
+            ensure!(
+                is_plain && place.file_name().is_some(),
+                "`{}` is no place in a tree",
+                place.display()
+            );
+        }
         Ok(())
     }
 
-    fn launch(&self, view: View, jobs: Vec<JobSpec>) -> anyhow::Result<Vec<Finished>> {
+    fn launch(
+        &self,
+        view: View,
+        jobs: Vec<JobSpec>,
+        has_network: bool,
+    ) -> anyhow::Result<Vec<Finished>> {
         if self.sandbox.level == SandboxLevel::None {
             bail!("there is no sandbox on this machine");
         }
         let spec = Spec {
-            enforce: self.sandbox.enforce(),
+            enforce: Enforce {
+                network: has_network,
+                ..self.sandbox.enforce()
+            },
             root: Text::new(&self.root),
             view,
             jobs,
@@ -192,10 +226,7 @@ impl Area {
     }
 
     fn layers(&self, side: &Side, phase: Phase) -> anyhow::Result<View> {
-        let inside = |path: &Path| -> anyhow::Result<Text> {
-            let path = path.strip_prefix(&self.root);
-            Ok(Text::new(path.context("a side of another area")?))
-        };
+        let inside = |path: &Path| self.inside(path);
         let lower: Vec<Text> = side
             .lower
             .iter()
@@ -214,10 +245,19 @@ impl Area {
                 Output::Discard(all)
             }
         };
-        Ok(View::Layers {
-            tree: inside(&side.tree())?,
-            output,
-        })
+        let mut tree = vec![inside(&side.tree())?];
+        let mut home = None;
+        if let Some(layer) = self.layer.get() {
+            tree.push(inside(&layer.tree())?);
+            home = Some(inside(&layer.home())?);
+        }
+        Ok(View::Layers { tree, home, output })
+    }
+
+    /// A folder of this area, as the launcher names it.
+    fn inside(&self, path: &Path) -> anyhow::Result<Text> {
+        let path = path.strip_prefix(&self.root);
+        Ok(Text::new(path.context("a folder of another area")?))
     }
 
     /// Without layers: a copy of the tree, and the side's build output itself where it cannot be changed or may be.
@@ -230,18 +270,48 @@ impl Area {
         remove_tree(&self.view())?;
         fs::create_dir(self.view())?;
         copy_tree(&side.tree(), &self.tree())?;
-        for name in ["home", "tmp"] {
-            fs::create_dir(self.view().join(name))?;
+        if let Some(layer) = self.layer.get() {
+            add_missing(&layer.tree(), &self.tree())?;
+            copy_tree(&layer.home(), &self.home())?;
+        } else {
+            fs::create_dir(self.home())?;
         }
+        for (source, place) in &job.shown {
+            shown::link(source.as_path(), &self.tree(), place.as_path())?;
+        }
+        fs::create_dir(self.view().join("tmp"))?;
         let is_protected = self.sandbox.landlock_abi > 0;
         if phase == Phase::Run && !is_protected {
             copy_tree(&side.target(), &self.target())?;
-            return self.launch(View::Folders { writable: true }, vec![job]);
+            return self.launch(View::Folders { writable: true }, vec![job], false);
         }
         fs::rename(side.target(), self.target()).context("show the build output")?;
         let writable = phase == Phase::Build;
-        let finished = self.launch(View::Folders { writable }, vec![job]);
+        let finished = self.launch(View::Folders { writable }, vec![job], false);
         fs::rename(self.target(), side.target()).context("take the build output back")?;
+        finished
+    }
+
+    /// Without layers: the folders themselves, for as long as it takes.
+    fn set_up_in_folders(
+        &self,
+        site: &Site,
+        jobs: Vec<JobSpec>,
+        has_network: bool,
+    ) -> anyhow::Result<Vec<Finished>> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        remove_tree(&self.view())?;
+        for name in ["target", "tmp"] {
+            fs::create_dir_all(self.view().join(name))?;
+        }
+        let moved = [(site.tree(), self.tree()), (site.home(), self.home())];
+        for (from, to) in &moved {
+            fs::rename(from, to).context("show the folders of setup")?;
+        }
+        let finished = self.launch(View::Folders { writable: true }, jobs, has_network);
+        for (from, to) in &moved {
+            fs::rename(to, from).context("take the folders of setup back")?;
+        }
         finished
     }
 
@@ -277,11 +347,12 @@ impl Area {
                 timeout_ms: 10_000,
                 readable: Vec::new(),
                 scratch: Vec::new(),
+                shown: Vec::new(),
                 report: false,
             };
             // A copy does as well, so any reason is as good as the other.
             has_layers = self
-                .launch(self.layers(&above, Phase::Build)?, vec![nothing])
+                .launch(self.layers(&above, Phase::Build)?, vec![nothing], false)
                 .is_ok();
             remove_tree(&above.folder)?;
             remove_tree(&below.folder)?;
@@ -319,6 +390,11 @@ impl Side {
 
     fn target(&self) -> PathBuf {
         self.folder.join("target")
+    }
+
+    /// A site of setup has one that is kept.
+    fn home(&self) -> PathBuf {
+        self.folder.join("home")
     }
 }
 
@@ -359,6 +435,11 @@ fn job_spec(job: &Job) -> anyhow::Result<JobSpec> {
         timeout_ms: u64::try_from(job.timeout.as_millis()).context("a time limit")?,
         readable: job.readable.iter().map(Text::new).collect(),
         scratch: job.scratch.iter().map(Text::new).collect(),
+        shown: job
+            .shown
+            .iter()
+            .map(|(source, place)| (Text::new(source), Text::new(place)))
+            .collect(),
         report: job.report,
     })
 }
@@ -431,6 +512,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             readable: Vec::new(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: false,
         };
         let err = area.run(&side, Phase::Run, &job).expect_err("no sandbox");

@@ -3,9 +3,7 @@
 //! It lies in the user's cache, where whoever works as that user can write. A manifest tells whether anything in it has changed since it was
 //! kept; it is no signature.
 
-use std::fs::{self, Metadata};
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::folders::remove_tree;
-use super::{Area, Side};
+use super::{Area, Side, manifest};
 
 /// A side whose build output is finished. No job may build in it again: sides lie above it.
 #[derive(Debug)]
@@ -32,7 +30,7 @@ struct Manifest {
     tree_id: String,
     /// Since the epoch.
     laid_out: Duration,
-    /// SHA-256 over every entry's path, kind, size and times.
+    /// Of what the folder holds: see [`manifest`].
     digest: String,
 }
 
@@ -104,43 +102,11 @@ fn read(folder: &Path, key: &str) -> anyhow::Result<Option<Kept>> {
     }))
 }
 
-/// Of a folder's entries, not of their content: a change of content changes the times, which only the kernel sets.
+/// SHA-256 of the folder's manifest.
 fn digest(folder: &Path) -> anyhow::Result<String> {
-    let mut hash = Sha256::new();
-    let mut pending = vec![folder.to_owned()];
-    while let Some(folder) = pending.pop() {
-        let mut entries = fs::read_dir(&folder)?.collect::<Result<Vec<_>, _>>()?;
-        entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries {
-            let data = entry.metadata()?;
-            let path = entry.path();
-            hash.update(path.strip_prefix(&folder)?.as_os_str().as_bytes());
-            hash.update([0]);
-            hash.update(facts(&data));
-            if data.is_dir() {
-                pending.push(path);
-            }
-        }
-    }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
-}
-
-fn facts(data: &Metadata) -> Vec<u8> {
-    [
-        i64::from(data.mode()),
-        i64::try_from(data.len()).unwrap_or(i64::MAX),
-        data.mtime(),
-        data.mtime_nsec(),
-        data.ctime(),
-        data.ctime_nsec(),
-    ]
-    .into_iter()
-    .flat_map(i64::to_le_bytes)
-    .collect()
+    let manifest = manifest::of(folder)?;
+    let hash = Sha256::digest(manifest.as_bytes());
+    Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
