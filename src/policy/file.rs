@@ -103,6 +103,7 @@ section!(ProofFile {
     timeout: Said<String>,
     inputs: List,
     sandbox: SandboxFile,
+    signature: Said<String>,
 });
 section!(RunnerFile {
     name: Said<String>,
@@ -162,7 +163,6 @@ const LATER: &[&str] = &[
     "services",
     "setup",
     "setup_inputs",
-    "signature",
     "source_sensitive",
     "strict_role",
     "url_env",
@@ -471,8 +471,8 @@ mod tests {
             "1:1: key `services` is not supported by this version",
         );
         check(
-            "proof:\n  necessity: warn\n",
-            "2:3: key `necessity` is not supported by this version",
+            "proof:\n  before: failed\n",
+            "2:3: key `before` is not supported by this version",
         );
         check(
             "agent: {command: [x]}\n",

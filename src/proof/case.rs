@@ -7,7 +7,8 @@ use std::time::Duration;
 use gix::ObjectId;
 use serde::Serialize;
 
-use super::{Proof, Shortfall, Tree};
+use super::signature::{Compared, Named};
+use super::{Gap, Proof, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::policy::Suite;
 use crate::suite::TestId;
@@ -22,6 +23,8 @@ pub struct Case<'a> {
     pub tree_id: ObjectId,
     /// Red tests of earlier commits of the range, and the files they stand in.
     pub carried: &'a Carried,
+    /// The production errors that the message says are fixed.
+    pub issues: Vec<Named<'a>>,
     pub suite: Suite,
     /// A hook's limit for the whole proof.
     pub budget: Option<Duration>,
@@ -69,6 +72,10 @@ pub struct Evidence {
     pub before_tree_id: String,
     pub old_tests_tree_id: String,
     pub milliseconds: u64,
+    /// How the red stands to the issues that the message names.
+    pub issues: Vec<Compared>,
+    /// What refuses under a stricter policy.
+    pub warnings: Vec<Gap>,
 }
 
 /// What is being done right now, for people who wait.

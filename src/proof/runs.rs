@@ -12,6 +12,7 @@ use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
 use super::modules;
 use super::rewritten;
+use super::signature::{self, Compared};
 use super::smells;
 use super::split::Split;
 use super::trees::{self, LaidOut};
@@ -21,7 +22,7 @@ use crate::git::Repo;
 use crate::policy::{Policy, RedCommits, Suite};
 use crate::suite::area::Area;
 use crate::suite::runner::{self, Canary, Order, Runner, Selection};
-use crate::suite::{TestId, TestRun};
+use crate::suite::{RaisedIn, TestId, TestRun};
 
 /// Proves that a change fixes what its tests show.
 ///
@@ -85,6 +86,8 @@ pub fn prove(
             .collect(),
         deadline,
         progress,
+        issues: Vec::new(),
+        warnings: Vec::new(),
     };
     let trees = Trees {
         parent: case.parent_tree_id,
@@ -98,6 +101,7 @@ pub fn prove(
     } else {
         bench.red(&trees, &split)
     }?;
+    let (issues, warnings) = (bench.issues, bench.warnings);
     let evidence = Evidence {
         runner: runner.name().to_owned(),
         runner_version: runner.version().to_owned(),
@@ -106,6 +110,8 @@ pub fn prove(
         before_tree_id: before_tree_id.to_string(),
         old_tests_tree_id: old_tests_tree_id.to_string(),
         milliseconds: started.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+        issues,
+        warnings,
     };
     Ok(Attempt {
         result,
@@ -161,6 +167,9 @@ struct Bench<'a> {
     touched: Vec<RepoPath>,
     deadline: Option<Instant>,
     progress: &'a mut dyn FnMut(Progress),
+    issues: Vec<Compared>,
+    /// What the policy lets pass, and says.
+    warnings: Vec<Gap>,
 }
 
 /// A stage's answer: an error of ours, or a shortfall of the change's.
@@ -231,6 +240,7 @@ impl Bench<'_> {
             }
             .into_result(())
         );
+        stage!(self.right_red(trees, split, case, fail_to_pass.keys(), &before_runs[0])?);
         stage!(self.deaf(&before, &candidates, &trees.echoes)?);
 
         let old_tests = self.lay_out(Some(&before), Tree::OldTests, trees.old_tests)?;
@@ -252,6 +262,25 @@ impl Bench<'_> {
         // A test that fails now and then would blame any fix: it gets a second chance, and the change at best a doubt.
         let again = stage!(self.run_suite(&after, case.suite)?);
         Ok(Err(compare::again(short, &again)))
+    }
+
+    /// Whether a new test failed as production did, where the message names an error of production.
+    fn right_red<'a>(
+        &mut self,
+        trees: &Trees,
+        split: &Split,
+        case: &Case,
+        fail_to_pass: impl Iterator<Item = &'a TestId> + Clone,
+        before: &TestRun,
+    ) -> Staged<()> {
+        let regions = signature::test_regions(self.repo, split, trees.before)?;
+        let is_test =
+            |frame: &RaisedIn| signature::is_test_frame(frame, self.policy, split, &regions);
+        let level = self.policy.proof.signature;
+        let answer = signature::compare(level, &case.issues, fail_to_pass, before, is_test);
+        self.issues.extend(answer.compared);
+        self.warnings.extend(answer.warnings);
+        Ok(answer.short.into_result(()))
     }
 
     /// The new tests once more, with the other side's lines in comments: whoever reads sources does something else now.

@@ -6,6 +6,7 @@ mod install;
 mod installer;
 mod policy;
 mod range;
+mod steps;
 mod support;
 mod survive;
 mod trust;
