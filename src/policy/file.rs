@@ -110,6 +110,7 @@ section!(ProofFile {
     setup_timeout: Said<String>,
     tests_exclude: List,
     sandbox: SandboxFile,
+    signature: Said<String>,
 });
 section!(RunnerFile {
     name: Said<String>,
@@ -167,7 +168,6 @@ const LATER: &[&str] = &[
     "network",
     "preset",
     "services",
-    "signature",
     "source_sensitive",
     "strict_role",
     "url_env",
@@ -476,8 +476,8 @@ mod tests {
             "1:1: key `services` is not supported by this version",
         );
         check(
-            "proof:\n  necessity: warn\n",
-            "2:3: key `necessity` is not supported by this version",
+            "proof:\n  before: failed\n",
+            "2:3: key `before` is not supported by this version",
         );
         check(
             "agent: {command: [x]}\n",

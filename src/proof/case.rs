@@ -7,7 +7,8 @@ use std::time::Duration;
 use gix::ObjectId;
 use serde::Serialize;
 
-use super::{Proof, SetupEvidence, Shortfall, Tree};
+use super::signature::{Compared, Named};
+use super::{Gap, Proof, SetupEvidence, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::policy::Suite;
 use crate::suite::TestId;
@@ -24,6 +25,8 @@ pub struct Case<'a> {
     pub trusted_tree_id: ObjectId,
     /// Red tests of earlier commits of the range, and the files they stand in.
     pub carried: &'a Carried,
+    /// The production errors that the message says are fixed.
+    pub issues: Vec<Named<'a>>,
     pub suite: Suite,
     /// A hook's limit for the whole proof.
     pub budget: Option<Duration>,
@@ -77,6 +80,10 @@ pub struct Evidence {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tests_exclude: Vec<String>,
     pub milliseconds: u64,
+    /// How the red stands to the issues that the message names.
+    pub issues: Vec<Compared>,
+    /// What refuses under a stricter policy.
+    pub warnings: Vec<Gap>,
 }
 
 /// What is being done right now, for people who wait.

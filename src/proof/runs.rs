@@ -16,6 +16,7 @@ use super::modules;
 use super::renamed::Renames;
 use super::rewritten;
 use super::setup;
+use super::signature::{self, Compared};
 use super::smells;
 use super::split::Split;
 use super::trees::{self, Base, LaidOut};
@@ -25,7 +26,7 @@ use crate::git::Repo;
 use crate::policy::{ExistingRed, Policy, RedCommits, Suite};
 use crate::suite::area::Area;
 use crate::suite::runner::{self, Canary, Order, Runner, Selection};
-use crate::suite::{TestId, TestRun};
+use crate::suite::{RaisedIn, TestId, TestRun};
 
 /// Proves that a change fixes what its tests show.
 ///
@@ -116,6 +117,8 @@ pub fn prove(
         deadline,
         progress,
         base: None,
+        issues: Vec::new(),
+        warnings: Vec::new(),
     };
     if runner.builds() {
         let trees = (case.trusted_tree_id, case.parent_tree_id);
@@ -147,6 +150,7 @@ pub fn prove(
     } else {
         bench.red(&trees, &split)
     }?;
+    let (issues, warnings) = (bench.issues, bench.warnings);
     let evidence = Evidence {
         runner: runner.name().to_owned(),
         runner_version: runner.version().to_owned(),
@@ -157,6 +161,8 @@ pub fn prove(
         setup,
         tests_exclude: policy.proof.tests_exclude.globs.clone(),
         milliseconds: started.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+        issues,
+        warnings,
     };
     Ok(Attempt {
         result,
@@ -219,6 +225,9 @@ struct Bench<'a> {
     progress: &'a mut dyn FnMut(Progress),
     /// Build output that all trees start from.
     base: Option<Base>,
+    issues: Vec<Compared>,
+    /// What the policy lets pass, and says.
+    warnings: Vec<Gap>,
 }
 
 /// A stage's answer: an error of ours, or a shortfall of the change's.
@@ -297,6 +306,7 @@ impl Bench<'_> {
             }
             .into_result(())
         );
+        stage!(self.right_red(trees, split, case, fail_to_pass.keys(), &before_runs[0])?);
         stage!(self.deaf(&candidates, &trees.echoes, Suite::Touched)?);
 
         let old_tests = self.lay_out(Tree::OldTests, trees.old_tests)?;
@@ -362,9 +372,30 @@ impl Bench<'_> {
             old_tests: &after_runs[0],
             expects_baseline: true,
         };
-        let proof = compare::compare(&runs, &terms);
+        let proof = stage!(compare::compare(&runs, &terms));
+        let shown = proof.fail_to_pass().keys();
+        stage!(self.right_red(trees, split, case, shown, &before_runs[0])?);
         stage!(self.deaf(&revived, &trees.echoes, Suite::All)?);
-        Ok(proof.map(Shown::Fix))
+        Ok(Ok(Shown::Fix(proof)))
+    }
+
+    /// Whether a new test failed as production did, where the message names an error of production.
+    fn right_red<'a>(
+        &mut self,
+        trees: &Trees,
+        split: &Split,
+        case: &Case,
+        fail_to_pass: impl Iterator<Item = &'a TestId> + Clone,
+        before: &TestRun,
+    ) -> Staged<()> {
+        let regions = signature::test_regions(self.repo, split, trees.before)?;
+        let is_test =
+            |frame: &RaisedIn| signature::is_test_frame(frame, self.policy, split, &regions);
+        let level = self.policy.proof.signature;
+        let answer = signature::compare(level, &case.issues, fail_to_pass, before, is_test);
+        self.issues.extend(answer.compared);
+        self.warnings.extend(answer.warnings);
+        Ok(answer.short.into_result(()))
     }
 
     /// The new tests once more, with the other side's lines in comments: whoever reads sources does something else now.

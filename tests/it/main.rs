@@ -7,6 +7,7 @@ mod installer;
 mod policy;
 mod range;
 mod setup;
+mod steps;
 mod support;
 mod survive;
 mod trust;
