@@ -877,3 +877,122 @@ fn cost() {
         );
     }
 }
+
+/// An area at a level, and what a line of setup leaves in a tree that holds `f`.
+fn with_layer(
+    level: SandboxLevel,
+    folder: &Path,
+    line: &str,
+) -> Option<(std::sync::Arc<Area>, koan_guard::suite::area::setup::Layer)> {
+    let sandbox = MACHINE.at_most(level);
+    if sandbox.level != level {
+        return None;
+    }
+    let area = Area::open(folder, &sandbox, Duration::from_secs(5)).expect("an area");
+    let area = std::sync::Arc::new(area);
+    let site = area
+        .begin_layer(one_file("parent"), |home| {
+            Ok(fs::write(home.join("seed"), "seed")?)
+        })
+        .expect("a site");
+    let mut env = base_env();
+    env.insert("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into());
+    let job = Job {
+        argv: ["/bin/sh", "-c", line].map(OsString::from).to_vec(),
+        dir: area.tree(),
+        env,
+        timeout: Duration::from_secs(30),
+        readable: Vec::new(),
+        scratch: Vec::new(),
+        shown: Vec::new(),
+        report: false,
+    };
+    let finished = area.set_up(&site, false, &job).expect("setup");
+    assert_eq!(said(&finished), "parent seed", "{level:?}");
+    let layer = area.keep_layer(site, "digest").expect("a layer");
+    Some((area, layer))
+}
+
+const SET_UP: &str = "cat f; printf ' '; cat ~/seed; echo changed > f; mkdir -p new/deep d; echo layer > new/deep/f; echo layer > d/g; \
+     ln -s deep new/link; mkfifo new/pipe; echo home > ~/h; chmod 500 new/deep; ln -s $PWD/f new/absolute";
+
+#[test]
+fn what_setup_made_is_below_every_run_and_the_tree_wins() {
+    for level in LEVELS {
+        let folder = TempDir::new().expect("a folder");
+        let Some((area, layer)) = with_layer(level, &folder.path().join("a"), SET_UP) else {
+            continue;
+        };
+        assert_eq!(layer.roots, [Path::new("d"), Path::new("new")], "{level:?}");
+        let set_up = area.use_layer(layer).expect("a layer");
+        let side = area
+            .add_side(None, |tree| {
+                fs::create_dir(tree.join("d"))?;
+                fs::write(tree.join("d/g"), "tree\n")?;
+                Ok(fs::write(tree.join("f"), "side\n")?)
+            })
+            .expect("a side");
+        let mut job = Job {
+            argv: Vec::new(),
+            dir: area.tree(),
+            env: base_env(),
+            timeout: Duration::from_secs(30),
+            readable: Vec::new(),
+            scratch: Vec::new(),
+            shown: Vec::new(),
+            report: false,
+        };
+        let look = "/bin/cat f d/g new/link/f ~/h ~/seed new/absolute; ls new; echo spoilt > f; echo spoilt > d/g; echo spoilt > new/link/f; \
+                    echo spoilt > ~/h; echo x > new/x; exit 0";
+        job.argv = ["/bin/sh", "-c", look].map(OsString::from).to_vec();
+        job.env.insert("PATH".into(), "/usr/bin:/bin".into());
+        for phase in [Phase::Run, Phase::Build, Phase::Run] {
+            let finished = area.run(&side, phase, &job).expect("a run");
+            let expected = "side\ntree\nlayer\nhome\nseedside\nabsolute\ndeep\nlink";
+            assert_eq!(said(&finished), expected, "{level:?} {phase:?}");
+        }
+        job.argv = ["/bin/cat", "new/deep/f"].map(OsString::from).to_vec();
+        assert_eq!(said(&set_up.ask(&job).expect("an answer")), "layer");
+        assert!(
+            area.find_layer("digest").expect("a look").is_some(),
+            "{level:?}"
+        );
+    }
+}
+
+#[test]
+fn a_layer_that_was_touched_is_not_found() {
+    for level in LEVELS {
+        let folder = TempDir::new().expect("a folder");
+        let root = folder.path().join("a");
+        let Some((area, layer)) = with_layer(level, &root, SET_UP) else {
+            continue;
+        };
+        drop(area);
+        let sandbox = MACHINE.at_most(level);
+        let area = Area::open(&root, &sandbox, Duration::from_secs(5)).expect("an area");
+        assert!(area.find_layer("digest").expect("a look").is_some());
+        assert!(area.find_layer("other").expect("a look").is_none());
+        fs::write(layer.home().join("h"), "hxme\n").expect("a file");
+        assert!(area.find_layer("digest").expect("a look").is_none());
+    }
+}
+
+#[test]
+fn only_the_newest_layers_are_kept_and_half_made_ones_never() {
+    let folder = TempDir::new().expect("a folder");
+    let root = folder.path().join("a");
+    let Some((area, _)) = with_layer(SandboxLevel::Limited, &root, SET_UP) else {
+        return;
+    };
+    for digest in ["b", "c", "d"] {
+        let site = area.begin_layer(one_file("x"), |_| Ok(())).expect("site");
+        area.keep_layer(site, digest).expect("a layer");
+    }
+    let site = area.begin_layer(one_file("x"), |_| Ok(())).expect("site");
+    drop(site);
+    let found =
+        ["digest", "b", "c", "d"].map(|digest| area.find_layer(digest).expect("look").is_some());
+    assert_eq!(found, [false, true, true, true]);
+    assert_eq!(fs::read_dir(root.join("setup")).expect("layers").count(), 3);
+}

@@ -99,10 +99,18 @@ section!(ProofFile {
     env: Said<Entries<String>>,
     red_commits: Said<String>,
     existing_tests: Said<String>,
+    existing_red: Said<String>,
     samples: Said<u64>,
     timeout: Said<String>,
     inputs: List,
+    setup: List,
+    setup_inputs: List,
+    setup_env: List,
+    setup_network: Said<String>,
+    setup_timeout: Said<String>,
+    tests_exclude: List,
     sandbox: SandboxFile,
+    signature: Said<String>,
 });
 section!(RunnerFile {
     name: Said<String>,
@@ -160,9 +168,6 @@ const LATER: &[&str] = &[
     "network",
     "preset",
     "services",
-    "setup",
-    "setup_inputs",
-    "signature",
     "source_sensitive",
     "strict_role",
     "url_env",
@@ -471,8 +476,8 @@ mod tests {
             "1:1: key `services` is not supported by this version",
         );
         check(
-            "proof:\n  necessity: warn\n",
-            "2:3: key `necessity` is not supported by this version",
+            "proof:\n  before: failed\n",
+            "2:3: key `before` is not supported by this version",
         );
         check(
             "agent: {command: [x]}\n",

@@ -6,8 +6,9 @@ use super::file::{Names, shown};
 use super::merge::{Merge, Read, nobody_says};
 use super::value::{self, Pattern};
 use super::{
-    ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On, Origin, PathSet,
-    Perimeter, ProofPolicy, RedCommits, Rule, Suite, TestLimits, builtin, later, preset,
+    ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On, Origin,
+    PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits, builtin,
+    later, preset,
 };
 use crate::change::Content;
 
@@ -234,13 +235,8 @@ impl Merge<'_> {
                     .value
                     .parse()
                     .map_err(|()| layer.wrong(id, unknown_rule(&id.value)))?;
-                let levels = [
-                    ("deny", Level::Deny),
-                    ("warn", Level::Warn),
-                    ("off", Level::Off),
-                ];
                 let level_value =
-                    value::choice(&level.value, &levels).map_err(|err| layer.wrong(level, err))?;
+                    value::choice(&level.value, &LEVELS).map_err(|err| layer.wrong(level, err))?;
                 let is_higher = said
                     .get(&rule)
                     .is_none_or(|(before, _)| level_value >= *before);
@@ -293,6 +289,11 @@ impl Merge<'_> {
                 |file| &file.proof.existing_tests,
                 &existing,
             )?,
+            existing_red: self.word(
+                "proof.existing_red",
+                |file| &file.proof.existing_red,
+                &[("allow", ExistingRed::Allow), ("deny", ExistingRed::Deny)],
+            )?,
             samples: self.number("proof.samples", |file| &file.proof.samples, 1, 20)?,
             timeout: self.duration("proof.timeout", |file| &file.proof.timeout)?,
             sandbox_min_level: self.number(
@@ -300,6 +301,18 @@ impl Merge<'_> {
                 |file| &file.proof.sandbox.min_level,
                 0,
                 3,
+            )?,
+            setup: self.setup()?,
+            tests_exclude: self.tests_exclude()?,
+            signature: self.word(
+                "proof.signature",
+                |file| &file.proof.signature,
+                &[
+                    ("when_known", Signature::WhenKnown),
+                    ("required", Signature::Required),
+                    ("preferred", Signature::Preferred),
+                    ("off", Signature::Off),
+                ],
             )?,
         })
     }
@@ -353,6 +366,12 @@ impl Merge<'_> {
         })
     }
 }
+
+const LEVELS: [(&str, Level); 3] = [
+    ("deny", Level::Deny),
+    ("warn", Level::Warn),
+    ("off", Level::Off),
+];
 
 fn known_or_list(word: &str) -> String {
     format!(

@@ -1,11 +1,16 @@
 //! Proof that a fix fixes: new tests fail before it and pass after it, and nothing else breaks.
 
+mod base;
+mod bodies;
 mod case;
 mod compare;
 mod echo;
 mod modules;
+mod renamed;
 mod rewritten;
 mod runs;
+mod setup;
+mod signature;
 mod smells;
 mod split;
 mod trees;
@@ -20,6 +25,8 @@ use crate::suite::{NotBuilt, TestId};
 
 pub use case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
 pub use runs::prove;
+pub use setup::SetupEvidence;
+pub use signature::{Compared, Known, Named, Standing};
 
 /// A proof that holds. It has at least one FAIL_TO_PASS test; [`compare`](compare::compare) is the only way to build one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,6 +62,13 @@ pub enum Gap {
     AlreadyRed(Vec<TestId>),
     /// The change touches a file that decides how tests run.
     JudgeInputChanged(RepoPath),
+    /// No new test failed as the issue that the commit names did in production.
+    DifferentFailure {
+        issue: String,
+        expected: String,
+        /// What the new tests failed with.
+        seen: Vec<String>,
+    },
 }
 
 /// Why it cannot be said whether there is a proof: undecided is a refusal too.
@@ -107,9 +121,22 @@ pub enum Doubt {
     },
     /// The test does something else where the other side's lines stand in comments: it reads its sources.
     ReadsSource(TestId),
+    /// The policy wants the failure compared with an issue that nobody knows.
+    IssueUnknown(String),
     SandboxBelowPolicy {
         level: u8,
         min_level: u8,
+    },
+    /// An earlier commit, which is not trusted yet, changed what is to be installed.
+    SetupNotTrusted {
+        path: RepoPath,
+    },
+    /// A line of `proof.setup` did not end well.
+    SetupFailed {
+        line: String,
+        end: String,
+        /// Its last words, without secrets.
+        said: Vec<String>,
     },
     /// A hook's time for the proof is over.
     BudgetSpent {

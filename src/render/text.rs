@@ -9,7 +9,7 @@ use crate::check::Judgement;
 use crate::check::range::RangeJudgement;
 use crate::perimeter::{Finding, Location};
 use crate::policy::Lane;
-use crate::proof::{Attempt, Evidence, Proof, Shortfall, Shown};
+use crate::proof::{Attempt, Compared, Evidence, Proof, Shortfall, Shown};
 use crate::verdict::{Basis, Verdict};
 
 /// At most so many reasons of one kind are spelled out.
@@ -218,10 +218,38 @@ fn circumstances(evidence: &Evidence, out: &mut String) -> fmt::Result {
         evidence.sandbox.level.number(),
         evidence.milliseconds as f64 / 1000.0,
     )?;
+    if let Some(setup) = &evidence.setup {
+        let lines: Vec<String> = setup
+            .lines
+            .iter()
+            .map(|line| format!("`{}`", shown(line.as_bytes())))
+            .collect();
+        writeln!(
+            out,
+            "  installed by {} ({}, network {}, shown as {})",
+            lines.join(", "),
+            setup.digest.get(..10).unwrap_or(&setup.digest),
+            setup.network.as_str(),
+            setup.shown_as,
+        )?;
+    }
+    if !evidence.tests_exclude.is_empty() {
+        let globs = evidence.tests_exclude.join(" ");
+        writeln!(out, "  left out: {}", shown(globs.as_bytes()))?;
+    }
     for missing in &evidence.sandbox.missing {
         writeln!(out, "  not enforced: {missing}")?;
     }
-    Ok(())
+    for Compared { issue, standing } in &evidence.issues {
+        let issue = shown(issue.as_bytes());
+        writeln!(out, "  issue {issue}: {}", words::of_standing(standing))?;
+    }
+    capped(
+        evidence.warnings.iter(),
+        evidence.warnings.len(),
+        out,
+        |gap, out| reason("warning", &words::of_gap(gap), out),
+    )
 }
 
 fn origin(judgement: &Judgement, out: &mut String) -> fmt::Result {

@@ -3,6 +3,9 @@
 //! A side's build output is its own; what a run writes is thrown away. One guard at a time works in an area.
 
 mod folders;
+mod kept;
+mod manifest;
+pub mod setup;
 mod shown;
 
 use std::fs::{self, File, TryLockError};
@@ -14,9 +17,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
-use self::folders::{copy_tree, remove_tree};
+use self::folders::{add_missing, copy_tree, remove_tree};
+pub use self::kept::Kept;
+use self::setup::{Layer, Site};
 use super::process::{Finished, Job};
-use super::sandbox::{JobSpec, Output, Sandbox, SandboxLevel, Spec, Text, View, launcher};
+use super::sandbox::{Enforce, JobSpec, Output, Sandbox, SandboxLevel, Spec, Text, View, launcher};
 
 /// A locked work area. Dropping it removes its sides.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub struct Area {
     sandbox: Sandbox,
     /// Whether build output can lie in layers here; found out when it is first asked for.
     has_layers: OnceLock<bool>,
+    /// What setup installed, below the tree and the `HOME` of every run.
+    layer: OnceLock<Layer>,
     /// Without namespaces the view is a real folder, for one run at a time.
     turn: Mutex<()>,
     /// Held as long as the area; the system lets go of it when the guard dies.
@@ -75,6 +82,7 @@ impl Area {
             root,
             sandbox: sandbox.clone(),
             has_layers: OnceLock::new(),
+            layer: OnceLock::new(),
             turn: Mutex::new(()),
             lock,
         };
@@ -117,6 +125,11 @@ impl Area {
         self.view().join("target")
     }
 
+    /// Where jobs see their `HOME`.
+    pub fn home(&self) -> PathBuf {
+        self.view().join("home")
+    }
+
     /// What is enforced around the jobs.
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox
@@ -146,7 +159,7 @@ impl Area {
             return Ok(Vec::new());
         }
         if self.sandbox.namespaces {
-            self.launch(self.layers(side, phase)?, jobs)
+            self.launch(self.layers(side, phase)?, jobs, false)
         } else {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
             jobs.into_iter()
@@ -185,12 +198,20 @@ impl Area {
         Ok(())
     }
 
-    fn launch(&self, view: View, jobs: Vec<JobSpec>) -> anyhow::Result<Vec<Finished>> {
+    fn launch(
+        &self,
+        view: View,
+        jobs: Vec<JobSpec>,
+        has_network: bool,
+    ) -> anyhow::Result<Vec<Finished>> {
         if self.sandbox.level == SandboxLevel::None {
             bail!("there is no sandbox on this machine");
         }
         let spec = Spec {
-            enforce: self.sandbox.enforce(),
+            enforce: Enforce {
+                network: has_network,
+                ..self.sandbox.enforce()
+            },
             root: Text::new(&self.root),
             view,
             jobs,
@@ -205,10 +226,7 @@ impl Area {
     }
 
     fn layers(&self, side: &Side, phase: Phase) -> anyhow::Result<View> {
-        let inside = |path: &Path| -> anyhow::Result<Text> {
-            let path = path.strip_prefix(&self.root);
-            Ok(Text::new(path.context("a side of another area")?))
-        };
+        let inside = |path: &Path| self.inside(path);
         let lower: Vec<Text> = side
             .lower
             .iter()
@@ -227,10 +245,19 @@ impl Area {
                 Output::Discard(all)
             }
         };
-        Ok(View::Layers {
-            tree: inside(&side.tree())?,
-            output,
-        })
+        let mut tree = vec![inside(&side.tree())?];
+        let mut home = None;
+        if let Some(layer) = self.layer.get() {
+            tree.push(inside(&layer.tree())?);
+            home = Some(inside(&layer.home())?);
+        }
+        Ok(View::Layers { tree, home, output })
+    }
+
+    /// A folder of this area, as the launcher names it.
+    fn inside(&self, path: &Path) -> anyhow::Result<Text> {
+        let path = path.strip_prefix(&self.root);
+        Ok(Text::new(path.context("a folder of another area")?))
     }
 
     /// Without layers: a copy of the tree, and the side's build output itself where it cannot be changed or may be.
@@ -243,21 +270,48 @@ impl Area {
         remove_tree(&self.view())?;
         fs::create_dir(self.view())?;
         copy_tree(&side.tree(), &self.tree())?;
+        if let Some(layer) = self.layer.get() {
+            add_missing(&layer.tree(), &self.tree())?;
+            copy_tree(&layer.home(), &self.home())?;
+        } else {
+            fs::create_dir(self.home())?;
+        }
         for (source, place) in &job.shown {
             shown::link(source.as_path(), &self.tree(), place.as_path())?;
         }
-        for name in ["home", "tmp"] {
-            fs::create_dir(self.view().join(name))?;
-        }
+        fs::create_dir(self.view().join("tmp"))?;
         let is_protected = self.sandbox.landlock_abi > 0;
         if phase == Phase::Run && !is_protected {
             copy_tree(&side.target(), &self.target())?;
-            return self.launch(View::Folders { writable: true }, vec![job]);
+            return self.launch(View::Folders { writable: true }, vec![job], false);
         }
         fs::rename(side.target(), self.target()).context("show the build output")?;
         let writable = phase == Phase::Build;
-        let finished = self.launch(View::Folders { writable }, vec![job]);
+        let finished = self.launch(View::Folders { writable }, vec![job], false);
         fs::rename(self.target(), side.target()).context("take the build output back")?;
+        finished
+    }
+
+    /// Without layers: the folders themselves, for as long as it takes.
+    fn set_up_in_folders(
+        &self,
+        site: &Site,
+        jobs: Vec<JobSpec>,
+        has_network: bool,
+    ) -> anyhow::Result<Vec<Finished>> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        remove_tree(&self.view())?;
+        for name in ["target", "tmp"] {
+            fs::create_dir_all(self.view().join(name))?;
+        }
+        let moved = [(site.tree(), self.tree()), (site.home(), self.home())];
+        for (from, to) in &moved {
+            fs::rename(from, to).context("show the folders of setup")?;
+        }
+        let finished = self.launch(View::Folders { writable: true }, jobs, has_network);
+        for (from, to) in &moved {
+            fs::rename(to, from).context("take the folders of setup back")?;
+        }
         finished
     }
 
@@ -298,7 +352,7 @@ impl Area {
             };
             // A copy does as well, so any reason is as good as the other.
             has_layers = self
-                .launch(self.layers(&above, Phase::Build)?, vec![nothing])
+                .launch(self.layers(&above, Phase::Build)?, vec![nothing], false)
                 .is_ok();
             remove_tree(&above.folder)?;
             remove_tree(&below.folder)?;
@@ -336,6 +390,11 @@ impl Side {
 
     fn target(&self) -> PathBuf {
         self.folder.join("target")
+    }
+
+    /// A site of setup has one that is kept.
+    fn home(&self) -> PathBuf {
+        self.folder.join("home")
     }
 }
 

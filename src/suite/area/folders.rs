@@ -11,6 +11,27 @@ pub fn copy_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
     copy_folder(from, to).with_context(|| format!("copy `{}`", from.display()))
 }
 
+/// Copies what is in `from` and has no name of its own in `to`; both are folders.
+pub fn add_missing(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let add = || -> anyhow::Result<()> {
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            let (path, copy) = (entry.path(), to.join(entry.file_name()));
+            let is_folder = entry.file_type()?.is_dir();
+            match fs::symlink_metadata(&copy) {
+                Ok(there) if is_folder && there.is_dir() => add_missing(&path, &copy)?,
+                Ok(_) => {}
+                Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
+                    copy_entry(&entry, &copy)?
+                }
+                Err(err) => return Err(err.into()),
+            }
+        }
+        Ok(())
+    };
+    add().with_context(|| format!("copy `{}`", from.display()))
+}
+
 /// Removes `path`, whatever its modes are. It is no error if it does not exist.
 pub fn remove_tree(path: &Path) -> anyhow::Result<()> {
     let is_removed = |result: std::io::Result<()>| match result {
@@ -30,24 +51,29 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        let (path, copy) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            copy_folder(&path, &copy)?;
-        } else if kind.is_symlink() {
-            symlink(fs::read_link(&path)?, &copy)?;
-        } else if kind.is_file() {
-            copy_file(&path, &copy).with_context(|| format!("copy `{}`", path.display()))?;
-        } else {
-            bail!(
-                "`{}` is neither a file nor a folder nor a link",
-                path.display()
-            );
-        }
+        copy_entry(&entry, &to.join(entry.file_name()))?;
     }
     let data = fs::metadata(from)?;
     File::open(to)?.set_times(FileTimes::new().set_modified(data.modified()?))?;
     fs::set_permissions(to, data.permissions())?;
+    Ok(())
+}
+
+fn copy_entry(entry: &fs::DirEntry, copy: &Path) -> anyhow::Result<()> {
+    let path = entry.path();
+    let kind = entry.file_type()?;
+    if kind.is_dir() {
+        copy_folder(&path, copy)?;
+    } else if kind.is_symlink() {
+        symlink(fs::read_link(&path)?, copy)?;
+    } else if kind.is_file() {
+        copy_file(&path, copy).with_context(|| format!("copy `{}`", path.display()))?;
+    } else {
+        bail!(
+            "`{}` is neither a file nor a folder nor a link",
+            path.display()
+        );
+    }
     Ok(())
 }
 

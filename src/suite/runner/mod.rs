@@ -3,6 +3,7 @@
 mod cargo;
 mod events;
 mod fleet;
+mod installed;
 mod javascript;
 mod jest;
 mod node;
@@ -13,11 +14,14 @@ mod unittest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
 
+use super::area::setup::SetUp;
 use super::area::{Area, Side};
+use super::setup::UserEnv;
 use super::{TestId, TestRun};
 use crate::change::RepoPath;
 use crate::policy::RunnerConfig;
@@ -54,6 +58,20 @@ pub trait Runner {
             .map(|beside| self.canary_file(beside, canary))
             .into_iter()
             .collect()
+    }
+
+    /// Whether runs leave build output that other sides can start from.
+    fn builds(&self) -> bool {
+        false
+    }
+
+    /// Builds what a run of this order would build, and runs no test. What does not build is seen when it runs. The answer is whether there
+    /// was time for all of it.
+    ///
+    /// # Errors
+    /// The runner could not be started at all.
+    fn prepare(&self, _area: &Area, _side: &Side, _order: &Order) -> anyhow::Result<bool> {
+        Ok(true)
     }
 
     /// Runs tests and reads what they did. What was asked for but could not be built or collected is in [`TestRun::not_built`];
@@ -107,12 +125,21 @@ pub struct Toolbox {
     pub work_dir: Option<PathBuf>,
     /// `PATH`, `VIRTUAL_ENV`, `CARGO_HOME`, `RUSTUP_HOME`, `HOME` and their kin, as the guard was started with.
     pub env: BTreeMap<String, String>,
+    /// The guard's whole environment, of which only the phase that installs dependencies gets anything.
+    pub user_env: UserEnv,
+    /// What was installed for the tests, below every tree and every `HOME`; `None` where they find it on the machine.
+    pub setup: Option<Arc<SetUp>>,
     /// Where programs of the guard may be written that the tests can read but not change.
     pub scripts: PathBuf,
 }
 
 /// The names of the built-in runners.
 pub const NAMES: &[&str] = &["cargo", "jest", "node", "pytest", "unittest"];
+
+/// The first program of that name on the toolbox's `PATH`.
+pub(super) fn on_path(toolbox: &Toolbox, name: &str) -> Option<PathBuf> {
+    tools::on_path(toolbox, name)
+}
 
 /// Finds the tools of every runner that the policy names, and makes one runner of them.
 ///

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub(super) use shown::make_place;
-pub(super) use spec::{JobSpec, Output, Spec, Text, View};
+pub(super) use spec::{Enforce, JobSpec, Output, Spec, Text, View};
 
 /// What was enforced around the tests. Part of the evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
