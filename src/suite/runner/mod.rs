@@ -1,5 +1,6 @@
 //! Adapters to test runners, one file each: list, run only these, read, map.
 
+mod batch;
 mod cargo;
 mod events;
 mod fleet;
