@@ -4,6 +4,7 @@ mod batch;
 mod cargo;
 mod events;
 mod fleet;
+mod go;
 mod pytest;
 mod python;
 mod tools;
@@ -110,7 +111,7 @@ pub struct Toolbox {
 }
 
 /// The names of the built-in runners.
-pub const NAMES: &[&str] = &["cargo", "pytest", "unittest"];
+pub const NAMES: &[&str] = &["cargo", "go", "pytest", "unittest"];
 
 /// Finds the tools of every runner that the policy names, and makes one runner of them.
 ///
@@ -132,6 +133,7 @@ fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn 
     let dir = Path::new(&config.dir);
     match config.name.as_str() {
         "cargo" => Ok(Box::new(cargo::open(dir, toolbox)?)),
+        "go" => Ok(Box::new(go::open(dir, toolbox)?)),
         "pytest" => Ok(Box::new(pytest::open(dir, toolbox)?)),
         "unittest" => Ok(Box::new(unittest::open(dir, toolbox)?)),
         name => bail!(UsageError::with_hint(
