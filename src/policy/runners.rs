@@ -5,12 +5,12 @@ use super::merge::{Layer, Merge, Read, nobody_says};
 use super::{CustomRunner, Origin, Policy, RunnerConfig, value};
 
 /// The runners that are built in; `suite::runner` holds the same list, and a test compares them.
-pub(super) const BUILT_IN: &[&str] = &["cargo", "jest", "node", "pytest", "unittest"];
+pub(super) const BUILT_IN: &[&str] = &[
+    "cargo", "go", "jest", "mocha", "node", "pytest", "unittest", "vitest",
+];
 
 /// Runners of a later version.
-const LATER: &[&str] = &[
-    "bats", "custom", "go", "minitest", "mocha", "phpunit", "rspec", "vitest",
-];
+const LATER: &[&str] = &["bats", "custom", "minitest", "phpunit", "rspec"];
 
 const CUSTOM: &str = "custom";
 

@@ -2,8 +2,11 @@
 
 mod cargo;
 mod fleet;
+mod go;
 mod jest;
+mod mocha;
 mod node;
 mod pytest;
 mod support;
 mod unittest;
+mod vitest;

@@ -28,8 +28,10 @@ pub(super) struct JavaScript {
     scripts: PathBuf,
     env: BTreeMap<OsString, OsString>,
     readable: Vec<PathBuf>,
-    /// The checkout's `node_modules`, and where they are in a tree.
+    /// The folders of packages, and where they are in a tree.
     packages: Vec<(PathBuf, PathBuf)>,
+    /// Whether they are there without being shown.
+    is_set_up: bool,
 }
 
 /// What Node.js says about itself.
@@ -60,10 +62,15 @@ const PROGRAMS: &[(&str, &str)] = &[
     program!("koan_jest_reporter.cjs"),
     program!("koan_jest_runner.cjs"),
     program!("koan_jest_sequencer.cjs"),
+    program!("koan_mocha.cjs"),
+    program!("koan_mocha_main.cjs"),
     program!("koan_node.cjs"),
     program!("koan_node_first.mjs"),
     program!("koan_node_report.mjs"),
     program!("koan_report.cjs"),
+    program!("koan_vitest.cjs"),
+    program!("koan_vitest_main.mjs"),
+    program!("koan_vitest_runner.mjs"),
 ];
 
 pub(super) const EXTENSIONS: &[&str] = &["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx"];
@@ -115,10 +122,13 @@ impl JavaScript {
         for (name, value) in [("NO_COLOR", "1"), ("NODE_ENV", "test")] {
             env.insert(name.into(), value.into());
         }
-        let packages = match &toolbox.work_dir {
-            Some(work_dir) => packages(work_dir)?,
-            None => Vec::new(),
+        // What setup installed lies below every run; else the checkout's packages are shown there.
+        let packages = match (&toolbox.setup, &toolbox.work_dir) {
+            (Some(set_up), _) => packages(&set_up.tree())?,
+            (None, Some(work_dir)) => packages(work_dir)?,
+            (None, None) => Vec::new(),
         };
+        let is_set_up = toolbox.setup.is_some();
         let mut readable = vec![facts.executable.clone(), toolbox.scripts.clone()];
         // An installation has npm's global packages beside its `bin`.
         let global = bin.parent().unwrap_or(bin).join("lib/node_modules");
@@ -130,6 +140,7 @@ impl JavaScript {
             scripts: toolbox.scripts.clone(),
             env,
             packages,
+            is_set_up,
             facts,
         })
     }
@@ -165,7 +176,7 @@ impl JavaScript {
             }
             bail!(UsageError::with_hint(
                 format!("the package `{name}` is not installed in `node_modules`"),
-                "install the project's packages: `npm ci`, `pnpm install`, `yarn install`"
+                "install the project's packages, or let the guard do it by `proof.setup: [\"npm ci\"]`"
             ));
         };
         let text =
@@ -196,7 +207,10 @@ impl JavaScript {
             timeout: order.timeout,
             readable: self.readable.clone(),
             scratch: Vec::new(),
-            shown: self.packages.clone(),
+            shown: match self.is_set_up {
+                true => Vec::new(),
+                false => self.packages.clone(),
+            },
             report: true,
         };
         let finished = area.run(side, Phase::Run, &job)?;
@@ -302,7 +316,11 @@ pub(super) fn assert_canary(content: &[u8], canary: &Canary) -> Option<String> {
 }
 
 /// The word by which the file begins its tests.
-fn test_word(text: &str) -> &str {
+pub(super) fn word(content: &[u8]) -> &'static str {
+    test_word(&String::from_utf8_lossy(content))
+}
+
+fn test_word(text: &str) -> &'static str {
     let words: BTreeSet<&str> = text.lines().filter_map(call).collect();
     let known = ["test", "it", "specify"];
     known

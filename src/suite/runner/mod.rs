@@ -1,16 +1,20 @@
 //! Adapters to test runners, one file each: list, run only these, read, map.
 
+mod batch;
 mod cargo;
 mod events;
 mod fleet;
+mod go;
 mod installed;
 mod javascript;
 mod jest;
+mod mocha;
 mod node;
 mod pytest;
 mod python;
 mod tools;
 mod unittest;
+mod vitest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -134,7 +138,9 @@ pub struct Toolbox {
 }
 
 /// The names of the built-in runners.
-pub const NAMES: &[&str] = &["cargo", "jest", "node", "pytest", "unittest"];
+pub const NAMES: &[&str] = &[
+    "cargo", "go", "jest", "mocha", "node", "pytest", "unittest", "vitest",
+];
 
 /// The first program of that name on the toolbox's `PATH`.
 pub(super) fn on_path(toolbox: &Toolbox, name: &str) -> Option<PathBuf> {
@@ -161,10 +167,13 @@ fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn 
     let dir = Path::new(&config.dir);
     match config.name.as_str() {
         "cargo" => Ok(Box::new(cargo::open(dir, toolbox)?)),
+        "go" => Ok(Box::new(go::open(dir, toolbox)?)),
         "jest" => Ok(Box::new(jest::open(dir, toolbox)?)),
+        "mocha" => Ok(Box::new(mocha::open(dir, toolbox)?)),
         "node" => Ok(Box::new(node::open(dir, toolbox)?)),
         "pytest" => Ok(Box::new(pytest::open(dir, toolbox)?)),
         "unittest" => Ok(Box::new(unittest::open(dir, toolbox)?)),
+        "vitest" => Ok(Box::new(vitest::open(dir, toolbox)?)),
         name => bail!(UsageError::with_hint(
             format!("there is no runner `{name}`"),
             format!("built in are {}", NAMES.join(", ")),
