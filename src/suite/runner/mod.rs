@@ -1,8 +1,10 @@
 //! Adapters to test runners, one file each: list, run only these, read, map.
 
+mod batch;
 mod cargo;
 mod events;
 mod fleet;
+mod go;
 mod installed;
 mod pytest;
 mod python;
@@ -131,7 +133,7 @@ pub struct Toolbox {
 }
 
 /// The names of the built-in runners.
-pub const NAMES: &[&str] = &["cargo", "pytest", "unittest"];
+pub const NAMES: &[&str] = &["cargo", "go", "pytest", "unittest"];
 
 /// The first program of that name on the toolbox's `PATH`.
 pub(super) fn on_path(toolbox: &Toolbox, name: &str) -> Option<PathBuf> {
@@ -158,6 +160,7 @@ fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn 
     let dir = Path::new(&config.dir);
     match config.name.as_str() {
         "cargo" => Ok(Box::new(cargo::open(dir, toolbox)?)),
+        "go" => Ok(Box::new(go::open(dir, toolbox)?)),
         "pytest" => Ok(Box::new(pytest::open(dir, toolbox)?)),
         "unittest" => Ok(Box::new(unittest::open(dir, toolbox)?)),
         name => bail!(UsageError::with_hint(

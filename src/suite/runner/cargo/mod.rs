@@ -2,7 +2,6 @@
 //!
 //! Left out: doctests (their ids hold line numbers), benches, and the `[env]` and `runner` of `.cargo/config.toml`.
 
-mod batch;
 mod build;
 mod home;
 mod libtest;
@@ -19,7 +18,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use self::build::{Binary, Build};
 use self::home::Home;
 use self::workspace::{Scope, Workspace};
-use super::{Canary, Order, Runner, Toolbox, tools};
+use super::{Canary, Order, Runner, Toolbox, batch, tools};
 use crate::change::RepoPath;
 use crate::suite::area::{Area, Phase, Side};
 use crate::suite::process::{End, Finished, Job};
