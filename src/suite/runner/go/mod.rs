@@ -383,6 +383,7 @@ impl Go {
             timeout: order.timeout,
             readable: self.readable.clone(),
             scratch: self.modules.iter().cloned().collect(),
+            shown: Vec::new(),
             report: false,
         }
     }
@@ -396,6 +397,7 @@ impl Go {
             timeout: order.timeout,
             readable: self.readable.clone(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: false,
         }
     }
