@@ -173,7 +173,7 @@ fn a_run_that_ends_early_is_not_believed() {
     );
     check_attack(
         "test('a', () => { process.reallyExit(0); });",
-        "was not run",
+        "planned and never reported",
     );
 }
 

@@ -321,11 +321,22 @@ pub(super) fn word(content: &[u8]) -> &'static str {
 }
 
 fn test_word(text: &str) -> &'static str {
-    let words: BTreeSet<&str> = text.lines().filter_map(call).collect();
+    let is_called = |word: &&str| {
+        text.match_indices(*word).any(|(at, _)| {
+            let before = text[..at].chars().next_back();
+            let is_start = before.is_none_or(|c| !c.is_alphanumeric() && !"_$.".contains(c));
+            let after = &text[at + word.len()..];
+            is_start
+                && ["('", "(\"", "(`"]
+                    .iter()
+                    .any(|quote| after.starts_with(quote))
+        })
+    };
+    let begun: BTreeSet<&str> = text.lines().filter_map(call).collect();
     let known = ["test", "it", "specify"];
-    known
-        .into_iter()
-        .find(|word| words.contains(word))
+    let at_a_start = known.into_iter().find(|word| begun.contains(word));
+    at_a_start
+        .or_else(|| known.into_iter().find(is_called))
         .unwrap_or("test")
 }
 
@@ -433,6 +444,7 @@ fn is_missing_name(exc: &Exception) -> bool {
         "Attempted to wrap undefined property",
         "can only spy on a function",
         "does not exist on the object",
+        "is not defined on the object",
     ])
 }
 

@@ -2,6 +2,7 @@
 // of its own. What vitest itself has to say about the run comes from here.
 
 import { createRequire } from 'node:module';
+import fs from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -14,6 +15,13 @@ const { tree } = task;
 const emit = open(3, null);
 const describe = describer(tree);
 const inTree = (file) => path.relative(tree, file);
+
+// The project's packages cannot be written to: vite is told so in the words after which it puts the compiled configuration elsewhere.
+const { mkdir } = fs.promises;
+fs.promises.mkdir = async (folder, ...rest) => {
+  if (String(folder).includes('.vite-temp')) throw Object.assign(new Error('the packages are read-only'), { code: 'EACCES' });
+  return mkdir(folder, ...rest);
+};
 
 const fromTree = createRequire(path.join(tree, 'package.json'));
 const { createVitest, parseCLI } = await import(pathToFileURL(fromTree.resolve('vitest/node')).href);

@@ -113,7 +113,7 @@ class Teller {
         const known = this.cases.get(child);
         if (known === undefined || known.isDone) continue;
         known.isDone = true;
-        emit('begin', { id: known.id });
+        if (!known.begun) emit('begin', { id: known.id });
         if (own) emit('phase', { id: known.id, when: 'setup', outcome: 'failed', exc: describe(own) });
         else if (child.mode === 'skip' || child.result?.state === 'skip') emit('phase', { id: known.id, when: 'call', outcome: 'skipped', note: 'skipped' });
         else emit('contradiction', { reason: `\`${known.id}\` never ended` });
