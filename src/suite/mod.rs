@@ -6,6 +6,7 @@ pub mod process;
 pub mod runner;
 pub mod sandbox;
 pub mod setup;
+pub mod titles;
 
 use std::collections::BTreeMap;
 use std::fmt;

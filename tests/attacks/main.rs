@@ -50,6 +50,18 @@ fn cargo() {
     walk(include_str!("cargo.txt"));
 }
 
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn node() {
+    walk(include_str!("node.txt"));
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn jest() {
+    walk(include_str!("jest.txt"));
+}
+
 /// Judges every case of a table, and names all that got another verdict.
 fn walk(table: &str) {
     let cases = parse(table);
@@ -108,6 +120,16 @@ fn judge(base: &Case, case: &Case) -> (&'static str, String) {
     write(&repo, base);
     git(&["add", "--all"]);
     git(&["commit", "--quiet", "-m", "feat: a shop"]);
+    if base
+        .files
+        .iter()
+        .any(|file| file.text.contains("node_modules"))
+    {
+        // As a checkout has it in which the packages are installed; git does not see it.
+        let packages = env::var("KOAN_TEST_NODE_MODULES")
+            .expect("run this by tests/run.sh: KOAN_TEST_NODE_MODULES is not set");
+        std::os::unix::fs::symlink(packages, repo.join("node_modules")).expect("a link");
+    }
     let guard = env!("CARGO_BIN_EXE_koan-guard");
     succeed(command(guard, &repo).arg("init"));
     git(&["add", "--all"]);
