@@ -247,6 +247,9 @@ impl<'a> Parts<'a> {
                 names.extend(defined.map(|name| name.as_str()));
             }
             names.extend(self.class_attribute(change, line));
+            if titles::speaks(line.path.extension()) && exports(change, line) {
+                names.extend(words(line.text));
+            }
         }
         // Words that look like the head of a method.
         const BLOCKS: [&str; 6] = ["if", "for", "while", "switch", "catch", "with"];
@@ -269,6 +272,28 @@ impl<'a> Parts<'a> {
             .last()?;
         outer.trim_start().starts_with("class ").then_some(name)
     }
+}
+
+/// Whether a line of JavaScript stands in a list of what its module exports.
+fn exports(change: &Change, line: &Line) -> bool {
+    let begins = |text: &str| {
+        let code = text.trim_start();
+        ["module.exports", "exports.", "export {", "export default {"]
+            .iter()
+            .any(|start| code.starts_with(start))
+    };
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let text = change
+        .file(line.path)
+        .and_then(|file| file.new.as_ref()?.content.text());
+    let above = text
+        .unwrap_or_default()
+        .lines()
+        .take(line.n.saturating_sub(1));
+    let outer = above
+        .filter(|above| !above.trim().is_empty() && indent(above) < indent(line.text))
+        .last();
+    begins(line.text) || outer.is_some_and(begins)
 }
 
 /// The lines of the new version that stand in inline tests.
@@ -688,6 +713,64 @@ import { total } from '../src/cart.js';
             tests,
             &["tests/test_a.py::test_c"],
             "5:fixed",
+        );
+    }
+
+    #[test]
+    fn a_javascript_test_that_is_ready_for_a_name_to_be_missing_is_found() {
+        let check = |fix: &str, test: &str, stumbled: &[&str], expected: &str| {
+            let change = Change {
+                files: vec![
+                    file("src/cart.js", "const x = 1;\n", fix),
+                    file("test/a.test.js", "", test),
+                ],
+            };
+            let split = Split {
+                tests: vec!["test/a.test.js".into()],
+                fix: vec!["src/cart.js".into()],
+                ..Split::default()
+            };
+            let mut before = TestRun::default();
+            for test in stumbled {
+                let result = TestResult::new(Outcome::Errored, "");
+                before.results.insert(TestId((*test).to_owned()), result);
+            }
+            let found = markers(&change, &split, &before).len();
+            assert_eq!(found > 0, expected == "doubt", "{fix} {test}");
+        };
+        let ready = "test('a', () => {\n  expect(cart.FIXED).toBe(true);\n});\n";
+        check(
+            "module.exports = { x, FIXED: true };\n",
+            ready,
+            &[],
+            "doubt",
+        );
+        check(
+            "module.exports = {\n  x,\n  FIXED: true,\n};\n",
+            ready,
+            &[],
+            "doubt",
+        );
+        check("exports.FIXED = true;\n", ready, &[], "doubt");
+        check("export const FIXED = true;\n", ready, &[], "doubt");
+        check("class A {\n  FIXED() {\n  }\n}\n", ready, &[], "doubt");
+        check(
+            "exports.FIXED = 1;\n",
+            ready,
+            &["test/a.test.js::a"],
+            "none",
+        );
+        check(
+            "function g() {\n  const FIXED = 1;\n}\n",
+            ready,
+            &[],
+            "none",
+        );
+        check(
+            "exports.FIXED = 1;\n",
+            "test('FIXED is one', () => {\n  cart.y();\n});\n",
+            &[],
+            "none",
         );
     }
 
