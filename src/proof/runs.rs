@@ -102,6 +102,19 @@ pub fn prove(
     }
     let runner = runner::open(&policy.proof.runners, &toolbox)?;
     let is_revival = !split.has_tests() && case.carried.tests.is_empty();
+    let time_left = deadline.map_or(Duration::MAX, |deadline| {
+        deadline.saturating_duration_since(Instant::now())
+    });
+    progress(Progress::Building);
+    let base = base::base(
+        repo,
+        policy,
+        &area,
+        runner.as_ref(),
+        (case.trusted_tree_id, case.parent_tree_id),
+        setup.as_ref(),
+        time_left,
+    )?;
     let mut bench = Bench {
         repo,
         policy,
@@ -116,26 +129,10 @@ pub fn prove(
             .collect(),
         deadline,
         progress,
-        base: None,
+        base,
         issues: Vec::new(),
         warnings: Vec::new(),
     };
-    if runner.builds() {
-        let trees = (case.trusted_tree_id, case.parent_tree_id);
-        let time_left = deadline.map_or(Duration::MAX, |deadline| {
-            deadline.saturating_duration_since(Instant::now())
-        });
-        (bench.progress)(Progress::Building);
-        bench.base = Some(base::base(
-            repo,
-            policy,
-            &area,
-            bench.runner,
-            trees,
-            setup.as_ref(),
-            time_left,
-        )?);
-    }
     let trees = Trees {
         parent: case.parent_tree_id,
         before: before_tree_id,
@@ -223,8 +220,8 @@ struct Bench<'a> {
     touched: Vec<RepoPath>,
     deadline: Option<Instant>,
     progress: &'a mut dyn FnMut(Progress),
-    /// Build output that all trees start from.
-    base: Option<Base>,
+    /// What all trees start from.
+    base: Base,
     issues: Vec<Compared>,
     /// What the policy lets pass, and says.
     warnings: Vec<Gap>,
@@ -447,7 +444,7 @@ impl Bench<'_> {
         trees::lay_out(
             self.repo,
             self.area,
-            self.base.as_ref(),
+            &self.base,
             self.runner,
             &self.canary,
             (tree, tree_id),

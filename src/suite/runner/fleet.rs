@@ -120,10 +120,6 @@ impl Runner for Fleet {
         all
     }
 
-    fn builds(&self) -> bool {
-        self.members.iter().any(|member| member.runner.builds())
-    }
-
     fn prepare(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<bool> {
         let mut is_complete = true;
         self.each(order, |member, order| {

@@ -59,11 +59,6 @@ pub trait Runner {
             .collect()
     }
 
-    /// Whether runs leave build output that other sides can start from.
-    fn builds(&self) -> bool {
-        false
-    }
-
     /// Builds what a run of this order would build, and runs no test. What does not build is seen when it runs. The answer is whether there
     /// was time for all of it.
     ///

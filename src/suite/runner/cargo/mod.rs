@@ -130,10 +130,6 @@ impl Runner for Cargo {
         (RepoPath::new(path.join("/")), content.into_bytes())
     }
 
-    fn builds(&self) -> bool {
-        true
-    }
-
     fn prepare(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<bool> {
         let Ok(workspace) = self.workspace(area, side, order)? else {
             return Ok(true);
