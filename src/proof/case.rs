@@ -7,7 +7,7 @@ use std::time::Duration;
 use gix::ObjectId;
 use serde::Serialize;
 
-use super::{Proof, SetupEvidence, Shortfall, Tree};
+use super::{Proof, ServiceEvidence, SetupEvidence, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::policy::Suite;
 use crate::suite::TestId;
@@ -73,6 +73,9 @@ pub struct Evidence {
     /// What was installed for the tests; `None` where they found it on the machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub setup: Option<SetupEvidence>,
+    /// Servers that ran beside the tests, anew for each run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceEvidence>,
     /// Tests of these names were left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tests_exclude: Vec<String>,
