@@ -30,6 +30,29 @@ for needed in 'go golang-go' 'bats bats'; do
     fail "$program is missing: the tests of its runner need it (Debian, Ubuntu: $package)"
   fi
 done
+# The tests of services start real servers, which Debian keeps beside the usual folders.
+postgres=
+for program in /usr/lib/postgresql/*/bin/postgres; do
+  if [ -x "$program" ]; then postgres=yes; fi
+done
+if command -v postgres >/dev/null; then postgres=yes; fi
+missing=
+[ -n "$postgres" ] && command -v psql >/dev/null || missing="$missing postgresql"
+command -v redis-server >/dev/null && command -v redis-cli >/dev/null || missing="$missing redis-server"
+if [ -n "$all" ]; then
+  command -v mysql >/dev/null && { command -v mariadbd || command -v mysqld || [ -x /usr/sbin/mariadbd ] || [ -x /usr/sbin/mysqld ]; } >/dev/null ||
+    missing="$missing mariadb-server"
+fi
+if [ -n "$missing" ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    # Only the programs are wanted: no server of the machine's own shall be started.
+    # shellcheck disable=SC2086
+    { apt-get update && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends $missing; } </dev/null >&2 ||
+      fail "apt-get could not install$missing"
+  else
+    fail "servers for the tests of services are missing: install$missing (names of Debian and Ubuntu)"
+  fi
+fi
 
 target=${CARGO_TARGET_DIR:-target}
 case $target in /*) ;; *) target=$PWD/$target ;; esac

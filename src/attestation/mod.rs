@@ -57,6 +57,9 @@ pub struct Predicate {
     /// What was installed for the tests, and from which tree: lines, digest, network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setup: Option<serde_json::Value>,
+    /// Servers that ran beside the tests, with their versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<serde_json::Value>,
     /// Globs over the names of tests that were left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests_exclude: Vec<String>,
@@ -157,6 +160,11 @@ impl Predicate {
                 .as_ref()
                 .map(serde_json::to_value)
                 .transpose()?,
+            services: evidence
+                .services
+                .iter()
+                .map(serde_json::to_value)
+                .collect::<Result<_, _>>()?,
             tests_exclude: evidence.tests_exclude.clone(),
             milliseconds: evidence.milliseconds,
             guard_version: env!("CARGO_PKG_VERSION").into(),

@@ -109,6 +109,7 @@ section!(ProofFile {
     setup_network: Said<String>,
     setup_timeout: Said<String>,
     tests_exclude: List,
+    services: Said<Vec<At<ServiceFile>>>,
     sandbox: SandboxFile,
     signature: Said<String>,
 });
@@ -119,6 +120,16 @@ section!(RunnerFile {
     command: Said<String>,
     report: Said<String>,
     trust_report: Said<bool>,
+});
+section!(ServiceFile {
+    name: Said<String>,
+    preset: Said<String>,
+    prepare: Said<String>,
+    start: Said<String>,
+    ready: Said<String>,
+    env: Said<Entries<String>>,
+    port: Said<u64>,
+    ready_timeout: Said<String>,
 });
 section!(HookFile {
     suite: Said<String>,
@@ -167,7 +178,6 @@ const LATER: &[&str] = &[
     "necessity",
     "network",
     "preset",
-    "services",
     "source_sensitive",
     "strict_role",
     "url_env",
@@ -472,8 +482,8 @@ mod tests {
     #[test]
     fn a_key_of_a_later_version_is_said_to_be_one() {
         check(
-            "services: []\n",
-            "1:1: key `services` is not supported by this version",
+            "waivers: []\n",
+            "1:1: key `waivers` is not supported by this version",
         );
         check(
             "proof:\n  before: failed\n",

@@ -14,6 +14,7 @@ mod preset;
 pub mod rule;
 mod runners;
 mod sections;
+mod services;
 mod setup;
 mod sources;
 mod stdlib;
@@ -28,6 +29,7 @@ pub use explain::{Explanation, Limit};
 pub use lint::{Warning, lint};
 pub use paths::{Hit, PathSet, fold};
 pub use rule::{Level, Rule};
+pub use services::{Preset, ServiceKind, ServicePolicy};
 pub use setup::{Network, SetupPolicy, TestGlobs};
 pub use value::Pattern;
 
@@ -190,6 +192,8 @@ pub struct ProofPolicy {
     pub sandbox_min_level: u8,
     /// How dependencies are installed; `None` where tests find them on the machine.
     pub setup: Option<SetupPolicy>,
+    /// Servers that run beside the tests.
+    pub services: Vec<ServicePolicy>,
     /// Tests that are left out, on every tree.
     pub tests_exclude: TestGlobs,
     /// Whether a fix that names an error of production must be shown by a test that failed as production did.

@@ -303,6 +303,7 @@ impl Merge<'_> {
                 3,
             )?,
             setup: self.setup()?,
+            services: self.services()?,
             tests_exclude: self.tests_exclude()?,
             signature: self.word(
                 "proof.signature",

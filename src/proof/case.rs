@@ -8,7 +8,7 @@ use gix::ObjectId;
 use serde::Serialize;
 
 use super::signature::{Compared, Named};
-use super::{Gap, Proof, SetupEvidence, Shortfall, Tree};
+use super::{Gap, Proof, ServiceEvidence, SetupEvidence, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::policy::Suite;
 use crate::suite::TestId;
@@ -76,6 +76,9 @@ pub struct Evidence {
     /// What was installed for the tests; `None` where they found it on the machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub setup: Option<SetupEvidence>,
+    /// Servers that ran beside the tests, anew for each run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceEvidence>,
     /// Tests of these names were left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tests_exclude: Vec<String>,

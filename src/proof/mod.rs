@@ -25,7 +25,7 @@ use crate::suite::{NotBuilt, TestId};
 
 pub use case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
 pub use runs::prove;
-pub use setup::SetupEvidence;
+pub use setup::{ServiceEvidence, SetupEvidence};
 pub use signature::{Compared, Known, Named, Standing};
 
 /// A proof that holds. It has at least one FAIL_TO_PASS test; [`compare`](compare::compare) is the only way to build one.

@@ -77,20 +77,20 @@ pub fn prove(
         patience(policy, deadline),
     )?);
     let mut toolbox = workshop.toolbox.clone();
-    let mut setup = None;
-    if let Some(policy_of_setup) = &policy.proof.setup {
+    let (mut setup, mut services) = (None, Vec::new());
+    if policy.proof.setup.is_some() || !policy.proof.services.is_empty() {
         let site = setup::Site {
             repo,
-            policy: policy_of_setup,
+            policy: &policy.proof,
             area: &area,
             toolbox: &workshop.toolbox,
             deadline,
-            hook_budget: policy.proof.hook_budget,
         };
         match setup::install(&site, case, progress)? {
             Ok(installed) => {
                 toolbox.setup = Some(installed.set_up);
-                setup = Some(installed.evidence);
+                setup = installed.evidence;
+                services = installed.services;
             }
             Err(short) => {
                 return Ok(Attempt {
@@ -156,6 +156,7 @@ pub fn prove(
         before_tree_id: before_tree_id.to_string(),
         old_tests_tree_id: old_tests_tree_id.to_string(),
         setup,
+        services,
         tests_exclude: policy.proof.tests_exclude.globs.clone(),
         milliseconds: started.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
         issues,

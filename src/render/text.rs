@@ -233,6 +233,11 @@ fn circumstances(evidence: &Evidence, out: &mut String) -> fmt::Result {
             setup.shown_as,
         )?;
     }
+    for service in &evidence.services {
+        let version = service.version.as_deref().unwrap_or(&service.start);
+        let (name, version) = (shown(service.name.as_bytes()), shown(version.as_bytes()));
+        writeln!(out, "  beside service {name}: {version}")?;
+    }
     if !evidence.tests_exclude.is_empty() {
         let globs = evidence.tests_exclude.join(" ");
         writeln!(out, "  left out: {}", shown(globs.as_bytes()))?;

@@ -5,6 +5,7 @@
 mod folders;
 mod kept;
 mod manifest;
+pub mod services;
 pub mod setup;
 mod shown;
 
@@ -19,6 +20,7 @@ use anyhow::{Context as _, bail, ensure};
 
 use self::folders::{add_missing, copy_tree, lay_over, remove_tree};
 pub use self::kept::Kept;
+use self::services::Services;
 use self::setup::{Layer, Site};
 use super::process::{Finished, Job};
 use super::sandbox::{Enforce, JobSpec, Output, Sandbox, SandboxLevel, Spec, Text, View, launcher};
@@ -32,6 +34,8 @@ pub struct Area {
     has_layers: OnceLock<bool>,
     /// What setup installed, below the tree and the `HOME` of every run.
     layer: OnceLock<Layer>,
+    /// Servers that run beside every run.
+    services: OnceLock<Services>,
     /// Without namespaces the view is a real folder, for one run at a time.
     turn: Mutex<()>,
     /// Held as long as the area; the system lets go of it when the guard dies.
@@ -54,6 +58,14 @@ pub enum Phase {
     Build,
     /// Tree and build output are as the build left them, for every run anew; what a run writes is thrown away.
     Run,
+}
+
+/// What the jobs of one launcher have beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    Network,
+    Services,
 }
 
 /// How much longer than its jobs a launcher may take.
@@ -85,6 +97,7 @@ impl Area {
             sandbox: sandbox.clone(),
             has_layers: OnceLock::new(),
             layer: OnceLock::new(),
+            services: OnceLock::new(),
             turn: Mutex::new(()),
             lock,
         };
@@ -134,6 +147,11 @@ impl Area {
         self.view().join("home")
     }
 
+    /// Where jobs see their `TMPDIR`.
+    pub fn tmp(&self) -> PathBuf {
+        self.view().join("tmp")
+    }
+
     /// What is enforced around the jobs.
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox
@@ -155,6 +173,22 @@ impl Area {
         phase: Phase,
         jobs: &[Job],
     ) -> anyhow::Result<Vec<Finished>> {
+        match (self.services.get(), phase) {
+            (Some(services), Phase::Run) => {
+                let jobs: Vec<Job> = jobs.iter().map(|job| services.beside(job)).collect();
+                self.run_beside(Beside::Services, side, phase, &jobs)
+            }
+            _ => self.run_beside(Beside::Nothing, side, phase, jobs),
+        }
+    }
+
+    fn run_beside(
+        &self,
+        beside: Beside,
+        side: &Side,
+        phase: Phase,
+        jobs: &[Job],
+    ) -> anyhow::Result<Vec<Finished>> {
         for job in jobs {
             self.check(job)?;
         }
@@ -163,7 +197,7 @@ impl Area {
             return Ok(Vec::new());
         }
         if self.sandbox.namespaces {
-            self.launch(self.layers(side, phase)?, jobs, false)
+            self.launch(self.layers(side, phase)?, jobs, beside)
         } else {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
             jobs.into_iter()
@@ -206,24 +240,32 @@ impl Area {
         &self,
         view: View,
         jobs: Vec<JobSpec>,
-        has_network: bool,
+        beside: Beside,
     ) -> anyhow::Result<Vec<Finished>> {
         if self.sandbox.level == SandboxLevel::None {
             bail!("there is no sandbox on this machine");
         }
         let spec = Spec {
             enforce: Enforce {
-                network: has_network,
+                network: beside == Beside::Network,
                 ..self.sandbox.enforce()
             },
             root: Text::new(&self.root),
             view,
+            user: self.services.get().and_then(Services::user),
+            services: match self.services.get() {
+                Some(services) if beside == Beside::Services => services.specs.clone(),
+                _ => Vec::new(),
+            },
             jobs,
         };
         let time = spec
             .jobs
             .iter()
-            .map(|job| job.timeout_ms)
+            .map(|job| {
+                let services = spec.services.iter().map(|service| service.ready_ms);
+                services.fold(job.timeout_ms, u64::saturating_add)
+            })
             .fold(0, u64::saturating_add);
         let patience = Duration::from_millis(time).saturating_add(GRACE);
         launcher::ask(&self.sandbox.launcher, &spec, patience)
@@ -296,11 +338,11 @@ impl Area {
         let is_protected = self.sandbox.landlock_abi > 0;
         if phase == Phase::Run && !is_protected {
             copy_tree(&side.target(), &self.target())?;
-            return self.launch(View::Folders { writable: true }, vec![job], false);
+            return self.launch(View::Folders { writable: true }, vec![job], Beside::Nothing);
         }
         fs::rename(side.target(), self.target()).context("show the build output")?;
         let writable = phase == Phase::Build;
-        let finished = self.launch(View::Folders { writable }, vec![job], false);
+        let finished = self.launch(View::Folders { writable }, vec![job], Beside::Nothing);
         fs::rename(self.target(), side.target()).context("take the build output back")?;
         finished
     }
@@ -310,7 +352,7 @@ impl Area {
         &self,
         site: &Site,
         jobs: Vec<JobSpec>,
-        has_network: bool,
+        beside: Beside,
     ) -> anyhow::Result<Vec<Finished>> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         remove_tree(&self.view())?;
@@ -321,7 +363,7 @@ impl Area {
         for (from, to) in &moved {
             fs::rename(from, to).context("show the folders of setup")?;
         }
-        let finished = self.launch(View::Folders { writable: true }, jobs, has_network);
+        let finished = self.launch(View::Folders { writable: true }, jobs, beside);
         for (from, to) in &moved {
             fs::rename(to, from).context("take the folders of setup back")?;
         }
@@ -366,7 +408,11 @@ impl Area {
             };
             // A copy does as well, so any reason is as good as the other.
             has_layers = self
-                .launch(self.layers(&above, Phase::Build)?, vec![nothing], false)
+                .launch(
+                    self.layers(&above, Phase::Build)?,
+                    vec![nothing],
+                    Beside::Nothing,
+                )
                 .is_ok();
             remove_tree(&above.folder)?;
             remove_tree(&below.folder)?;

@@ -135,6 +135,12 @@ pub(super) fn on_path(toolbox: &Toolbox, name: &str) -> Option<PathBuf> {
     tools::on_path(toolbox, name)
 }
 
+/// The first line that a tool of the user's says when it is called with one argument.
+pub(super) fn say(toolbox: &Toolbox, program: &Path, argument: &str) -> anyhow::Result<String> {
+    let said = tools::ask(toolbox, program, &[argument])?;
+    Ok(said.lines().next().unwrap_or_default().to_owned())
+}
+
 /// Finds the tools of every runner that the policy names, and makes one runner of them.
 ///
 /// # Errors
