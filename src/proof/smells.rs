@@ -121,7 +121,7 @@ pub(super) fn markers(change: &Change, split: &Split, before: &TestRun) -> Vec<D
     let stumbled: BTreeSet<&str> = before
         .results
         .iter()
-        .filter(|(_, result)| result.outcome == Outcome::Errored)
+        .filter(|(_, result)| result.outcome == Outcome::Errored || result.is_missing_name)
         .map(|(test, _)| function_name(&test.0))
         .collect();
     let mut doubts = Vec::new();

@@ -15,6 +15,8 @@ use crate::suite::runner::{Canary, Runner};
 #[derive(Debug)]
 pub struct LaidOut {
     pub tree: Tree,
+    /// As it was asked for, without the canary.
+    pub tree_id: ObjectId,
     pub side: Side,
     /// The touched test files that this tree has, and the canary's own file where it needed one.
     pub files: Vec<RepoPath>,
@@ -86,5 +88,10 @@ pub fn lay_out(
     let side = area
         .add_side(base, |folder| repo.export(planted_tree_id, folder))
         .with_context(|| format!("lay out {tree}"))?;
-    Ok(LaidOut { tree, side, files })
+    Ok(LaidOut {
+        tree,
+        tree_id,
+        side,
+        files,
+    })
 }

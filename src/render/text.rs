@@ -218,6 +218,23 @@ fn circumstances(evidence: &Evidence, out: &mut String) -> fmt::Result {
         evidence.sandbox.level.number(),
         evidence.milliseconds as f64 / 1000.0,
     )?;
+    if !evidence.pruned.is_empty() {
+        let names = evidence.pruned.iter().take(MANY);
+        let names: Vec<String> = names.map(|name| words::code(name)).collect();
+        let more = match evidence.pruned.len().checked_sub(MANY) {
+            Some(n) if n > 0 => format!(" and {n} more"),
+            _ => String::new(),
+        };
+        let names = names.join(", ");
+        writeln!(out, "  not built BEFORE, and left out: {names}{more}")?;
+    }
+    if !evidence.red_by_name.is_empty() {
+        let tests = n_of(evidence.red_by_name.len(), "test");
+        writeln!(
+            out,
+            "  red by `proof.before: missing_symbol` only, for want of a name: {tests}"
+        )?;
+    }
     for missing in &evidence.sandbox.missing {
         writeln!(out, "  not enforced: {missing}")?;
     }
