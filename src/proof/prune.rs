@@ -30,6 +30,8 @@ pub(super) struct Pruned {
     pub after: ObjectId,
     /// `tests::of_nothing`, `use tests::probe`
     pub names: BTreeSet<String>,
+    /// What is left of the commit's version of each test file, line by line in its place.
+    pub left: BTreeMap<RepoPath, String>,
     /// What was said first of what went.
     first: NotBuilt,
 }
@@ -38,8 +40,10 @@ pub(super) struct Pruned {
 #[derive(Default)]
 struct Cut {
     texts: BTreeMap<RepoPath, String>,
+    /// What went out of each.
+    names: BTreeMap<RepoPath, BTreeSet<String>>,
+    /// The test functions among it.
     tests: BTreeSet<String>,
-    others: BTreeSet<String>,
 }
 
 impl Bench<'_> {
@@ -70,12 +74,10 @@ impl Bench<'_> {
             return Ok(Ok((whole, run)));
         };
         if compare::has_red(&pruned_run) && pruned_run.distrust.is_empty() {
-            self.pruned = Some(Pruned {
-                before: laid_out.tree_id,
-                after: self.prune_after(trees.after, &cut, split, change)?,
-                names: cut.tests.into_iter().chain(cut.others).collect(),
-                first: first.clone(),
-            });
+            let first = first.clone();
+            let before = laid_out.tree_id;
+            self.pruned =
+                Some(self.prune_after((before, trees.after), &cut, split, change, first)?);
             return Ok(Ok((laid_out, pruned_run)));
         }
         if may_miss {
@@ -166,8 +168,10 @@ impl Bench<'_> {
             };
             match inline::prune(&text, is_test_file, &errors) {
                 Ok(pruned) => {
+                    let names = cut.names.entry(path.clone()).or_default();
+                    names.extend(pruned.tests.iter().cloned());
+                    names.extend(pruned.others);
                     cut.tests.extend(pruned.tests);
-                    cut.others.extend(pruned.others);
                     cut.texts.insert(path, pruned.text);
                 }
                 Err(reason) => return Ok(Err(reason)),
@@ -179,23 +183,33 @@ impl Bench<'_> {
     /// AFTER with the tests that BEFORE is left with.
     fn prune_after(
         &self,
-        after: ObjectId,
+        (before, after): (ObjectId, ObjectId),
         cut: &Cut,
         split: &Split,
         change: &Change,
-    ) -> anyhow::Result<ObjectId> {
+        first: NotBuilt,
+    ) -> anyhow::Result<Pruned> {
         let mut edits = Vec::new();
+        let mut left = BTreeMap::new();
         for (path, text) in &cut.texts {
-            let text = if split.tests.contains(path) {
-                text.clone()
-            } else {
-                let production = self.read(after, path)?;
-                let production = production.with_context(|| format!("`{path}` is no text"))?;
-                inline::join(&production, text)?
+            let is_test_file = split.tests.contains(path);
+            let new = self.read(after, path)?;
+            let new = new.with_context(|| format!("`{path}` is no text"))?;
+            let names = &cut.names[path];
+            left.insert(path.clone(), inline::without(&new, is_test_file, names)?);
+            let joined = match is_test_file {
+                true => text.clone(),
+                false => inline::join(&new, text)?,
             };
-            edits.push(put(change, path, text)?);
+            edits.push(put(change, path, joined)?);
         }
-        self.repo.edit_tree(after, edits)
+        Ok(Pruned {
+            before,
+            after: self.repo.edit_tree(after, edits)?,
+            names: cut.names.values().flatten().cloned().collect(),
+            left,
+            first,
+        })
     }
 
     fn read(&self, tree_id: ObjectId, path: &RepoPath) -> anyhow::Result<Option<String>> {

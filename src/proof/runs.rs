@@ -247,7 +247,11 @@ impl Bench<'_> {
                 doubts: match self.missing {
                     // What is red is so because it stumbled, with its whole file.
                     Some(_) => Vec::new(),
-                    None => smells::markers(case.change, split, &before_runs[0]),
+                    None => {
+                        let left = self.pruned.as_ref().map(|pruned| &pruned.left);
+                        let left = left.unwrap_or(const { &BTreeMap::new() });
+                        smells::markers(case.change, split, &before_runs[0], left)
+                    }
                 },
             }
             .into_result(())

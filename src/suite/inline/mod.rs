@@ -10,6 +10,7 @@ mod prune;
 mod smells;
 mod source;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -83,6 +84,18 @@ pub fn prune(
     errors: &[Range<usize>],
 ) -> Result<Pruned, CannotCut> {
     source::on_deep_stack(|| prune::prune(source, is_test_file, errors))
+}
+
+/// A version of the source without what [`prune`] named: every line and column keeps its place.
+///
+/// # Errors
+/// The source does not parse.
+pub fn without(
+    source: &str,
+    is_test_file: bool,
+    names: &BTreeSet<String>,
+) -> Result<String, CannotCut> {
+    source::on_deep_stack(|| prune::without(source, is_test_file, names))
 }
 
 /// The test functions of a Rust source, those inside of macros like `proptest!` too.

@@ -64,13 +64,7 @@ pub(super) fn prune(
     while spread(&words, &mut parts)? {}
 
     let removed: Vec<&Part> = parts.iter().filter(|part| part.is_removed).collect();
-    // A group without a leaf would still have to be found where it leads.
-    let is_empty = |range: &&Range<usize>| {
-        let mut inside = parts.iter().filter(|part| part.around.contains(range));
-        inside.all(|part| part.is_removed)
-    };
-    let around = removed.iter().flat_map(|part| &part.around);
-    let ranges: Vec<&Range<usize>> = around.filter(is_empty).collect();
+    let ranges = removed_ranges(&parts);
     let pruned = blank(text, &ranges);
     verify(&source, &pruned, &ranges, is_test_file)?;
     let (tests, others): (Vec<&Part>, Vec<&Part>) =
@@ -81,6 +75,33 @@ pub(super) fn prune(
         tests: paths(tests),
         others: paths(others),
     })
+}
+
+pub(super) fn without(
+    text: &str,
+    is_test_file: bool,
+    names: &BTreeSet<String>,
+) -> Result<String, CannotCut> {
+    let source = Source::parse(text)?;
+    let mut parts = Vec::new();
+    let in_tests = is_test_file || is_test(&source.file.attrs);
+    collect(&source, &source.file.items, "", in_tests, &mut parts);
+    for part in &mut parts {
+        part.is_removed = names.contains(&part.path);
+    }
+    Ok(blank(text, &removed_ranges(&parts)))
+}
+
+/// What goes with the parts that are removed.
+fn removed_ranges(parts: &[Part]) -> Vec<&Range<usize>> {
+    // A group without a leaf would still have to be found where it leads.
+    let is_empty = |range: &&Range<usize>| {
+        let mut inside = parts.iter().filter(|part| part.around.contains(range));
+        inside.all(|part| part.is_removed)
+    };
+    let removed = parts.iter().filter(|part| part.is_removed);
+    let around = removed.flat_map(|part| &part.around);
+    around.filter(is_empty).collect()
 }
 
 fn collect(source: &Source, items: &[Item], path: &str, in_tests: bool, parts: &mut Vec<Part>) {
@@ -467,6 +488,19 @@ mod tests {
         assert_eq!(found.tests, ["a"]);
         assert_eq!(found.others, ["use new", "sample"]);
         assert!(pruned(source, false).is_err());
+    }
+
+    #[test]
+    fn the_same_goes_out_of_another_version() {
+        let names = BTreeSet::from(["tests::a".to_owned(), "use tests::new".to_owned()]);
+        let text = "fn new() {}\n#[cfg(test)] mod tests {\nuse crate::{new, old};\n#[test] fn a() { new() }\nmod a { fn a() {} } }";
+        let left = without(text, false, &names).expect("it parses");
+        assert_eq!(left.len(), text.len());
+        let words: Vec<&str> = left.split_whitespace().collect();
+        assert_eq!(
+            words.join(" "),
+            "fn new() {} #[cfg(test)] mod tests { use crate::{ old}; mod a { fn a() {} } }"
+        );
     }
 
     #[test]
