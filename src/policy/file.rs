@@ -97,6 +97,7 @@ section!(ProofFile {
     hook: HookFile,
     suite: Said<String>,
     env: Said<Entries<String>>,
+    before: Said<String>,
     red_commits: Said<String>,
     existing_tests: Said<String>,
     existing_red: Said<String>,

@@ -182,6 +182,7 @@ pub struct ProofPolicy {
     pub suite: Suite,
     /// What the tests see besides the allow-list.
     pub env: BTreeMap<String, String>,
+    pub before: Before,
     pub red_commits: RedCommits,
     pub existing_tests: ExistingTests,
     pub existing_red: ExistingRed,
@@ -242,6 +243,15 @@ pub enum Suite {
     All,
     /// The touched test files only.
     Touched,
+}
+
+/// What a new test must do without the fix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// Run, and fail.
+    Failed,
+    /// Fail, or not even start because a name is not there yet.
+    MissingSymbol,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

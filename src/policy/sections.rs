@@ -6,9 +6,9 @@ use super::file::{Names, shown};
 use super::merge::{Merge, Read, nobody_says};
 use super::value::{self, Pattern};
 use super::{
-    ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On, Origin,
-    PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits, builtin,
-    later, preset,
+    Before, ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On,
+    Origin, PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits,
+    builtin, later, preset,
 };
 use crate::change::Content;
 
@@ -279,6 +279,14 @@ impl Merge<'_> {
             hook_budget: self.duration("proof.hook.budget", |file| &file.proof.hook.budget)?,
             suite: self.word("proof.suite", |file| &file.proof.suite, &suites)?,
             env: self.env()?,
+            before: self.word(
+                "proof.before",
+                |file| &file.proof.before,
+                &[
+                    ("failed", Before::Failed),
+                    ("missing_symbol", Before::MissingSymbol),
+                ],
+            )?,
             red_commits: self.word(
                 "proof.red_commits",
                 |file| &file.proof.red_commits,

@@ -72,6 +72,12 @@ pub struct Evidence {
     pub sandbox: Sandbox,
     pub suite: Suite,
     pub before_tree_id: String,
+    /// The tests, helpers and imports that BEFORE went without, because they do not build there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pruned: Vec<String>,
+    /// The tests that count as red by `proof.before: missing_symbol` alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub red_by_name: Vec<TestId>,
     pub old_tests_tree_id: String,
     /// What was installed for the tests; `None` where they found it on the machine.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,9 @@ use super::base;
 use super::case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
 use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
+use super::missing::{self, Missing};
 use super::modules;
+use super::prune::Pruned;
 use super::renamed::Renames;
 use super::rewritten;
 use super::setup;
@@ -23,7 +25,7 @@ use super::trees::{self, Base, LaidOut};
 use super::{Doubt, Gap, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::git::Repo;
-use crate::policy::{ExistingRed, Policy, RedCommits, Suite};
+use crate::policy::{Before, ExistingRed, Policy, RedCommits, Suite};
 use crate::suite::area::Area;
 use crate::suite::runner::{self, Canary, Order, Runner, Selection};
 use crate::suite::{RaisedIn, TestId, TestRun};
@@ -128,6 +130,9 @@ pub fn prove(
             .chain(split.fix.first().filter(|_| is_revival).cloned())
             .collect(),
         deadline,
+        pruned: None,
+        missing: None,
+        red_by_name: BTreeSet::new(),
         progress,
         base,
         issues: Vec::new(),
@@ -153,7 +158,26 @@ pub fn prove(
         runner_version: runner.version().to_owned(),
         sandbox: workshop.sandbox.clone(),
         suite: case.suite,
-        before_tree_id: before_tree_id.to_string(),
+        before_tree_id: (bench.pruned.as_ref())
+            .map_or(before_tree_id, |pruned| pruned.before)
+            .to_string(),
+        pruned: (bench.pruned.iter())
+            .flat_map(|pruned| pruned.names.iter().cloned())
+            .collect(),
+        red_by_name: match &result {
+            Ok(Shown::Fix(proof)) => {
+                let proving = proof.fail_to_pass();
+                let by_name = bench.red_by_name.iter();
+                let by_name = by_name.filter(|test| proving.contains_key(test));
+                by_name.cloned().collect()
+            }
+            Ok(Shown::Red(carried)) => carried
+                .tests
+                .intersection(&bench.red_by_name)
+                .cloned()
+                .collect(),
+            Err(_) => Vec::new(),
+        },
         old_tests_tree_id: old_tests_tree_id.to_string(),
         setup,
         services,
@@ -203,23 +227,29 @@ fn patience(policy: &Policy, deadline: Option<Instant>) -> Duration {
     }
 }
 
-struct Trees {
+pub(super) struct Trees {
     parent: ObjectId,
-    before: ObjectId,
-    after: ObjectId,
+    pub(super) before: ObjectId,
+    pub(super) after: ObjectId,
     old_tests: ObjectId,
     echoes: Echoes,
 }
 
 /// All that one proof works with.
-struct Bench<'a> {
-    repo: &'a Repo,
-    policy: &'a Policy,
-    runner: &'a dyn Runner,
+pub(super) struct Bench<'a> {
+    pub(super) repo: &'a Repo,
+    pub(super) policy: &'a Policy,
+    pub(super) runner: &'a dyn Runner,
     area: &'a Area,
-    canary: Canary,
+    pub(super) canary: Canary,
     touched: Vec<RepoPath>,
     deadline: Option<Instant>,
+    /// What BEFORE went without.
+    pub(super) pruned: Option<Pruned>,
+    /// Where the policy takes them: new tests that BEFORE cannot build for want of a name.
+    pub(super) missing: Option<Missing>,
+    /// Tests that were red only because the policy takes a missing name for it.
+    red_by_name: BTreeSet<TestId>,
     progress: &'a mut dyn FnMut(Progress),
     /// What all trees start from.
     base: Base,
@@ -229,7 +259,7 @@ struct Bench<'a> {
 }
 
 /// A stage's answer: an error of ours, or a shortfall of the change's.
-type Staged<T> = anyhow::Result<Result<T, Shortfall>>;
+pub(super) type Staged<T> = anyhow::Result<Result<T, Shortfall>>;
 
 /// Leaves the function with a shortfall, as `?` leaves it with an error.
 macro_rules! stage {
@@ -240,6 +270,7 @@ macro_rules! stage {
         }
     };
 }
+pub(super) use stage;
 
 impl Bench<'_> {
     fn fix(&mut self, trees: &Trees, split: &Split, case: &Case) -> Staged<Shown> {
@@ -252,25 +283,41 @@ impl Bench<'_> {
         let n_samples = self.policy.proof.samples;
 
         // BEFORE comes first: where nothing is red there, the whole suite need not run.
-        let before = self.lay_out(Tree::Before, trees.before)?;
-        let mut before_runs = vec![stage!(self.run_touched(&before, 1)?)];
+        let (before, first) = stage!(self.first_before(trees, split, case.change)?);
+        let mut before_runs = vec![first];
         let parent = self.lay_out(Tree::Parent, trees.parent)?;
-        if !compare::has_red(&before_runs[0]) {
+        if !compare::has_red(&before_runs[0]) && self.missing.is_none() {
             let parent_run = stage!(self.run_touched(&parent, 1)?);
             stage!(compare::red(&parent_run, &before_runs[0], &terms));
         }
         // From here on a proof is likely: what must still pass runs with what is new.
         let parent_run = stage!(self.run_suite(&parent, case.suite)?);
+        let after = self.lay_out(Tree::After, trees.after)?;
+        let mut after_runs = Vec::new();
+        if self.missing.is_some() {
+            // Which tests a name is missing for is known only from where it is there.
+            after_runs.push(stage!(self.run_suite(&after, case.suite)?));
+            self.find_missing(&parent_run, &mut before_runs[0], &after_runs[0]);
+        }
         let candidates = stage!(compare::red(&parent_run, &before_runs[0], &terms));
         stage!(
             Shortfall {
                 gaps: Vec::new(),
-                doubts: smells::markers(case.change, split, &before_runs[0]),
+                doubts: match self.missing {
+                    // What is red is so because it stumbled, with its whole file.
+                    Some(_) => Vec::new(),
+                    None => {
+                        let left = self.pruned.as_ref().map(|pruned| &pruned.left);
+                        let left = left.unwrap_or(const { &BTreeMap::new() });
+                        smells::markers(case.change, split, &before_runs[0], left)
+                    }
+                },
             }
             .into_result(())
         );
-        let after = self.lay_out(Tree::After, trees.after)?;
-        let mut after_runs = vec![stage!(self.run_suite(&after, case.suite)?)];
+        if after_runs.is_empty() {
+            after_runs.push(stage!(self.run_suite(&after, case.suite)?));
+        }
         stage!(compare::green(
             &candidates,
             &parent_run,
@@ -305,7 +352,15 @@ impl Bench<'_> {
             .into_result(())
         );
         stage!(self.right_red(trees, split, case, fail_to_pass.keys(), &before_runs[0])?);
-        stage!(self.deaf(&candidates, &trees.echoes, Suite::Touched)?);
+        stage!(self.same_tests(&candidates)?);
+        let echoes = match before.tree_id == trees.before {
+            true => trees.echoes,
+            false => {
+                let sides = (before.tree_id, trees.after);
+                echo::echoes(self.repo, case.change, split, sides)?
+            }
+        };
+        stage!(self.deaf(&candidates, &echoes, Suite::Touched)?);
 
         let old_tests = self.lay_out(Tree::OldTests, trees.old_tests)?;
         let old_tests_run = stage!(self.run_suite(&old_tests, case.suite)?);
@@ -441,7 +496,16 @@ impl Bench<'_> {
         })))
     }
 
-    fn lay_out(&self, tree: Tree, tree_id: ObjectId) -> anyhow::Result<LaidOut> {
+    /// Takes what BEFORE cannot build for want of a name for red.
+    fn find_missing(&mut self, parent: &TestRun, before: &mut TestRun, after: &TestRun) {
+        if let Some(missing) = &mut self.missing {
+            missing.find(parent, before, after);
+            missing.add_to(before);
+            self.red_by_name.extend(missing.tests().cloned());
+        }
+    }
+
+    pub(super) fn lay_out(&self, tree: Tree, tree_id: ObjectId) -> anyhow::Result<LaidOut> {
         trees::lay_out(
             self.repo,
             self.area,
@@ -453,7 +517,7 @@ impl Bench<'_> {
         )
     }
 
-    fn run_touched(&mut self, laid_out: &LaidOut, n: usize) -> Staged<TestRun> {
+    pub(super) fn run_touched(&mut self, laid_out: &LaidOut, n: usize) -> Staged<TestRun> {
         let what = What::Sample {
             n,
             of: self.policy.proof.samples,
@@ -461,7 +525,7 @@ impl Bench<'_> {
         self.run(laid_out, what, Selection::Files(&laid_out.files), None)
     }
 
-    fn run_candidates(
+    pub(super) fn run_candidates(
         &mut self,
         laid_out: &LaidOut,
         tests: &BTreeSet<TestId>,
@@ -511,6 +575,13 @@ impl Bench<'_> {
         let mut run = self.runner.run(self.area, &laid_out.side, &order)?;
         let excluded = &self.policy.proof.tests_exclude;
         run.results.retain(|test, _| !excluded.is_match(&test.0));
+        let takes_names = self.policy.proof.before == Before::MissingSymbol;
+        if takes_names && matches!(laid_out.tree, Tree::Parent | Tree::Before) {
+            self.red_by_name.extend(missing::as_red(&mut run));
+            if let (Some(missing), Tree::Before) = (&self.missing, laid_out.tree) {
+                missing.add_to(&mut run);
+            }
+        }
         // What was cut short by the budget says nothing about the tests.
         stage!(self.time_left());
         Ok(Ok(run))

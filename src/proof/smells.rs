@@ -1,7 +1,7 @@
 //! Lines by which the two parts of a change could come to an understanding: code that looks for its tests, and tests that look at the code
 //! instead of running it. Such a change may be honest; no run can tell, so a person has to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -111,8 +111,14 @@ pub(super) fn doubts(change: &Change, split: &Split) -> Vec<Doubt> {
     aware.chain(looking).collect()
 }
 
-/// New tests that name what only the fix defines, and yet did not stumble over it `before`: they were ready for its absence.
-pub(super) fn markers(change: &Change, split: &Split, before: &TestRun) -> Vec<Doubt> {
+/// New tests that name what only the fix defines, and yet did not stumble over it `before`: they were ready for its absence. `left`: where
+/// something did not even build and went, the rest of such a file, line by line in its place.
+pub(super) fn markers(
+    change: &Change,
+    split: &Split,
+    before: &TestRun,
+    left: &BTreeMap<RepoPath, String>,
+) -> Vec<Doubt> {
     let parts = Parts::of(change, split);
     let names = parts.new_names(change, split);
     if names.is_empty() {
@@ -121,13 +127,23 @@ pub(super) fn markers(change: &Change, split: &Split, before: &TestRun) -> Vec<D
     let stumbled: BTreeSet<&str> = before
         .results
         .iter()
-        .filter(|(_, result)| result.outcome == Outcome::Errored)
+        .filter(|(_, result)| result.outcome == Outcome::Errored || result.is_missing_name)
         .map(|(test, _)| function_name(&test.0))
         .collect();
     let mut doubts = Vec::new();
     // The function that the lines stand in, with its indentation, if it stumbled.
     let mut inside: Option<usize> = None;
+    let left = left
+        .iter()
+        .map(|(path, text)| (path, text.lines().collect()));
+    let left: BTreeMap<&RepoPath, Vec<&str>> = left.collect();
     for line in &parts.tests {
+        let rest = left.get(line.path).map(|lines| lines.get(line.n - 1));
+        let line = &Line {
+            // Blanks at the end of a file are no line.
+            text: rest.map_or(line.text, |rest| rest.copied().unwrap_or_default()),
+            ..*line
+        };
         let indent = line.text.len() - line.text.trim_start().len();
         if inside.is_some_and(|outer| indent <= outer) {
             inside = None;
@@ -481,6 +497,18 @@ def pytest_runtest_call(item):
     /// The names that the tests were ready to miss; `stumbled` are the tests that errored BEFORE.
     #[track_caller]
     fn check_markers(old: &str, new: &str, tests: (&str, &str), stumbled: &[&str], expected: &str) {
+        check_markers_left(old, new, tests, (stumbled, &[]), expected);
+    }
+
+    /// `left`: what of the tests did build.
+    #[track_caller]
+    fn check_markers_left(
+        old: &str,
+        new: &str,
+        tests: (&str, &str),
+        (stumbled, left): (&[&str], &[&str]),
+        expected: &str,
+    ) {
         let source = if tests.0.ends_with(".rs") {
             "src/cart.rs"
         } else {
@@ -499,7 +527,8 @@ def pytest_runtest_call(item):
             let result = TestResult::new(Outcome::Errored, "");
             before.results.insert(TestId((*test).to_owned()), result);
         }
-        let found: Vec<String> = markers(&change, &split, &before)
+        let left = left.iter().map(|left| (tests.0.into(), (*left).to_owned()));
+        let found: Vec<String> = markers(&change, &split, &before, &left.collect())
             .into_iter()
             .map(|doubt| match doubt {
                 Doubt::SourceSensitive { line, text, .. } => format!("{line}:{text}"),
@@ -587,5 +616,23 @@ def pytest_runtest_call(item):
         let fix = "pub struct Cart;\nimpl Cart {\n    pub fn fixed(&self) -> bool { true }\n}\n";
         let tests = ("tests/new.rs", tests);
         check_markers("pub struct Cart;\n", fix, tests, &[], "1:fixed 2:fixed");
+    }
+
+    #[test]
+    fn a_rust_test_that_did_not_build_stumbled_and_its_neighbour_on_the_line_did_not() {
+        let fix = "pub struct Cart;\npub fn fixed() {}\n";
+        let tests = "use shop::fixed;\n#[test] fn a() { fixed() } #[test] fn b() { fixed() }\n";
+        let tests = ("tests/new.rs", tests);
+        for (left, expected) in [
+            ("\n\n", ""),
+            (
+                "\n                           #[test] fn b() { fixed() }\n",
+                "2:fixed",
+            ),
+            ("use shop::fixed;\n", "1:fixed"),
+        ] {
+            let old = "pub struct Cart;\n";
+            check_markers_left(old, fix, tests, (&[], &[left]), expected);
+        }
     }
 }

@@ -22,6 +22,8 @@ pub struct Base {
 #[derive(Debug)]
 pub struct LaidOut {
     pub tree: Tree,
+    /// As it was asked for, without the canary.
+    pub tree_id: ObjectId,
     pub side: Side,
     /// The touched test files that this tree has, and the canary's own file where it needed one.
     pub files: Vec<RepoPath>,
@@ -95,5 +97,10 @@ pub fn lay_out(
             repo.export_over(base.tree_id, planted_tree_id, folder)
         })
         .with_context(|| format!("lay out {tree}"))?;
-    Ok(LaidOut { tree, side, files })
+    Ok(LaidOut {
+        tree,
+        tree_id,
+        side,
+        files,
+    })
 }

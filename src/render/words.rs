@@ -301,6 +301,6 @@ fn name(test: &TestId) -> String {
     code(&test.0)
 }
 
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     format!("`{}`", shown(text.as_bytes()))
 }

@@ -5,6 +5,7 @@ mod hook;
 mod install;
 mod installer;
 mod policy;
+mod prune;
 mod range;
 mod services;
 mod setup;

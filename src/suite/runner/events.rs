@@ -11,7 +11,7 @@ pub(super) use self::outcome::{Exception, Owner, Place};
 use self::outcome::{Phase, Reported, When};
 use super::Canary;
 use crate::suite::process::{End, Finished};
-use crate::suite::{NotBuilt, Outcome, TestId, TestResult, TestRun};
+use crate::suite::{BuildError, NotBuilt, Outcome, TestId, TestResult, TestRun};
 
 #[derive(Debug, Deserialize)]
 struct Line {
@@ -107,7 +107,7 @@ pub(super) struct Dialect {
 /// Reads a finished run of one of the guard's reporters.
 pub(super) fn read(finished: &Finished, canary: Option<&Canary>, dialect: &Dialect) -> TestRun {
     let mut stream = Stream::default();
-    if let Err(error) = stream.take(&finished.report) {
+    if let Err(error) = stream.take(&finished.report, dialect) {
         stream.distrust(format!("the report cannot be read: {error:#}"));
     }
     if stream.status.is_none() {
@@ -120,7 +120,7 @@ pub(super) fn read(finished: &Finished, canary: Option<&Canary>, dialect: &Diale
 }
 
 impl Stream {
-    fn take(&mut self, report: &[u8]) -> anyhow::Result<()> {
+    fn take(&mut self, report: &[u8], dialect: &Dialect) -> anyhow::Result<()> {
         let mut secret: Option<String> = None;
         for (expected, bytes) in report.split_inclusive(|&byte| byte == b'\n').enumerate() {
             let line: Line = serde_json::from_slice(bytes)
@@ -131,12 +131,12 @@ impl Stream {
                 "line {} is not ours",
                 expected + 1
             );
-            self.take_event(line.event);
+            self.take_event(line.event, dialect);
         }
         Ok(())
     }
 
-    fn take_event(&mut self, event: Event) {
+    fn take_event(&mut self, event: Event, dialect: &Dialect) {
         match event {
             Event::Start => {}
             Event::Plan { id } => self.case(id).planned = true,
@@ -155,11 +155,18 @@ impl Stream {
             } => {
                 self.any_failed = true;
                 self.canary_not_collected |= holds_canary;
-                let detail = match exc {
-                    Some(exc) if detail.is_empty() => exc.to_string(),
-                    _ => detail,
-                };
-                self.run.not_built.push(NotBuilt { what, detail });
+                let mut not_built = NotBuilt::new(what, detail);
+                if let Some(exc) = exc {
+                    not_built.errors.push(BuildError {
+                        file: not_built.what.clone(),
+                        is_missing_name: (dialect.is_missing_name)(&exc),
+                        ..BuildError::default()
+                    });
+                    if not_built.detail.is_empty() {
+                        not_built.detail = exc.to_string();
+                    }
+                }
+                self.run.not_built.push(not_built);
             }
             Event::SkippedFile { what, detail } => {
                 self.result(what, Outcome::Skipped, detail);

@@ -8,7 +8,7 @@ use super::{Canary, Order, Runner, Selection, Toolbox};
 use crate::change::RepoPath;
 use crate::policy::RunnerConfig;
 use crate::suite::area::{Area, Side};
-use crate::suite::{NotBuilt, TestId, TestRun};
+use crate::suite::{TestId, TestRun};
 
 pub(super) struct Fleet {
     members: Vec<Member>,
@@ -266,9 +266,13 @@ impl Member {
             .map(|reason| format!("{name}: {reason}"));
         all.distrust.extend(said);
         all.not_built
-            .extend(run.not_built.into_iter().map(|not_built| NotBuilt {
-                what: format!("{prefix}{}", not_built.what),
-                detail: not_built.detail,
+            .extend(run.not_built.into_iter().map(|mut not_built| {
+                not_built.what.insert_str(0, prefix);
+                let places = not_built.errors.iter_mut();
+                for error in places.filter(|error| !error.file.is_empty()) {
+                    error.file.insert_str(0, &self.dir);
+                }
+                not_built
             }));
     }
 }

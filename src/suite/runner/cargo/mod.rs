@@ -144,8 +144,7 @@ impl Runner for Cargo {
         let workspace = match self.workspace(area, side, order)? {
             Ok(workspace) => workspace,
             Err(detail) => {
-                let what = "Cargo.toml".to_owned();
-                run.not_built.push(NotBuilt { what, detail });
+                run.not_built.push(NotBuilt::new("Cargo.toml", detail));
                 return Ok(run);
             }
         };
@@ -216,8 +215,9 @@ impl Cargo {
             .map(|args| self.cargo(area, order, args))
             .collect();
         let mut build = Build::default();
+        let dir = area.tree().join(&self.dir);
         for finished in area.run_each(side, Phase::Build, &jobs)? {
-            build.read(&finished, workspace, &area.target())?;
+            build.read(&finished, workspace, &dir, &area.target())?;
         }
         Ok(build)
     }
@@ -252,11 +252,10 @@ impl Cargo {
         for (binary, answers) in build.binaries.iter().zip(finished.chunks(2)) {
             let lists: Option<Vec<Vec<String>>> = answers.iter().map(libtest::list).collect();
             let Some([all, ignored]) = lists.as_deref() else {
-                run.not_built.push(NotBuilt {
-                    what: binary.id.clone(),
-                    detail: "it does not list its tests: `harness = false`, or it ends early"
-                        .to_owned(),
-                });
+                run.not_built.push(NotBuilt::new(
+                    binary.id.clone(),
+                    "it does not list its tests: `harness = false`, or it ends early",
+                ));
                 continue;
             };
             let ignored: BTreeSet<&String> = ignored.iter().collect();

@@ -131,7 +131,7 @@ impl Runner for Go {
             Ok(packages) => packages,
             Err(detail) => {
                 let what = "go.mod".to_owned();
-                run.not_built.push(NotBuilt { what, detail });
+                run.not_built.push(NotBuilt::new(what, detail));
                 return Ok(run);
             }
         };
@@ -212,10 +212,9 @@ impl Go {
                     tests: Vec::new(),
                     canaries: Vec::new(),
                 }),
-                Err(detail) => run.not_built.push(NotBuilt {
-                    what: package.import_path.clone(),
-                    detail,
-                }),
+                Err(detail) => run
+                    .not_built
+                    .push(NotBuilt::new(package.import_path.clone(), detail)),
             }
         }
         Ok(binaries)
@@ -242,10 +241,9 @@ impl Go {
                     (binary.tests, binary.canaries) = (tests, canaries);
                     listed.push(binary);
                 }
-                Err(detail) => run.not_built.push(NotBuilt {
-                    what: binary.package.import_path.clone(),
-                    detail,
-                }),
+                Err(detail) => run
+                    .not_built
+                    .push(NotBuilt::new(binary.package.import_path.clone(), detail)),
             }
         }
         Ok(listed)

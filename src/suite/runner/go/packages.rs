@@ -56,10 +56,7 @@ impl PackageError {
             "" => first.to_owned(),
             place => format!("{first} ({place})"),
         };
-        NotBuilt {
-            what: package.import_path.clone(),
-            detail,
-        }
+        NotBuilt::new(package.import_path.clone(), detail)
     }
 }
 
