@@ -1,5 +1,6 @@
 //! The built-in runners over real frameworks: what honest suites report, and that no attack is ever reported passed.
 
+mod bats;
 mod cargo;
 mod fleet;
 mod go;

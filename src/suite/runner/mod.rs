@@ -1,6 +1,7 @@
 //! Adapters to test runners, one file each: list, run only these, read, map.
 
 mod batch;
+mod bats;
 mod cargo;
 mod events;
 mod fleet;
@@ -111,7 +112,7 @@ pub struct Toolbox {
 }
 
 /// The names of the built-in runners.
-pub const NAMES: &[&str] = &["cargo", "go", "pytest", "unittest"];
+pub const NAMES: &[&str] = &["bats", "cargo", "go", "pytest", "unittest"];
 
 /// Finds the tools of every runner that the policy names, and makes one runner of them.
 ///
@@ -132,6 +133,7 @@ pub fn open(configs: &[RunnerConfig], toolbox: &Toolbox) -> anyhow::Result<Box<d
 fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn Runner>> {
     let dir = Path::new(&config.dir);
     match config.name.as_str() {
+        "bats" => Ok(Box::new(bats::open(dir, toolbox)?)),
         "cargo" => Ok(Box::new(cargo::open(dir, toolbox)?)),
         "go" => Ok(Box::new(go::open(dir, toolbox)?)),
         "pytest" => Ok(Box::new(pytest::open(dir, toolbox)?)),
