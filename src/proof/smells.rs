@@ -107,7 +107,7 @@ static LANGUAGES: [Language; 4] = [
     language!(
         [b"sh", b"bash", b"bats"], "#",
         aware: r#"
-            \bBATS\w* | \bbats\b | \bFUNCNAME\b | \bcaller\b | \bBASH_(?:COMMAND|LINENO|SOURCE\[[1-9])\b | \$\{?PPID\b | /proc/ | /dev/fd/ | [<>]&\s*[3-9]
+            \bBATS\w* | \bbats\b | \^BAT | \bFUNCNAME\b | \bcaller\b | \bBASH_(?:COMMAND|LINENO|SOURCE\[[1-9])\b | \$\{?PPID\b | /proc/ | /dev/fd/ | [<>]&\s*[3-9]
             | \bexec\s+[3-9] | \btrap\b.*\b(?:DEBUG|ERR|RETURN)\b | \bkill\b | \bps\s+-?\w | ["'/\s=]tests?/ | \$\{?[A-Z_]*TEST[A-Z_]*\b | \bexport\s+-f\b
             | \benable\s+-n\b | \b(?:alias|function)\s+(?:test|run|assert\w*|skip|fail)\b | ^\s*(?:test|run|assert\w*|skip|fail|refute\w*|\[)\s*\(\s*\)
         "#,

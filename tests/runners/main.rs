@@ -2,6 +2,7 @@
 
 mod bats;
 mod cargo;
+mod custom;
 mod fleet;
 mod go;
 mod pytest;
