@@ -33,7 +33,8 @@ pub(super) struct Go {
     readable: Vec<PathBuf>,
     /// Where downloaded modules are, if there are any.
     modules: Option<PathBuf>,
-    toolbox: Toolbox,
+    /// Where the guard's own files are put while something is built.
+    scripts: PathBuf,
 }
 
 /// The test binary of a package.
@@ -96,7 +97,7 @@ pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Go> {
         env,
         readable: readable.collect(),
         modules,
-        toolbox: toolbox.clone(),
+        scripts: toolbox.scripts.clone(),
     })
 }
 
@@ -215,22 +216,24 @@ impl Go {
         run: &mut TestRun,
     ) -> anyhow::Result<Vec<Binary<'a>>> {
         let overlay = order.canary.map(|canary| {
-            let overlay = plant::overlay(packages, &self.toolbox, canary);
+            let overlay = plant::Overlay::write(packages, &self.scripts, canary);
             overlay.context("write the guard's own tests")
         });
         let overlay = overlay.transpose()?;
         let mut jobs = Vec::new();
         for package in packages {
             let mut args = ["test", "-c", "-vet=off"].map(OsString::from).to_vec();
-            args.extend(overlay.as_deref().map(|path| {
+            args.extend(overlay.iter().map(|overlay| {
                 let mut arg = OsString::from("-overlay=");
-                arg.push(path);
+                arg.push(overlay.path());
                 arg
             }));
             args.extend(["-o".into(), package.executable(&area.target()).into()]);
             args.push(package.import_path.clone().into());
             let mut job = self.go(area, order, package.module_dir().to_owned(), args);
-            job.readable.push(self.toolbox.scripts.clone());
+            let own = overlay.iter();
+            job.readable
+                .extend(own.map(|own| own.folder.path().to_owned()));
             jobs.push(job);
         }
         let finished = area.run_each(side, Phase::Build, &jobs)?;
