@@ -57,6 +57,8 @@ pub enum Language {
     Go,
     Python,
     Rust,
+    /// With tests of bats.
+    Shell,
 }
 
 /// A value and the reason for it, a sentence without a period.
@@ -140,6 +142,7 @@ impl Language {
             Language::Go => "go",
             Language::Python => "python",
             Language::Rust => "rust",
+            Language::Shell => "shell",
         }
     }
 
@@ -148,6 +151,7 @@ impl Language {
             Language::Go => b"go",
             Language::Python => b"py",
             Language::Rust => b"rs",
+            Language::Shell => b"bats",
         }
     }
 }
@@ -217,7 +221,12 @@ fn languages(files: &[RepoPath]) -> Vec<Language> {
             .filter(|path| path.extension() == Some(language.extension()))
             .count()
     };
-    let mut languages = vec![Language::Python, Language::Rust, Language::Go];
+    let mut languages = vec![
+        Language::Python,
+        Language::Rust,
+        Language::Go,
+        Language::Shell,
+    ];
     languages.retain(|&language| count(language) > 0);
     languages.sort_by_key(|&language| std::cmp::Reverse(count(language)));
     languages
@@ -245,6 +254,16 @@ fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>>
     }
     if languages.contains(&Language::Python) {
         return python_runner(seen).map(Some);
+    }
+    let bats = seen
+        .files
+        .iter()
+        .find(|path| path.extension() == Some(b"bats"));
+    if let Some(path) = bats {
+        return Ok(Some(Choice {
+            value: "bats",
+            why: format!("`{path}` has tests of bats"),
+        }));
     }
     Ok(None)
 }
@@ -456,6 +475,8 @@ mod tests {
         check_runner(&["main.go", "go.mod"], "go");
         check_runner(&["main.go", "tool/go.mod", "x.py", "y.go"], "go");
         check_runner(&["main.go", "testdata/go.mod"], "none");
+        check_runner(&["install.sh", "test/install.bats"], "bats");
+        check_runner(&["install.sh", "test.sh"], "none");
         check_runner(&[], "none");
     }
 
@@ -548,6 +569,7 @@ mod tests {
             &["a.py", "b.rs", "Cargo.toml"],
             &["x.go"],
             &["x.go", "go.mod", "x_test.go"],
+            &["x.sh", "test/x.bats"],
             &[],
         ] {
             let proposal = proposal(files, &["fix: a"], &[]);

@@ -6,6 +6,7 @@ pub(super) const PRESETS: &[(&str, &str)] = &[
     ("go", include_str!("../../policies/go.yaml")),
     ("python", include_str!("../../policies/python.yaml")),
     ("rust", include_str!("../../policies/rust.yaml")),
+    ("shell", include_str!("../../policies/shell.yaml")),
     ("strict", include_str!("../../policies/strict.yaml")),
 ];
 
@@ -42,6 +43,7 @@ const NEEDLES: &[(&str, &[&str])] = &[
     ),
     ("test-probe-python", &["pytest", "unittest"]),
     ("test-probe-rust", &["cfg!"]),
+    ("test-probe-shell", &["bats_", "funcname"]),
     (
         "dynamic-code",
         &["eval", "exec", "new function", "__import__"],
@@ -135,7 +137,7 @@ mod tests {
 
     #[test]
     fn every_match_of_a_preset_holds_a_needle() {
-        let text = "version: 1\nextends: [default, go, python, rust, strict]\n";
+        let text = "version: 1\nextends: [default, go, python, rust, shell, strict]\n";
         let policy = Policy::load(text, "policy").expect("the presets load");
         assert_eq!(policy.perimeter.forbid.len(), NEEDLES.len());
         for forbidden in &policy.perimeter.forbid {

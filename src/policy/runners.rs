@@ -4,12 +4,12 @@ use super::file::{At, RunnerFile, Runners};
 use super::merge::{Layer, Merge, Read, nobody_says};
 use super::{CustomRunner, Origin, Policy, RunnerConfig, value};
 
-/// The runners that are built in; `suite::runner` holds the same list, and a test compares them.
-pub(super) const BUILT_IN: &[&str] = &["cargo", "go", "pytest", "unittest"];
+/// The runners that are built in, and `custom`; `suite::runner` holds the same list, and a test compares them.
+pub(super) const BUILT_IN: &[&str] = &["bats", "cargo", "custom", "go", "pytest", "unittest"];
 
 /// Runners of a later version.
 const LATER: &[&str] = &[
-    "bats", "custom", "jest", "minitest", "mocha", "node", "phpunit", "rspec", "vitest",
+    "jest", "minitest", "mocha", "node", "phpunit", "rspec", "vitest",
 ];
 
 const CUSTOM: &str = "custom";

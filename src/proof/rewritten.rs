@@ -55,7 +55,17 @@ pub(super) fn doubts<'a>(
 
 /// Whether an assertion of the old text is gone, or the new text has more ways round its assertions.
 fn says_less(old: &[String], new: &[String]) -> bool {
-    const ASSERTIONS: [&str; 5] = ["assert", "expect", "raises", "should_panic", "fail"];
+    // Go asserts by a comparison and a call.
+    const ASSERTIONS: [&str; 8] = [
+        "assert",
+        "expect",
+        "raises",
+        "should_panic",
+        "fail",
+        ".Error",
+        ".Fatal",
+        " != ",
+    ];
     const ESCAPES: [&str; 6] = ["return", "except", "catch_unwind", "if ", "skip", "xfail"];
     let lines = |texts: &[String], marks: &[&str]| -> Vec<String> {
         let lines = texts.iter().flat_map(|text| text.lines());
@@ -131,6 +141,23 @@ mod tests {
     }
 
     const RUST: &str = "mod tests {\n    use super::*;\n    #[test]\n    fn a() {\n        assert_eq!(1, 1);\n    }\n    #[test]\n    fn b() {\n        for x in y {\n            assert!(x);\n        }\n    }\n}\n";
+
+    #[test]
+    fn a_go_test_compares_and_complains() {
+        let go = "func TestA(t *testing.T) {\n\tif got := A(); got != 1 {\n\t\tt.Errorf(\"%d\", got)\n\t}\n}\n";
+        let edit = |from: &str, to: &str| go.replace(from, to);
+        check("func ", go, &edit("got != 1", "got == 9"), "TestA");
+        check("func ", go, &edit("t.Errorf", "t.Logf"), "TestA");
+        check(
+            "func ",
+            go,
+            &edit(
+                "TestA(t *testing.T) {\n",
+                "TestA(t *testing.T) {\n\tt.Helper()\n",
+            ),
+            "",
+        );
+    }
 
     #[test]
     fn a_rust_test_is_its_attributes_and_its_block() {

@@ -42,7 +42,7 @@ macro_rules! language {
     };
 }
 
-static LANGUAGES: [Language; 2] = [
+static LANGUAGES: [Language; 4] = [
     language!(
         [b"py", b"pyi"], "#",
         aware: r#"
@@ -86,6 +86,37 @@ static LANGUAGES: [Language; 2] = [
             | \b(?:file|line|column|option_env)\s*!\s*\( | \bCommand\s*::\s*new\s*\(\s*"(?:git|cargo|rustc|grep)" | \bCARGO_PKG_VERSION\b
         "#,
         defines: r#"\b(?:fn|const|static|struct|enum|union|trait|type|mod)\s+(?:mut\s+)?(\w+) | \bmacro_rules\s*!\s*(\w+) | \bas\s+([A-Za-z]\w*)\s*[;,}]"#
+    ),
+    language!(
+        [b"go"], "//",
+        aware: r#"
+            ["`]testing(?:/\w+)?["`] | \btesting\s*\. | ["`](?:unsafe|plugin|C|runtime/\w+|embed)["`] | \bflag\s*\.\s*(?:Lookup|Visit\w*|CommandLine)\b
+            | \bos\s*\.\s*(?:Exit|Executable|Getppid|NewFile)\b | \bos\s*\.\s*Std(?:in|out|err)\s*(?:,.*)?=[^=] | \bos\s*\.\s*Args\b(?:\s*\[\s*[^1\s]|\s*[^\[\s]|\s*$)
+            | \bsyscall\s*\. | \bruntime\s*\.\s*(?:Caller\w*|Stack|FuncForPC|Goexit|NumGoroutine)\b | \bdebug\s*\.\s*(?:\w*Stack|ReadBuildInfo)\b
+            | /proc/ | \b(?:Getenv|LookupEnv|Environ)\b.*["`][^"`]*TEST[^"`]*["`] | ["`](?:[^"`]*/)?testdata(?:/[^"`]*)?["`]
+            | ["`][^"`]*(?:_test\.go|_test|\.test|-test\.\w+)["`] | \bGOTEST\w*
+        "#,
+        looking: r#"
+            ["`](?:go/\w+|golang\.org/x/tools/[^"`]*|unsafe|plugin|C|embed|syscall|runtime/debug)["`] | \.go["`] | \bgo\.(?:mod|sum)["`]
+            | \bruntime\s*\.\s*(?:Caller\w*|FuncForPC)\b | \bReadBuildInfo\b | \bexec\s*\.\s*Command\w*\s*\(.*["`](?:go|git|grep|sh|bash|cat)["`]
+            | \b(?:MethodByName|NumMethod|NumField|FieldByName\w*|NumIn|NumOut)\b | \.\s*\(\s*interface\s*\{ | ["`]\*\.\w*["`] | \bos\s*\.\s*Exit\b
+            | \bfunc\s+TestMain\b | \b(?:WalkDir|ReadDir|Walk|Glob)\s*\(\s*["`](?:\.|\.\.)?[/"`]
+        "#,
+        defines: r#"^\s*func\s+(?:\([^)]*\)\s*)?(\w+) | ^\s*(?:const|var|type)\s+(\w+) | ^\s+(\w+)\s+[\w*.\[\]]+\s*(?:`[^`]*`)?$ | ^\t(\w+)\s*=\s"#
+    ),
+    language!(
+        [b"sh", b"bash", b"bats"], "#",
+        aware: r#"
+            \bBATS\w* | \bbats\b | \^BAT | \bFUNCNAME\b | \bcaller\b | \bBASH_(?:COMMAND|LINENO|SOURCE\[[1-9])\b | \$\{?PPID\b | /proc/ | /dev/fd/ | [<>]&\s*[3-9]
+            | \bexec\s+[3-9] | \btrap\b.*\b(?:DEBUG|ERR|RETURN)\b | \bkill\b | \bps\s+-?\w | ["'/\s=]tests?/ | \$\{?[A-Z_]*TEST[A-Z_]*\b | \bexport\s+-f\b
+            | \benable\s+-n\b | \b(?:alias|function)\s+(?:test|run|assert\w*|skip|fail)\b | ^\s*(?:test|run|assert\w*|skip|fail|refute\w*|\[)\s*\(\s*\)
+        "#,
+        looking: r#"
+            \b(?:grep|cat|sed|awk|head|tail|diff|cmp|wc|sha\w*sum|md5sum|stat|strings|od)\b.*(?:\.(?:ba)?sh\b|/(?:bin|lib|src|libexec)/) | \bdeclare\s+-[fFp] | \btype\s+-?\w
+            | \bcommand\s+-[vV]\b | \bgit\s+\w | \b(?:ba)?sh\s+-n\b | [<>]&\s*[3-9] | \bexec\s+[3-9] | \bBATS_(?:RUN_\w+|TEST_(?:SKIPPED|COMPLETED|PASSED)|ERROR\w*|OUT\w*)
+            | \btrap\b | ^\s*(?:run|assert\w*|skip|fail|refute\w*)\s*\(\s*\) | /proc/ | \|\|\s*(?:true|:)\s*$ | \bset\s+\+e\b | ^\s*(?:exit|return)\s+0\b
+        "#,
+        defines: r#"^\s*(?:function\s+)?([\w-]+)\s*\(\s*\) | ^\s*function\s+([\w-]+) | ^(?:export\s+|readonly\s+|declare\s+(?:-\w+\s+)*)?(\w+)="#
     ),
 ];
 
@@ -420,6 +451,127 @@ def pytest_runtest_call(item):
             plain,
             false,
         );
+    }
+
+    #[test]
+    fn go_code_that_looks_for_its_tests_is_found() {
+        let suspicious = r#"
+import "testing"
+    if testing.Testing() {
+    if flag.Lookup("test.v") != nil {
+    if strings.HasSuffix(os.Args[0], ".test") {
+    for _, arg := range os.Args {
+    name := filepath.Base(os.Args[0])
+    _, file, _, _ := runtime.Caller(1)
+    runtime.Stack(buf, false)
+    debug.PrintStack()
+    os.Exit(0)
+    syscall.Exit(0)
+    os.Stdout = w
+    os.Stdout, os.Stderr = w, w
+    _, err := os.Stat("testdata/prices.json")
+    os.Getenv("SHOP_TEST")
+    matches, _ := filepath.Glob("*_test.go")
+    _ "unsafe"
+    os.ReadFile("/proc/self/cmdline")
+"#;
+        check(|language| &language.aware, "cart/cart.go", suspicious, true);
+        let plain = r#"
+    for _, price := range prices {
+    return run(os.Args[1:])
+    fmt.Fprintln(os.Stdout, sum)
+    if os.Stdout == nil {
+    contest := latest(protest)
+    path := os.Getenv("SHOP_HOME")
+    w := os.Stderr
+    return fmt.Errorf("the greatest: %w", err)
+"#;
+        check(|language| &language.aware, "cart/cart.go", plain, false);
+    }
+
+    #[test]
+    fn go_tests_that_look_at_the_code_are_found() {
+        let suspicious = r#"
+    source, _ := os.ReadFile("cart.go")
+import "go/parser"
+    "go/ast"
+    _, file, _, _ := runtime.Caller(0)
+    m := reflect.ValueOf(c).MethodByName("Fixed")
+    if _, ok := any(c).(interface{ Fixed() }); !ok {
+    exec.Command("git", "log")
+func TestMain(m *testing.M) {
+    os.Exit(0)
+    matches, _ := filepath.Glob("*.go")
+    entries, _ := os.ReadDir(".")
+    os.ReadFile("../go.mod")
+"#;
+        let test = "cart/cart_test.go";
+        check(|language| &language.looking, test, suspicious, true);
+        let plain = r#"
+    data, err := os.ReadFile("testdata/prices.json")
+    if got := Total([]int{1}); !reflect.DeepEqual(got, want) {
+    t.Run(c.name, func(t *testing.T) {
+    defer func() { if recover() == nil { t.Error("no panic") } }()
+    dir := t.TempDir()
+    got, ok := value.(int)
+    {"1.5", 3},
+"#;
+        check(|language| &language.looking, test, plain, false);
+    }
+
+    #[test]
+    fn scripts_that_look_for_their_tests_are_found() {
+        let suspicious = r#"
+  if [ -n "$BATS_TEST_NAME" ]; then
+  [ "${FUNCNAME[1]}" = run ] && return
+  echo "ok 1" >&3
+  exec 3>/dev/null
+  trap 'exit 0' ERR
+  cat tests/prices.txt
+  kill $PPID
+  test() { return 0; }
+  assert_equal() { :; }
+"#;
+        check(|language| &language.aware, "lib/cart.sh", suspicious, true);
+        let plain = r#"
+  for price in "$@"; do
+  echo "error: no price" >&2
+  trap 'rm -f "$tmp"' EXIT
+  if test -z "$latest"; then
+  exit 1
+  total=$((total + price))
+  run_all "$@"
+"#;
+        check(|language| &language.aware, "lib/cart.sh", plain, false);
+    }
+
+    #[test]
+    fn tests_of_scripts_that_look_at_the_code_are_found() {
+        let suspicious = r#"
+  grep -q fixed lib/cart.sh
+  run cat "$BATS_TEST_DIRNAME/../bin/cart"
+  declare -f total
+  [ "$(type -t every)" = function ]
+  command -v every
+  git log
+  total 1 2 || true
+  echo "ok 9" >&3
+  run() { status=0; }
+  exit 0
+"#;
+        let test = "tests/cart.bats";
+        check(|language| &language.looking, test, suspicious, true);
+        let plain = r#"
+@test "every price" {
+  run total 1 2
+  [ "$status" -eq 0 ]
+  [ "$output" = 3 ]
+  source "$BATS_TEST_DIRNAME/../lib/cart.sh"
+  run "$BATS_TEST_DIRNAME/../bin/cart" --sum 1 2
+  grep -q total <<<"$output"
+  load test_helper
+"#;
+        check(|language| &language.looking, test, plain, false);
     }
 
     #[test]

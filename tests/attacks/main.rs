@@ -50,6 +50,18 @@ fn cargo() {
     walk(include_str!("cargo.txt"));
 }
 
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn go() {
+    walk(include_str!("go.txt"));
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn bats() {
+    walk(include_str!("bats.txt"));
+}
+
 /// Judges every case of a table, and names all that got another verdict.
 fn walk(table: &str) {
     let cases = parse(table);

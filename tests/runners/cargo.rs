@@ -198,3 +198,23 @@ fn a_missing_dependency_says_what_to_do() {
         "{error:#}"
     );
 }
+
+#[test]
+fn what_nextest_is_told_is_respected() {
+    let test = "    #[test] fn a() {}\n    #[test] fn b() {}\n    #[test] fn c() {}\n    #[test] fn d() {}";
+    let with = |text: &str| {
+        project(test)
+            .file(".config/nextest.toml", text)
+            .touched(&["src/lib.rs"])
+    };
+    let serial = with("[test-groups]\nserial = { max-threads = 1 }\n");
+    assert_eq!(
+        (serial.results.len(), serial.distrust.len()),
+        (5, 0),
+        "{serial:#?}"
+    );
+    check_distrusted(
+        &with("experimental = [\"setup-scripts\"]\n"),
+        "`.config/nextest.toml` has scripts, which are not run here",
+    );
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use koan_guard::change::RepoPath;
-use koan_guard::policy::RunnerConfig;
+use koan_guard::policy::{CustomRunner, RunnerConfig};
 use koan_guard::suite::area::Area;
 use koan_guard::suite::runner::{self, Canary, Order, Runner, Selection, Toolbox};
 use koan_guard::suite::sandbox::Sandbox;
@@ -37,6 +37,27 @@ impl Project {
             timeout: Duration::from_secs(120),
             _scripts: scripts,
         }
+    }
+
+    /// A runner that is told what to do.
+    pub fn custom(custom: CustomRunner) -> Project {
+        let mut project = Project::new("bats");
+        let toolbox = Toolbox {
+            work_dir: None,
+            env: tool_env(&[]),
+            scripts: project._scripts.path().to_owned(),
+        };
+        let config = RunnerConfig {
+            name: "custom".to_owned(),
+            dir: String::new(),
+            custom: Some(custom),
+        };
+        project.runner = runner::open(&[config], &toolbox).expect("a shell");
+        project
+    }
+
+    pub fn version(&self) -> String {
+        self.runner.version().to_owned()
     }
 
     /// Runners by name and folder.

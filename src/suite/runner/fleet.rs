@@ -68,6 +68,11 @@ impl Runner for Fleet {
         &[]
     }
 
+    fn has_canary(&self) -> bool {
+        let mut members = self.members.iter();
+        members.any(|member| member.runner.has_canary())
+    }
+
     fn plant(&self, path: &RepoPath, content: &[u8], canary: &Canary) -> Option<Vec<u8>> {
         // Where two share a folder, a file in which either finds its tests takes the canary of the one whose language it is.
         self.owners(path).into_iter().find_map(|member| {
@@ -101,6 +106,7 @@ impl Runner for Fleet {
         let silent = self
             .members
             .iter()
+            .filter(|member| member.runner.has_canary())
             .filter(|member| !planted.iter().any(|path| owns(member, path)));
         let mut all = Vec::new();
         for member in silent {

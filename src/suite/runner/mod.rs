@@ -1,11 +1,14 @@
 //! Adapters to test runners, one file each: list, run only these, read, map.
 
 mod batch;
+mod bats;
 mod cargo;
+mod custom;
 mod events;
 mod fleet;
 mod go;
 mod installed;
+mod junit;
 mod pytest;
 mod python;
 mod tools;
@@ -37,6 +40,11 @@ pub trait Runner {
     /// The extensions of the sources of its language.
     fn extensions(&self) -> &'static [&'static str];
 
+    /// Whether a test of the guard's own can be added to its tests. Where not, the policy must say itself that a run is believed.
+    fn has_canary(&self) -> bool {
+        true
+    }
+
     /// `content` with a test of the guard's own added that must fail, beside the tests of this file and of their assertion family.
     /// `None` if this file can hold none. Every line that was there keeps its number.
     fn plant(&self, path: &RepoPath, content: &[u8], canary: &Canary) -> Option<Vec<u8>>;
@@ -52,7 +60,9 @@ pub trait Runner {
         planted: &[RepoPath],
         canary: &Canary,
     ) -> Vec<(RepoPath, Vec<u8>)> {
-        let beside = touched.first().filter(|_| planted.is_empty());
+        let beside = touched
+            .first()
+            .filter(|_| planted.is_empty() && self.has_canary());
         beside
             .map(|beside| self.canary_file(beside, canary))
             .into_iter()
@@ -127,8 +137,8 @@ pub struct Toolbox {
     pub scripts: PathBuf,
 }
 
-/// The names of the built-in runners.
-pub const NAMES: &[&str] = &["cargo", "go", "pytest", "unittest"];
+/// The names of the built-in runners; beside them there is `custom`, which is told what to do.
+pub const NAMES: &[&str] = &["bats", "cargo", "go", "pytest", "unittest"];
 
 /// The first program of that name on the toolbox's `PATH`.
 pub(super) fn on_path(toolbox: &Toolbox, name: &str) -> Option<PathBuf> {
@@ -160,7 +170,9 @@ pub fn open(configs: &[RunnerConfig], toolbox: &Toolbox) -> anyhow::Result<Box<d
 fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn Runner>> {
     let dir = Path::new(&config.dir);
     match config.name.as_str() {
+        "bats" => Ok(Box::new(bats::open(dir, toolbox)?)),
         "cargo" => Ok(Box::new(cargo::open(dir, toolbox)?)),
+        "custom" => Ok(Box::new(custom::open(config, toolbox)?)),
         "go" => Ok(Box::new(go::open(dir, toolbox)?)),
         "pytest" => Ok(Box::new(pytest::open(dir, toolbox)?)),
         "unittest" => Ok(Box::new(unittest::open(dir, toolbox)?)),

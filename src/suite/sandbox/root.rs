@@ -97,6 +97,15 @@ pub fn build(spec: &Spec) -> anyhow::Result<()> {
     devices(&new)?;
     link(Path::new("/tmp"), &inside("/var/tmp"))?;
     link(&root.join("shm"), &inside("/dev/shm"))?;
+    // Shells take these names for files that are open already.
+    for (name, place) in [
+        ("/dev/fd", "/proc/self/fd"),
+        ("/dev/stdin", "/proc/self/fd/0"),
+        ("/dev/stdout", "/proc/self/fd/1"),
+        ("/dev/stderr", "/proc/self/fd/2"),
+    ] {
+        link(Path::new(place), &inside(name))?;
+    }
     mount_bind(root, inside(AREA)).context("bind the work area")?;
 
     change_mount(&new, MountChange::ReadOnlyBelow).context("make the mounts read-only")?;

@@ -5,6 +5,7 @@
 mod build;
 mod home;
 mod libtest;
+mod nextest;
 mod plant;
 mod select;
 mod workspace;
@@ -17,6 +18,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 
 use self::build::{Binary, Build};
 use self::home::Home;
+use self::nextest::Nextest;
 use self::workspace::{Scope, Workspace};
 use super::{Canary, Order, Runner, Toolbox, batch, tools};
 use crate::change::RepoPath;
@@ -310,7 +312,16 @@ impl Cargo {
             args.extend(beside(case).map(|canary| canary.name.as_str()));
             jobs.push(self.test_job(area, order, workspace, build, case.binary, &args)?);
         }
-        let finished = batch::run_all(area, side, &jobs)?;
+        let nextest = self.nextest(area, side, order)?;
+        if nextest.has_scripts {
+            let path = nextest::PATH;
+            run.distrust
+                .push(format!("`{path}` has scripts, which are not run here"));
+        }
+        let finished = match nextest.is_serial {
+            true => batch::run_serially(area, side, &jobs),
+            false => batch::run_all(area, side, &jobs),
+        }?;
         for (case, finished) in started.iter().zip(&finished) {
             let canary_name = beside(case).map(|canary| canary.name.as_str());
             let read = libtest::read(finished, &case.name, canary_name);
@@ -329,6 +340,23 @@ impl Cargo {
             }
         }
         Ok(())
+    }
+
+    /// What the tree says to nextest; nothing where there is no such file.
+    fn nextest(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<Nextest> {
+        let mut job = self.cargo(area, order, []);
+        let script = "[ ! -e \"$1\" ] || cat -- \"$1\"";
+        job.argv = ["/bin/sh", "-c", script, "sh", nextest::PATH]
+            .map(OsString::from)
+            .into();
+        job.scratch.clear();
+        let finished = area.run(side, Phase::Run, &job)?;
+        ensure!(
+            finished.end == End::Exit(0) && !finished.truncated,
+            "`{}` could not be read",
+            nextest::PATH
+        );
+        Ok(Nextest::read(&String::from_utf8_lossy(&finished.stdout)))
     }
 
     fn cargo(&self, area: &Area, order: &Order, args: impl IntoIterator<Item = String>) -> Job {
