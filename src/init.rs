@@ -2,6 +2,7 @@
 //!
 //! An existing policy is never overwritten.
 
+mod javascript;
 mod render;
 
 use std::collections::BTreeSet;
@@ -41,7 +42,8 @@ pub struct Proposal {
 pub struct Facts {
     /// Most files first.
     pub languages: Vec<Language>,
-    pub runner: Option<Choice>,
+    /// One, or one for each package that is tested by itself.
+    pub runners: Vec<Choice>,
     /// Subjects that follow the convention, of how many.
     pub n_conventional: usize,
     pub n_subjects: usize,
@@ -55,6 +57,7 @@ pub struct Facts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
     Go,
+    JavaScript,
     Python,
     Rust,
     /// With tests of bats.
@@ -65,6 +68,8 @@ pub enum Language {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     pub value: &'static str,
+    /// The folder that it works in; empty at the top.
+    pub dir: String,
     pub why: String,
 }
 
@@ -140,18 +145,20 @@ impl Language {
     pub fn preset(self) -> &'static str {
         match self {
             Language::Go => "go",
+            Language::JavaScript => "javascript",
             Language::Python => "python",
             Language::Rust => "rust",
             Language::Shell => "shell",
         }
     }
 
-    fn extension(self) -> &'static [u8] {
+    fn extensions(self) -> &'static [&'static [u8]] {
         match self {
-            Language::Go => b"go",
-            Language::Python => b"py",
-            Language::Rust => b"rs",
-            Language::Shell => b"bats",
+            Language::Go => &[b"go"],
+            Language::JavaScript => &[b"js", b"cjs", b"mjs", b"jsx", b"ts", b"cts", b"mts", b"tsx"],
+            Language::Python => &[b"py"],
+            Language::Rust => &[b"rs"],
+            Language::Shell => &[b"bats"],
         }
     }
 }
@@ -200,7 +207,7 @@ fn propose_from(seen: &Seen) -> anyhow::Result<Proposal> {
         .filter(|subject| is_conventional(subject))
         .count();
     let facts = Facts {
-        runner: runner(seen, &languages)?,
+        runners: runners(seen, &languages)?,
         languages,
         n_conventional,
         n_subjects: seen.subjects.len(),
@@ -218,7 +225,10 @@ fn languages(files: &[RepoPath]) -> Vec<Language> {
     let count = |language: Language| {
         files
             .iter()
-            .filter(|path| path.extension() == Some(language.extension()))
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|own| language.extensions().contains(&own))
+            })
             .count()
     };
     let mut languages = vec![
@@ -226,13 +236,31 @@ fn languages(files: &[RepoPath]) -> Vec<Language> {
         Language::Rust,
         Language::Go,
         Language::Shell,
+        Language::JavaScript,
     ];
     languages.retain(|&language| count(language) > 0);
     languages.sort_by_key(|&language| std::cmp::Reverse(count(language)));
     languages
 }
 
-/// The runner of the language that the project is built in; where it is built in two, of the one with more files.
+/// The runners of the language that the project is built in; where it is built in two, of the one with more files.
+fn runners(seen: &Seen, languages: &[Language]) -> anyhow::Result<Vec<Choice>> {
+    let speaks = languages.contains(&Language::JavaScript);
+    let leads = languages.first() == Some(&Language::JavaScript);
+    if leads {
+        let choices = javascript::runners(seen)?;
+        if !choices.is_empty() {
+            return Ok(choices);
+        }
+    }
+    match runner(seen, languages)? {
+        Some(choice) => Ok(vec![choice]),
+        None if speaks && !leads => javascript::runners(seen),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The runner of a language that has one for the whole project.
 fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>> {
     let has = |name: &str| seen.files.contains(&RepoPath::from(name));
     let is_python_project = ["pyproject.toml", "setup.py", "setup.cfg"]
@@ -242,6 +270,7 @@ fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>>
     if has("Cargo.toml") && !(is_python_project && python_leads) {
         return Ok(Some(Choice {
             value: "cargo",
+            dir: String::new(),
             why: "there is a `Cargo.toml`".to_owned(),
         }));
     }
@@ -249,6 +278,7 @@ fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>>
     if go_leads && let Some(module) = seen.files.iter().find(|path| is_go_module(path)) {
         return Ok(Some(Choice {
             value: "go",
+            dir: String::new(),
             why: format!("there is `{module}`"),
         }));
     }
@@ -262,6 +292,7 @@ fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>>
     if let Some(path) = bats {
         return Ok(Some(Choice {
             value: "bats",
+            dir: String::new(),
             why: format!("`{path}` has tests of bats"),
         }));
     }
@@ -280,6 +311,7 @@ fn is_go_module(path: &RepoPath) -> bool {
 fn python_runner(seen: &Seen) -> anyhow::Result<Choice> {
     let pytest = |why: String| Choice {
         value: "pytest",
+        dir: String::new(),
         why,
     };
     for path in seen.files {
@@ -321,6 +353,7 @@ fn python_runner(seen: &Seen) -> anyhow::Result<Choice> {
     }
     Ok(Choice {
         value: "unittest",
+        dir: String::new(),
         why: "nothing names pytest, and no test is a function outside a class".to_owned(),
     })
 }
@@ -461,6 +494,37 @@ mod tests {
         check_runner(&["a.py", "requirements-dev.txt=pytest==9"], "pytest");
         check_runner(&["a.py", "tests/conftest.py"], "pytest");
         check_runner(&["Cargo.toml", "src/lib.rs"], "cargo");
+        check_runner(
+            &["a.js", "package.json={\"scripts\": {\"test\": \"jest\"}}"],
+            "jest",
+        );
+        check_runner(
+            &[
+                "a.ts",
+                "package.json={\"devDependencies\": {\"vitest\": \"4\"}}",
+            ],
+            "vitest",
+        );
+        check_runner(&["a.js", "package.json={}", ".mocharc.yml"], "mocha");
+        check_runner(
+            &["a.js", "package.json={}", "test/a.js=require('node:test')"],
+            "node",
+        );
+        check_runner(
+            &[
+                "web/a.js",
+                "web/package.json={\"scripts\": {\"test\": \"vitest\"}}",
+            ],
+            "vitest",
+        );
+        check_runner(
+            &["Cargo.toml", "src/lib.rs", "package.json={\"jest\": {}}"],
+            "cargo",
+        );
+        check_runner(
+            &["a.js", "package.json={\"scripts\": {\"test\": \"ava\"}}"],
+            "none",
+        );
         check_runner(&["Cargo.toml", "src/lib.rs", "scripts/x.py"], "cargo");
         check_runner(
             &[

@@ -74,6 +74,18 @@ if ! "$venv/bin/python" -c 'import pytest' 2>/dev/null; then
 fi
 KOAN_TEST_PYTHON=$venv/bin/python
 export KOAN_TEST_PYTHON
+command -v node >/dev/null && command -v npm >/dev/null || fail 'node is missing: the tests of the JavaScript runners need Node.js 20 or later with npm'
+packages=$target/test-node
+if ! [ -f "$packages/complete" ]; then
+  rm -rf -- "$packages"
+  mkdir -p -- "$packages"
+  printf '{"private": true}\n' >"$packages/package.json"
+  npm install --prefix "$packages" --no-audit --no-fund --silent jest@30 mocha@11 vitest@4 chai@6 typescript@5 ts-jest@29 tsx@4 </dev/null >&2 ||
+    fail 'npm could not install the test frameworks'
+  : >"$packages/complete"
+fi
+KOAN_TEST_NODE_MODULES=$packages/node_modules
+export KOAN_TEST_NODE_MODULES
 # Tests that open repositories in their own process shall not see what the developer configured.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 

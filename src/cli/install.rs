@@ -52,9 +52,15 @@ fn chosen(facts: &Facts) -> String {
     for language in &facts.languages {
         out += &format!("  preset {}\n", language.preset());
     }
-    match &facts.runner {
-        Some(choice) => out += &format!("  runner {}: {}\n", choice.value, choice.why),
-        None => out += "  no runner: no test suite that koan-guard knows was found\n",
+    for choice in &facts.runners {
+        let place = match choice.dir.as_str() {
+            "" => String::new(),
+            dir => format!(" in `{dir}`"),
+        };
+        out += &format!("  runner {}{place}: {}\n", choice.value, choice.why);
+    }
+    if facts.runners.is_empty() {
+        out += "  no runner: no test suite that koan-guard knows was found\n";
     }
     out += &format!(
         "  {} of {} subjects are conventional commits\n",

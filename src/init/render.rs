@@ -1,6 +1,6 @@
 //! The text of a first policy: each choice with its reason above it.
 
-use super::{Facts, Language, extends};
+use super::{Choice, Facts, Language, extends};
 use crate::policy::Policy;
 
 /// The share of conventional subjects from which on the convention is asked for, in percent.
@@ -60,18 +60,8 @@ fn presets(facts: &Facts) -> Vec<String> {
 }
 
 fn proof(facts: &Facts) -> Vec<String> {
-    let (runner, why) = match &facts.runner {
-        Some(choice) => (choice.value, choice.why.as_str()),
-        None => (
-            Policy::NO_RUNNER,
-            "no test runner that is built in was found, so nothing can be proved yet",
-        ),
-    };
-    let mut lines = vec![
-        "proof:".to_owned(),
-        format!("  # {}.", capitalised(why)),
-        format!("  runner: {runner}"),
-    ];
+    let mut lines = vec!["proof:".to_owned()];
+    lines.extend(runners(&facts.runners));
     if facts.languages.contains(&Language::Rust) {
         lines.push("  # Tests inside source files need no glob: a parser tells them from the code around them.".to_owned());
     }
@@ -93,6 +83,29 @@ fn proof(facts: &Facts) -> Vec<String> {
     }
     lines.push(String::new());
     lines
+}
+
+/// Where all of them are one framework at the top, its name alone.
+fn runners(choices: &[Choice]) -> Vec<String> {
+    match choices {
+        [] => vec![
+            "  # No test runner that is built in was found, so nothing can be proved yet."
+                .to_owned(),
+            format!("  runner: {}", Policy::NO_RUNNER),
+        ],
+        [choice] if choice.dir.is_empty() => vec![
+            format!("  # {}.", capitalised(&choice.why)),
+            format!("  runner: {}", choice.value),
+        ],
+        choices => {
+            let mut lines = vec!["  runner:".to_owned()];
+            for Choice { value, dir, why } in choices {
+                lines.push(format!("    # {}.", capitalised(why)));
+                lines.push(format!("    - {{name: {value}, dir: \"{dir}\"}}"));
+            }
+            lines
+        }
+    }
 }
 
 fn message(facts: &Facts) -> Vec<String> {

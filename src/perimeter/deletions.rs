@@ -10,7 +10,7 @@ use super::text::shown;
 use super::{Judged, Objection};
 use crate::change::FileVersion;
 use crate::policy::Rule;
-use crate::suite::inline;
+use crate::suite::{inline, titles};
 
 /// The most names that one finding repeats.
 const MAX_NAMES: usize = 5;
@@ -116,8 +116,20 @@ fn tests(judged: &Judged, version: &Option<FileVersion>) -> Vec<Test> {
             python_tests(text, is_python_test_file(path.file_name()))
         }
         Some(b"rs") => rust_tests(text),
+        extension if judged.is_test() && titles::speaks(extension) => titled_tests(text),
         _ => Vec::new(),
     }
+}
+
+fn titled_tests(text: &str) -> Vec<Test> {
+    let tests = titles::tests(text).into_iter();
+    tests
+        .map(|titles::Titled { name, body }| Test {
+            name,
+            body,
+            is_collected: true,
+        })
+        .collect()
 }
 
 fn rust_tests(text: &str) -> Vec<Test> {

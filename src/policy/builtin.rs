@@ -70,7 +70,8 @@ const JUDGE_INPUT_ENTRIES: &[&str] = &[
     "cargo.toml", "build.rs", ".cargo", "nextest.toml", "rust-toolchain", "rust-toolchain.toml", "clippy.toml", ".clippy.toml",
     // JavaScript
     "package.json", "tsconfig*", "jsconfig.json", "jest.config.*", "jest.setup.*", "jest.preset.*", "vitest.*", "vite.config.*", ".mocharc*",
-    "karma.conf.*", "babel.config.*", ".babelrc*", ".swcrc", ".nycrc*", ".c8rc*", "ava.config.*", ".taprc", "playwright.config.*",
+    "karma.conf.*", "babel.config.*", ".babelrc*", ".swcrc", ".nycrc*", ".c8rc*", "mocha.opts", "setuptests.*", "setup-tests.*",
+    "jest-setup.*", ".pnp.*", "lerna.json", "nx.json", "turbo.json", "ava.config.*", ".taprc", "playwright.config.*",
     "cypress.config.*", "bunfig.toml", "deno.json*", ".nvmrc", ".node-version", "pnpm-workspace.yaml", "node_modules",
     // Ruby, PHP, Go, JVM, .NET, Elixir, C
     ".rspec", "rakefile", "gemfile", ".ruby-version", "phpunit.xml*", "phpunit.dist.xml", "composer.json", "go.mod", "go.work", "pom.xml",

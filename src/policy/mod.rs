@@ -565,8 +565,8 @@ mode: observe
                 "2:17: unknown runner `pytst`; did you mean `pytest`?",
             ),
             (
-                "proof: {runner: jest}",
-                "2:17: runner `jest` is not supported by this version",
+                "proof: {runner: phpunit}",
+                "2:17: runner `phpunit` is not supported by this version",
             ),
             ("proof: {samples: 0}", "2:18: 0 is not between 1 and 20"),
             (

@@ -4,6 +4,7 @@
 pub(super) const PRESETS: &[(&str, &str)] = &[
     (DEFAULT, include_str!("../../policies/default.yaml")),
     ("go", include_str!("../../policies/go.yaml")),
+    ("javascript", include_str!("../../policies/javascript.yaml")),
     ("python", include_str!("../../policies/python.yaml")),
     ("rust", include_str!("../../policies/rust.yaml")),
     ("shell", include_str!("../../policies/shell.yaml")),
@@ -40,6 +41,17 @@ const NEEDLES: &[(&str, &[&str])] = &[
     (
         "test-probe-go",
         &["testing", "test.", ".test", "flag.lookup"],
+    ),
+    (
+        "test-probe-javascript",
+        &[
+            "jest_worker_id",
+            "vitest",
+            "node_test_context",
+            "process.env.",
+            "node_env",
+            "import.meta.",
+        ],
     ),
     ("test-probe-python", &["pytest", "unittest"]),
     ("test-probe-rust", &["cfg!"]),
@@ -137,7 +149,7 @@ mod tests {
 
     #[test]
     fn every_match_of_a_preset_holds_a_needle() {
-        let text = "version: 1\nextends: [default, go, python, rust, shell, strict]\n";
+        let text = "version: 1\nextends: [default, go, javascript, python, rust, shell, strict]\n";
         let policy = Policy::load(text, "policy").expect("the presets load");
         assert_eq!(policy.perimeter.forbid.len(), NEEDLES.len());
         for forbidden in &policy.perimeter.forbid {

@@ -5,12 +5,12 @@ use super::merge::{Layer, Merge, Read, nobody_says};
 use super::{CustomRunner, Origin, Policy, RunnerConfig, value};
 
 /// The runners that are built in, and `custom`; `suite::runner` holds the same list, and a test compares them.
-pub(super) const BUILT_IN: &[&str] = &["bats", "cargo", "custom", "go", "pytest", "unittest"];
+pub(super) const BUILT_IN: &[&str] = &[
+    "bats", "cargo", "custom", "go", "jest", "mocha", "node", "pytest", "unittest", "vitest",
+];
 
 /// Runners of a later version.
-const LATER: &[&str] = &[
-    "jest", "minitest", "mocha", "node", "phpunit", "rspec", "vitest",
-];
+const LATER: &[&str] = &["minitest", "phpunit", "rspec"];
 
 const CUSTOM: &str = "custom";
 

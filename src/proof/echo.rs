@@ -19,9 +19,9 @@ pub(super) struct Echoes {
 
 /// What begins a comment that ends with its line.
 fn comment_mark(path: &RepoPath) -> Option<&'static str> {
-    const SLASHES: [&[u8]; 17] = [
-        b"rs", b"go", b"js", b"jsx", b"mjs", b"cjs", b"ts", b"tsx", b"java", b"kt", b"swift", b"c",
-        b"h", b"cc", b"cpp", b"hpp", b"cs",
+    const SLASHES: [&[u8]; 19] = [
+        b"rs", b"go", b"js", b"jsx", b"mjs", b"cjs", b"ts", b"mts", b"cts", b"tsx", b"java", b"kt",
+        b"swift", b"c", b"h", b"cc", b"cpp", b"hpp", b"cs",
     ];
     const HASHES: [&[u8]; 7] = [b"py", b"pyi", b"rb", b"ex", b"exs", b"sh", b"bash"];
     let extension = path.extension()?;

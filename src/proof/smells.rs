@@ -9,7 +9,7 @@ use regex::Regex;
 use super::Doubt;
 use super::split::Split;
 use crate::change::{Change, FileChange, RepoPath};
-use crate::suite::{Outcome, TestRun, inline};
+use crate::suite::{Outcome, TestRun, inline, titles};
 
 /// An added line of code.
 struct Line<'a> {
@@ -42,7 +42,7 @@ macro_rules! language {
     };
 }
 
-static LANGUAGES: [Language; 4] = [
+static LANGUAGES: [Language; 5] = [
     language!(
         [b"py", b"pyi"], "#",
         aware: r#"
@@ -118,6 +118,39 @@ static LANGUAGES: [Language; 4] = [
         "#,
         defines: r#"^\s*(?:function\s+)?([\w-]+)\s*\(\s*\) | ^\s*function\s+([\w-]+) | ^(?:export\s+|readonly\s+|declare\s+(?:-\w+\s+)*)?(\w+)="#
     ),
+    language!(
+        [b"js", b"cjs", b"mjs", b"jsx", b"ts", b"cts", b"mts", b"tsx"], "//",
+        aware: r#"
+            \b(?:jest|vitest|mocha|jasmine|sinon|chai)\b | \bJEST_ | \bVITEST | \bNODE_TEST | \bKOAN_ | \$\$jest
+            | ["'](?:node:)?(?:test|inspector|vm|v8|module|repl|diagnostics_channel)["'] | \bprocess\s*\.\s*env\b.*TEST | \bTEST.*\bprocess\s*\.\s*env\b
+            | ["'`](?:[^"'`]*[/\\.])?(?:tests?|specs?|__tests__|__mocks__|__snapshots__)[/\\][^"'`]*["'`] | ["'`](?:tests?|specs?|__tests__)["'`]
+            | ["'`][^"'`]*\.(?:test|spec)\.[cm]?[jt]sx?["'`]
+            | \btypeof\s+(?:it|test|describe|expect|suite|specify|beforeEach|afterEach|vi)\b
+            | \b(?:globalThis|global|window|self)\s*(?:\.\s*|\[\s*["'`])(?:it|test|describe|expect|suite|specify|vi|before\w*|after\w*|assert|__\w+|Symbol)\b
+            | \b(?:assert|expect)\s*\.\s*\w+\s*=[^=] | \bprocess\s*\.\s*(?:reallyExit|abort|kill|binding|mainModule|execArgv|argv0|argv\s*\[\s*[01]|_\w+|(?:get|has)\w*\s*\()
+            | \bprocess\s*\.\s*exit\s*\(\s*0?\s*\) | \bprocess\s*\.\s*exitCode\b | \bprocess\s*\.\s*(?:on|once|addListener|prepend\w*|removeAllListeners|listeners)\s*\(
+            | \bprocess\s*\[ | \brequire\s*\.\s*(?:cache|extensions|main) | \bmodule\s*\.\s*(?:parent|children|paths|constructor) | \bcreateRequire\b
+            | \bprepareStackTrace\b | \bstackTraceLimit\b | \.\s*stack\b | \bcallee\b | \.\s*caller\b | /proc/ | \beval\s*\( | \bFunction\s*\( | \bconstructor\s*\.\s*constructor\b
+            | \b(?:Object|Array|Function|Promise|String|Number|RegExp|Error|Map|Set|Reflect|JSON|Math|Date|Symbol)\s*(?:\.\s*prototype)?\s*\.\s*\w+\s*=[^=>]
+            | \b(?:defineProperty|defineProperties|assign|setPrototypeOf)\s*\(\s*(?:globalThis|global|window|process|assert|expect|Object|Array|Function|Promise|String|Number|RegExp|Error|JSON|Math|Date)\b
+            | \b__proto__\b | \bSymbol\s*\.\s*for\b | \bimport\.meta\.(?:vitest|jest|env)\b | \bgetBuiltinModule\b
+        "#,
+        looking: r#"
+            \b(?:readFile|readFileSync|createReadStream|stat|statSync|lstatSync|readdir|readdirSync|existsSync|access|accessSync|open|openSync|readSync)\s*\(.*(?:\bsrc\b|\blib\b|\.[cm]?[jt]sx?\b|__filename|\bresolve\s*\(\s*["'`]\.|import\.meta\.(?:url|filename))
+            | \b(?:join|resolve)\s*\(.*(?:["'`](?:[^"'`]*/)?(?:src|lib)(?:/[^"'`]*)?["'`]|\.[cm]?[jt]sx?["'`]) | \bnew\s+URL\s*\(\s*["'`][^"'`]*\.[cm]?[jt]sx?["'`]
+            | \btoString\s*\(\s*\).*["'`/][^"'`]*(?:=>|[=!<>]=|\bfunction\b|\breturn\b|\bif\b|\(\)|;|\+\+|\[|\breduce\b|\bslice\b) | \bFunction\s*\.\s*prototype\b | \bString\s*\(\s*\w+\.\w+\s*\)\s*\.
+            | \bpackage\.json\b | \bexec\w*\s*\(.*\b(?:git|grep|sed|cat|find|ls)\b | \bspawn\w*\s*\(\s*["'`](?:git|grep|sed|cat|find|ls|sh|bash)\b
+            | \binstanceof\s+(?:ReferenceError|TypeError|SyntaxError)\b | \.\s*(?:lineNumber|columnNumber)\b | \.\s*stack\b
+            | \bretryTimes\s*\( | \.\s*retries\s*\( | \bretry\s*:
+            | \bprocess\s*\.\s*(?:exit|exitCode|reallyExit|abort|kill|binding|mainModule|execArgv|on|once|listeners|removeAllListeners|_\w+)\b | \bprocess\s*\[
+            | __vitest\w* | \bJEST_STATE | \bgetOwnPropertySymbols\b | \bSymbol\s*\.\s*for\b | \bModule\s*\.\s*_ | \brequire\s*\.\s*extensions | \bKOAN_ | /proc/
+            | \b(?:assert|expect)\s*(?:\.\s*\w+)?\s*=[^=>] | \bexpect\s*\.\s*extend\b | \b(?:globalThis|global)\s*(?:\.\s*|\[\s*["'`])(?:it|test|describe|expect|suite)\b
+            | \bwriteSync\s*\(\s*\d | \bgetBuiltinModule\b | ["'](?:node:)?(?:inspector|vm|v8|module|repl)["'] | \beval\s*\( | \bnew\s+Function\b
+        "#,
+        defines: r#"\b(?:function\s*\*?|class|enum|interface|type|namespace)\s+([A-Za-z_$][\w$]*) | ^(?:export\s+)?(?:const|let|var)\s+([A-Za-z_$][\w$]*)
+            | \bexports\s*\.\s*(\w+)\s*= | \bthis\s*\.\s*(\#?\w+)\s*=[^=] | \bprototype\s*\.\s*(\w+)\s*= | ^\s+(?:(?:static|async|get|set|public|private|readonly)\s+)*\*?(\w+)\s*\([^()]*\)\s*(?::[^{=]*)?\{\s*$
+            | ^\s+static\s+(?:readonly\s+)?(\w+)\s*[=:]"#
+    ),
 ];
 
 /// Code and tests that look at each other, by their added lines alone.
@@ -179,16 +212,20 @@ pub(super) fn markers(
         if inside.is_some_and(|outer| indent <= outer) {
             inside = None;
         }
-        if defined_function(line.text).is_some_and(|name| stumbled.contains(name)) {
+        let title = titles::begun(line.text).filter(|_| titles::speaks(line.path.extension()));
+        let begun = title.or_else(|| defined_function(line.text));
+        if begun.is_some_and(|name| stumbled.contains(name)) {
             inside = Some(indent);
         }
         if inside.is_some() {
             continue;
         }
+        // A title says what the test is about.
+        let text = line.text.replacen(title.unwrap_or_default(), "", 1);
         // A test of that name names itself.
         let own = own_name(line.text);
         let is_marker = |word: &&str| names.contains(word) && Some(*word) != own;
-        if let Some(name) = words(line.text).find(is_marker) {
+        if let Some(name) = words(&text).find(is_marker) {
             doubts.push(Doubt::SourceSensitive {
                 path: line.path.clone(),
                 line: line.n,
@@ -258,7 +295,11 @@ impl<'a> Parts<'a> {
             }
             names.extend(self.class_attribute(change, line));
         }
-        names.retain(|name| !known.contains(name) && !name.starts_with("__"));
+        // Words that look like the head of a method.
+        const BLOCKS: [&str; 6] = ["if", "for", "while", "switch", "catch", "with"];
+        names.retain(|name| {
+            !known.contains(name) && !name.starts_with("__") && !BLOCKS.contains(name)
+        });
         names
     }
 
@@ -308,6 +349,9 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// `test_b` of `tests/test_a.py::TestA::test_b[1]`, `test_a.TestA.test_b` and `shop::cart::tests::test_b`.
 pub(super) fn function_name(id: &str) -> &str {
+    if let Some(title) = titles::of_id(id) {
+        return title;
+    }
     let id = id.split('[').next().unwrap_or(id);
     id.rsplit([':', '.', ' ']).next().unwrap_or(id)
 }

@@ -7,6 +7,7 @@ pub mod runner;
 pub mod sandbox;
 pub mod service;
 pub mod setup;
+pub mod titles;
 
 use std::collections::BTreeMap;
 use std::fmt;

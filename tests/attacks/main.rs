@@ -58,8 +58,20 @@ fn go() {
 
 #[test]
 #[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn node() {
+    walk(include_str!("node.txt"));
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
 fn bats() {
     walk(include_str!("bats.txt"));
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn jest() {
+    walk(include_str!("jest.txt"));
 }
 
 /// Judges every case of a table, and names all that got another verdict.
@@ -120,6 +132,16 @@ fn judge(base: &Case, case: &Case) -> (&'static str, String) {
     write(&repo, base);
     git(&["add", "--all"]);
     git(&["commit", "--quiet", "-m", "feat: a shop"]);
+    if base
+        .files
+        .iter()
+        .any(|file| file.text.contains("node_modules"))
+    {
+        // As a checkout has it in which the packages are installed; git does not see it.
+        let packages = env::var("KOAN_TEST_NODE_MODULES")
+            .expect("run this by tests/run.sh: KOAN_TEST_NODE_MODULES is not set");
+        std::os::unix::fs::symlink(packages, repo.join("node_modules")).expect("a link");
+    }
     let guard = env!("CARGO_BIN_EXE_koan-guard");
     succeed(command(guard, &repo).arg("init"));
     git(&["add", "--all"]);

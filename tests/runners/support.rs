@@ -18,13 +18,15 @@ pub struct Project {
     pub seed: Option<u64>,
     pub timeout: Duration,
     _scripts: tempfile::TempDir,
+    _checkout: Option<tempfile::TempDir>,
 }
 
 impl Project {
     pub fn new(runner: &str) -> Project {
         let scripts = tempfile::tempdir().expect("a folder");
+        let checkout = checkout(runner);
         let toolbox = Toolbox {
-            work_dir: None,
+            work_dir: checkout.as_ref().map(|folder| folder.path().to_owned()),
             env: tool_env(&[runner]),
             user_env: UserEnv::default(),
             setup: None,
@@ -36,6 +38,7 @@ impl Project {
             seed: None,
             timeout: Duration::from_secs(120),
             _scripts: scripts,
+            _checkout: checkout,
         }
     }
 
@@ -45,6 +48,8 @@ impl Project {
         let toolbox = Toolbox {
             work_dir: None,
             env: tool_env(&[]),
+            user_env: UserEnv::default(),
+            setup: None,
             scripts: project._scripts.path().to_owned(),
         };
         let config = RunnerConfig {
@@ -244,6 +249,19 @@ fn tool_env(runners: &[&str]) -> BTreeMap<String, String> {
         env.insert("VIRTUAL_ENV".into(), folder.display().to_string());
     }
     env
+}
+
+/// A checkout in which the packages of JavaScript's test frameworks are installed.
+fn checkout(runner: &str) -> Option<tempfile::TempDir> {
+    if !["jest", "mocha", "vitest"].contains(&runner) {
+        return None;
+    }
+    let packages = std::env::var("KOAN_TEST_NODE_MODULES")
+        .expect("run this by tests/run.sh: KOAN_TEST_NODE_MODULES is not set");
+    let folder = tempfile::tempdir().expect("a folder");
+    let link = folder.path().join("node_modules");
+    std::os::unix::fs::symlink(packages, link).expect("a link");
+    Some(folder)
 }
 
 /// The best that this machine can enforce.

@@ -65,6 +65,10 @@ enum Event {
         name: String,
         file: String,
     },
+    /// What the reporter itself finds unbelievable.
+    Contradiction {
+        reason: String,
+    },
     End {
         status: i32,
     },
@@ -184,6 +188,7 @@ impl Stream {
             Event::Foreign { name, file } => {
                 self.distrust(format!("imported `{name}` from outside the tree: `{file}`"))
             }
+            Event::Contradiction { reason } => self.distrust(reason),
             Event::End { status } => self.status = Some(status),
         }
     }

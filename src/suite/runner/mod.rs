@@ -8,11 +8,16 @@ mod events;
 mod fleet;
 mod go;
 mod installed;
+mod javascript;
+mod jest;
 mod junit;
+mod mocha;
+mod node;
 mod pytest;
 mod python;
 mod tools;
 mod unittest;
+mod vitest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -138,7 +143,9 @@ pub struct Toolbox {
 }
 
 /// The names of the built-in runners; beside them there is `custom`, which is told what to do.
-pub const NAMES: &[&str] = &["bats", "cargo", "go", "pytest", "unittest"];
+pub const NAMES: &[&str] = &[
+    "bats", "cargo", "go", "jest", "mocha", "node", "pytest", "unittest", "vitest",
+];
 
 /// The first program of that name on the toolbox's `PATH`.
 pub(super) fn on_path(toolbox: &Toolbox, name: &str) -> Option<PathBuf> {
@@ -174,8 +181,12 @@ fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn 
         "cargo" => Ok(Box::new(cargo::open(dir, toolbox)?)),
         "custom" => Ok(Box::new(custom::open(config, toolbox)?)),
         "go" => Ok(Box::new(go::open(dir, toolbox)?)),
+        "jest" => Ok(Box::new(jest::open(dir, toolbox)?)),
+        "mocha" => Ok(Box::new(mocha::open(dir, toolbox)?)),
+        "node" => Ok(Box::new(node::open(dir, toolbox)?)),
         "pytest" => Ok(Box::new(pytest::open(dir, toolbox)?)),
         "unittest" => Ok(Box::new(unittest::open(dir, toolbox)?)),
+        "vitest" => Ok(Box::new(vitest::open(dir, toolbox)?)),
         name => bail!(UsageError::with_hint(
             format!("there is no runner `{name}`"),
             format!("built in are {}", NAMES.join(", ")),

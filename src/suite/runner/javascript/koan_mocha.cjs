@@ -1,0 +1,11 @@
+// Drives mocha: one process, in which the tests run one after another.
+
+'use strict';
+
+const { tree, script, order, Child, run } = require('./koan_drive.cjs');
+
+exports.drive = async ({ nodeFlags, flags, words }) => {
+  const child = new Child('mocha');
+  const task = { tree, files: order.files, canary: order.canary, args: [...flags, ...words] };
+  await run(child, [...nodeFlags, script('koan_mocha_main.cjs')], task);
+};

@@ -1,0 +1,11 @@
+// Drives vitest: a process of the framework, and in it a worker for each file, one after another.
+
+'use strict';
+
+const { tree, script, order, Child, run } = require('./koan_drive.cjs');
+
+exports.drive = async ({ nodeFlags, flags, words }) => {
+  const child = new Child('vitest');
+  const task = { tree, files: order.files, canary: order.canary, seed: order.seed, args: flags };
+  await run(child, [...nodeFlags, script('koan_vitest_main.mjs')], task);
+};

@@ -1,0 +1,89 @@
+// Runs vitest with the guard's test runner in its workers, which are threads of this process: they report over the same pipe, each in a stream
+// of its own. What vitest itself has to say about the run comes from here.
+
+import { createRequire } from 'node:module';
+import fs from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const require = createRequire(import.meta.url);
+const { open, takeTask, leave, describer, oneLine } = require('./koan_report.cjs');
+const { nearest } = require('./koan_files.cjs');
+
+const task = takeTask();
+const { tree } = task;
+const emit = open(3, null);
+const describe = describer(tree);
+const inTree = (file) => path.relative(tree, file);
+
+// The project's packages cannot be written to: vite is told so in the words after which it puts the compiled configuration elsewhere.
+const { mkdir } = fs.promises;
+fs.promises.mkdir = async (folder, ...rest) => {
+  if (String(folder).includes('.vite-temp')) throw Object.assign(new Error('the packages are read-only'), { code: 'EACCES' });
+  return mkdir(folder, ...rest);
+};
+
+const fromTree = createRequire(path.join(tree, 'package.json'));
+const { createVitest, parseCLI } = await import(pathToFileURL(fromTree.resolve('vitest/node')).href);
+
+const own = {
+  allowOnly: true,
+  api: false,
+  bail: 0,
+  cache: false,
+  coverage: { enabled: false },
+  detectAsyncLeaks: false,
+  fileParallelism: false,
+  inspect: false,
+  isolate: true,
+  maxConcurrency: 1,
+  maxWorkers: 1,
+  open: false,
+  outputFile: undefined,
+  passWithNoTests: true,
+  pool: 'threads',
+  reporters: [{ onInit() {} }],
+  retry: 0,
+  runner: path.join(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), 'koan_vitest_runner.mjs'),
+  silent: false,
+  typecheck: { enabled: false },
+  ui: false,
+  update: false,
+  watch: false,
+  ...(task.seed === null ? {} : { sequence: { shuffle: { tests: true, files: false }, seed: task.seed } }),
+};
+
+async function main() {
+  const { options } = parseCLI(['vitest', 'run', ...task.args]);
+  // The workers learn where they are; the pipe they share.
+  process.env.KOAN_WORKER = JSON.stringify({ tree });
+  const vitest = await createVitest('test', { ...options, ...own }, { cacheDir: path.join(process.env.TMPDIR ?? '/tmp', 'vite') });
+  const specifications = await vitest.globTestSpecifications();
+  const byFile = new Map();
+  for (const specification of specifications) {
+    const file = inTree(specification.moduleId);
+    byFile.set(file, [...(byFile.get(file) ?? []), specification]);
+  }
+  const wanted = nearest(task, [...byFile.keys()]);
+  const chosen = wanted.flatMap((file) => byFile.get(file) ?? vitest.projects[0].createSpecification(path.join(tree, file)));
+  emit('files', { files: wanted });
+  const { unhandledErrors, testModules } = chosen.length > 0 ? await vitest.runTestSpecifications(chosen, true) : { unhandledErrors: [], testModules: [] };
+  let status = 0;
+  for (const error of unhandledErrors) {
+    status = 1;
+    emit('held', { what: 'vitest', outcome: 'failed', exc: describe(error), note: oneLine(error?.message ?? error) });
+  }
+  const seen = new Set();
+  for (const module of testModules) {
+    seen.add(inTree(module.moduleId));
+    if (!module.ok()) status = 1;
+  }
+  for (const file of wanted) if (!seen.has(file)) emit('contradiction', { reason: `\`${file}\` was not run` });
+  emit('end', { status });
+  leave(status);
+}
+
+main().catch((error) => {
+  console.error(error);
+  leave(3);
+});
