@@ -3,6 +3,7 @@
 //! An existing policy is never overwritten.
 
 mod render;
+mod ruby;
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -54,7 +55,9 @@ pub struct Facts {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
+    Php,
     Python,
+    Ruby,
     Rust,
 }
 
@@ -136,14 +139,18 @@ impl Language {
     /// The preset for it.
     pub fn preset(self) -> &'static str {
         match self {
+            Language::Php => "php",
             Language::Python => "python",
+            Language::Ruby => "ruby",
             Language::Rust => "rust",
         }
     }
 
     fn extension(self) -> &'static [u8] {
         match self {
+            Language::Php => b"php",
             Language::Python => b"py",
+            Language::Ruby => b"rb",
             Language::Rust => b"rs",
         }
     }
@@ -214,7 +221,12 @@ fn languages(files: &[RepoPath]) -> Vec<Language> {
             .filter(|path| path.extension() == Some(language.extension()))
             .count()
     };
-    let mut languages = vec![Language::Python, Language::Rust];
+    let mut languages = vec![
+        Language::Python,
+        Language::Rust,
+        Language::Ruby,
+        Language::Php,
+    ];
     languages.retain(|&language| count(language) > 0);
     languages.sort_by_key(|&language| std::cmp::Reverse(count(language)));
     languages
@@ -233,8 +245,16 @@ fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>>
             why: "there is a `Cargo.toml`".to_owned(),
         }));
     }
-    if languages.contains(&Language::Python) {
-        return python_runner(seen).map(Some);
+    for language in languages {
+        let choice = match language {
+            Language::Python => Some(python_runner(seen)?),
+            Language::Ruby => ruby::runner(seen)?,
+            Language::Php => None,
+            Language::Rust => None,
+        };
+        if choice.is_some() {
+            return Ok(choice);
+        }
     }
     Ok(None)
 }
@@ -420,6 +440,22 @@ mod tests {
             &["a.py", "pyproject.toml=[tool.pytest.ini_options]"],
             "pytest",
         );
+        check_runner(&["lib/a.rb", ".rspec"], "rspec");
+        check_runner(
+            &["lib/a.rb", "Gemfile=gem 'rspec'", "spec/a_spec.rb"],
+            "rspec",
+        );
+        check_runner(&["lib/a.rb", "spec/a_spec.rb=RSpec.describe A do"], "rspec");
+        check_runner(
+            &["lib/a.rb", "a.gemspec=minitest", "spec/a_spec.rb"],
+            "minitest",
+        );
+        check_runner(&["lib/a.rb", "test/a_test.rb"], "minitest");
+        check_runner(
+            &["lib/a.rb", "test/test_a.rb", "Gemfile=gem 'rspec'"],
+            "minitest",
+        );
+        check_runner(&["lib/a.rb"], "none");
         check_runner(&["a.py", "pyproject.toml=[project]"], "unittest");
         check_runner(&["a.py", "requirements-dev.txt=pytest==9"], "pytest");
         check_runner(&["a.py", "tests/conftest.py"], "pytest");

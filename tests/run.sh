@@ -37,6 +37,17 @@ if ! "$venv/bin/python" -c 'import pytest' 2>/dev/null; then
   python3 -m venv "$venv" || fail 'python3 could not make a virtual environment'
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'pytest>=8,<10' || fail 'pip could not install pytest'
 fi
+
+# Debian's packages of the frameworks for Ruby; elsewhere they are to be brought.
+if ! ruby -e 'gem "rspec"; gem "minitest"; gem "test-unit"' 2>/dev/null; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y ruby ruby-rspec ruby-minitest ruby-test-unit; } </dev/null >&2 ||
+      fail 'apt-get could not install ruby, ruby-rspec, ruby-minitest and ruby-test-unit'
+  else
+    fail 'Ruby with rspec, minitest and test-unit is missing (Debian, Ubuntu: ruby ruby-rspec ruby-minitest ruby-test-unit; else: gem install)'
+  fi
+fi
+
 KOAN_TEST_PYTHON=$venv/bin/python
 export KOAN_TEST_PYTHON
 # Tests that open repositories in their own process shall not see what the developer configured.

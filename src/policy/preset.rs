@@ -3,7 +3,9 @@
 /// Names and texts. They have the shape of a policy and go through the same parser.
 pub(super) const PRESETS: &[(&str, &str)] = &[
     (DEFAULT, include_str!("../../policies/default.yaml")),
+    ("php", include_str!("../../policies/php.yaml")),
     ("python", include_str!("../../policies/python.yaml")),
+    ("ruby", include_str!("../../policies/ruby.yaml")),
     ("rust", include_str!("../../policies/rust.yaml")),
     ("strict", include_str!("../../policies/strict.yaml")),
 ];
@@ -35,7 +37,12 @@ const NEEDLES: &[(&str, &[&str])] = &[
             "danger_accept_invalid_certs",
         ],
     ),
+    ("test-probe-php", &["phpunit"]),
     ("test-probe-python", &["pytest", "unittest"]),
+    (
+        "test-probe-ruby",
+        &["rspec", "minitest", "test", "spec", "caller"],
+    ),
     ("test-probe-rust", &["cfg!"]),
     (
         "dynamic-code",
@@ -130,7 +137,7 @@ mod tests {
 
     #[test]
     fn every_match_of_a_preset_holds_a_needle() {
-        let text = "version: 1\nextends: [default, python, rust, strict]\n";
+        let text = "version: 1\nextends: [default, php, python, ruby, rust, strict]\n";
         let policy = Policy::load(text, "policy").expect("the presets load");
         assert_eq!(policy.perimeter.forbid.len(), NEEDLES.len());
         for forbidden in &policy.perimeter.forbid {

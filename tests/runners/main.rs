@@ -2,6 +2,8 @@
 
 mod cargo;
 mod fleet;
+mod minitest;
 mod pytest;
+mod rspec;
 mod support;
 mod unittest;

@@ -65,6 +65,11 @@ enum Event {
         name: String,
         file: String,
     },
+    /// A method of the language or the framework that the tree redefined.
+    Patched {
+        name: String,
+        file: String,
+    },
     End {
         status: i32,
     },
@@ -176,6 +181,9 @@ impl Stream {
             }
             Event::Foreign { name, file } => {
                 self.distrust(format!("imported `{name}` from outside the tree: `{file}`"))
+            }
+            Event::Patched { name, file } => {
+                self.distrust(format!("`{name}` is redefined at `{file}`"));
             }
             Event::End { status } => self.status = Some(status),
         }

@@ -3,8 +3,12 @@
 mod cargo;
 mod events;
 mod fleet;
+mod minitest;
 mod pytest;
 mod python;
+mod rspec;
+mod ruby;
+mod script;
 mod tools;
 mod unittest;
 
@@ -109,7 +113,7 @@ pub struct Toolbox {
 }
 
 /// The names of the built-in runners.
-pub const NAMES: &[&str] = &["cargo", "pytest", "unittest"];
+pub const NAMES: &[&str] = &["cargo", "minitest", "pytest", "rspec", "unittest"];
 
 /// Finds the tools of every runner that the policy names, and makes one runner of them.
 ///
@@ -131,7 +135,9 @@ fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn 
     let dir = Path::new(&config.dir);
     match config.name.as_str() {
         "cargo" => Ok(Box::new(cargo::open(dir, toolbox)?)),
+        "minitest" => Ok(Box::new(minitest::open(dir, toolbox)?)),
         "pytest" => Ok(Box::new(pytest::open(dir, toolbox)?)),
+        "rspec" => Ok(Box::new(rspec::open(dir, toolbox)?)),
         "unittest" => Ok(Box::new(unittest::open(dir, toolbox)?)),
         name => bail!(UsageError::with_hint(
             format!("there is no runner `{name}`"),
