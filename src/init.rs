@@ -2,6 +2,7 @@
 //!
 //! An existing policy is never overwritten.
 
+mod php;
 mod render;
 mod ruby;
 
@@ -249,7 +250,7 @@ fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>>
         let choice = match language {
             Language::Python => Some(python_runner(seen)?),
             Language::Ruby => ruby::runner(seen)?,
-            Language::Php => None,
+            Language::Php => php::runner(seen)?,
             Language::Rust => None,
         };
         if choice.is_some() {
@@ -456,6 +457,13 @@ mod tests {
             "minitest",
         );
         check_runner(&["lib/a.rb"], "none");
+        check_runner(&["src/A.php", "phpunit.xml.dist"], "phpunit");
+        check_runner(&["src/A.php", "composer.json=phpunit/phpunit"], "phpunit");
+        check_runner(
+            &["src/A.php", "tests/ATest.php=extends TestCase"],
+            "phpunit",
+        );
+        check_runner(&["src/A.php", "composer.json={}"], "none");
         check_runner(&["a.py", "pyproject.toml=[project]"], "unittest");
         check_runner(&["a.py", "requirements-dev.txt=pytest==9"], "pytest");
         check_runner(&["a.py", "tests/conftest.py"], "pytest");

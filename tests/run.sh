@@ -47,6 +47,14 @@ if ! ruby -e 'gem "rspec"; gem "minitest"; gem "test-unit"' 2>/dev/null; then
     fail 'Ruby with rspec, minitest and test-unit is missing (Debian, Ubuntu: ruby ruby-rspec ruby-minitest ruby-test-unit; else: gem install)'
   fi
 fi
+if ! command -v phpunit >/dev/null || ! phpunit --version 2>/dev/null | grep -q 'PHPUnit 9\.'; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y phpunit; } </dev/null >&2 ||
+      fail 'apt-get could not install phpunit'
+  else
+    fail 'PHPUnit 9 is missing from the include path of php (Debian 12, Ubuntu 22.04 and 24.04: phpunit)'
+  fi
+fi
 
 KOAN_TEST_PYTHON=$venv/bin/python
 export KOAN_TEST_PYTHON

@@ -5,12 +5,12 @@ use super::merge::{Layer, Merge, Read, nobody_says};
 use super::{CustomRunner, Origin, Policy, RunnerConfig, value};
 
 /// The runners that are built in; `suite::runner` holds the same list, and a test compares them.
-pub(super) const BUILT_IN: &[&str] = &["cargo", "minitest", "pytest", "rspec", "unittest"];
+pub(super) const BUILT_IN: &[&str] = &[
+    "cargo", "minitest", "phpunit", "pytest", "rspec", "unittest",
+];
 
 /// Runners of a later version.
-const LATER: &[&str] = &[
-    "bats", "custom", "go", "jest", "mocha", "node", "phpunit", "vitest",
-];
+const LATER: &[&str] = &["bats", "custom", "go", "jest", "mocha", "node", "vitest"];
 
 const CUSTOM: &str = "custom";
 

@@ -50,6 +50,24 @@ fn cargo() {
     walk(include_str!("cargo.txt"));
 }
 
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn minitest() {
+    walk(include_str!("minitest.txt"));
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn rspec() {
+    walk(include_str!("rspec.txt"));
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn phpunit() {
+    walk(include_str!("phpunit.txt"));
+}
+
 /// Judges every case of a table, and names all that got another verdict.
 fn walk(table: &str) {
     let cases = parse(table);

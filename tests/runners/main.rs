@@ -3,6 +3,7 @@
 mod cargo;
 mod fleet;
 mod minitest;
+mod phpunit;
 mod pytest;
 mod rspec;
 mod support;

@@ -78,6 +78,8 @@ fn a_test_passes_fails_or_is_skipped() {
     def test_is_skipped = skip('why')
     def test_exit = exit(0)
     def test_raises = assert_raises(IndexError) { Shop.total([]) }
+    def test_raises_something_else = assert_raises(KeyError) { Shop.total([]) }
+    def test_raises_what_is_new = assert_raises(KeyError) { Shop.fixed }
     def test_stub = Shop.stub(:fixed, 1) { nil }
 ",
         ),
@@ -97,6 +99,8 @@ fn a_test_passes_fails_or_is_skipped() {
         failed test/shop_test.rb::ShopTest#test_production_lacks_a_name
         failed test/shop_test.rb::ShopTest#test_production_raises
         passed test/shop_test.rb::ShopTest#test_raises
+        failed test/shop_test.rb::ShopTest#test_raises_something_else
+        errored test/shop_test.rb::ShopTest#test_raises_what_is_new
         errored test/shop_test.rb::ShopTest#test_stub
         errored test/shop_test.rb::ShopTest#test_wrong_number
         ",

@@ -72,6 +72,9 @@ fn an_example_passes_fails_or_is_skipped() {
   it('doubles what is new') { instance_double('Cart', fixed: 1) }
   it('expects a call') { expect(Shop).to receive(:total) }
   it('expects and raises') { expect { Shop.total([]) }.to raise_error(IndexError) }
+  it('expects no error of what is new') { expect { Cart.new.fixed }.not_to raise_error }
+  it('expects an error of what is new') { expect { Cart.new.fixed }.to raise_error(IndexError) }
+  it('expects no error') { expect { Shop.total([]) }.not_to raise_error }
   it('is not yet written')
   it('is skipped') { skip 'why' }
   it('is pending') { pending 'why'; expect(1).to eq(2) }
@@ -92,7 +95,10 @@ fn an_example_passes_fails_or_is_skipped() {
         errored spec/shop_spec.rb::Shop doubles what is new
         failed spec/shop_spec.rb::Shop exits
         failed spec/shop_spec.rb::Shop expects a call
+        errored spec/shop_spec.rb::Shop expects an error of what is new
         passed spec/shop_spec.rb::Shop expects and raises
+        failed spec/shop_spec.rb::Shop expects no error
+        errored spec/shop_spec.rb::Shop expects no error of what is new
         failed spec/shop_spec.rb::Shop fails
         failed spec/shop_spec.rb::Shop fails by a name in production
         failed spec/shop_spec.rb::Shop fails by nil

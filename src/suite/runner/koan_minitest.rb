@@ -29,6 +29,14 @@ module KoanMinitest
       @raised = []
     end
 
+    # `assert_raises` and its kin fail by an assertion whatever else was raised; that is what matters then.
+    def underlying(error)
+      cause = error.cause
+      return error if cause.nil? || !error.class.to_s.match?(/\A(?:Minitest::Assertion|Test::Unit::AssertionFailedError)\z/)
+
+      error.message.to_s.include?(cause.class.to_s) ? cause : error
+    end
+
     def wrap(klass, names)
       watch = self
       klass.prepend(Module.new do
@@ -39,7 +47,7 @@ module KoanMinitest
             begin
               takes_none ? super(&block) : super(*args, &block)
             rescue Exception => error # rubocop:disable Lint/RescueException
-              watch.raised << error
+              watch.raised << watch.underlying(error)
               raise Left, "it left the test by `#{error.class}`", error.backtrace if error.is_a?(SystemExit) || error.is_a?(SignalException)
 
               raise

@@ -335,7 +335,8 @@ module KoanReport
         now = begin
           owner.instance_method(name)
         rescue NameError
-          next tell(owner, name, "removed")
+          # RSpec's settings can take methods away; who calls one that is gone does not pass.
+          next
         end
         at = now.source_location
         next if at == location && (now.owner.equal?(by) || !suspect?(now.owner))

@@ -6,7 +6,7 @@ module KoanRspec
   class Left < StandardError; end
 
   # What was seen of one example.
-  Watched = Struct.new(:id, :begun, :raised)
+  Watched = Struct.new(:id, :begun, :raised, :underlying)
 
   # The examples that run, by their object, and what is told of them.
   class Tracker
@@ -16,7 +16,7 @@ module KoanRspec
     end
 
     def plan(example, id)
-      watched = @watched[example] = Watched.new(id, 0, [])
+      watched = @watched[example] = Watched.new(id, 0, [], nil)
       block = example.instance_variable_get(:@example_block)
       example.instance_variable_set(:@example_block, wrapper(watched, block)) if block
       @session.pipe.emit("plan", "id" => id)
@@ -27,6 +27,7 @@ module KoanRspec
       return yield if watched.nil?
 
       @session.pipe.emit("begin", "id" => watched.id)
+      @running = watched
       done = false
       begin
         result = yield
@@ -38,6 +39,11 @@ module KoanRspec
       end
     end
 
+    # What a block raised in which an expectation wanted nothing, or something else, to be raised.
+    def underlying(error)
+      @running.underlying = error if @running && error.is_a?(Exception)
+    end
+
     private
 
     def wrapper(watched, block)
@@ -46,7 +52,8 @@ module KoanRspec
         begin
           instance_exec(*args, &block)
         rescue Exception => error # rubocop:disable Lint/RescueException
-          watched.raised << error
+          own = error.class.to_s == "RSpec::Expectations::ExpectationNotMetError" && error.message.to_s.include?("got #<")
+          watched.raised << (own && watched.underlying || error)
           raise Left, "it left the example by `#{error.class}`", error.backtrace if error.is_a?(SystemExit) || error.is_a?(SignalException)
 
           raise
@@ -186,6 +193,14 @@ module KoanRspec
         define_method(:fail_with_exception) { |*args| tracker.run(self) { super(*args) } }
         define_method(:skip_with_exception) { |*args| tracker.run(self) { super(*args) } }
       end)
+      ::RSpec::Matchers::BuiltIn::RaiseError.prepend(Module.new do
+        define_method(:matches?) do |*args, &block|
+          super(*args, &block).tap { |holds| tracker.underlying(holds ? nil : @actual_error) }
+        end
+        define_method(:does_not_match?) do |*args, &block|
+          super(*args, &block).tap { |holds| tracker.underlying(holds ? nil : @actual_error) }
+        end
+      end) if defined?(::RSpec::Matchers::BuiltIn::RaiseError)
       ::RSpec::Core::Reporter.prepend(Module.new do
         define_method(:notify_non_example_exception) do |error, context|
           file = context[/while loading (?:\.\/)?(\S+?)\.(?: |\z)/, 1]

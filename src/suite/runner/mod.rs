@@ -4,6 +4,7 @@ mod cargo;
 mod events;
 mod fleet;
 mod minitest;
+mod phpunit;
 mod pytest;
 mod python;
 mod rspec;
@@ -113,7 +114,9 @@ pub struct Toolbox {
 }
 
 /// The names of the built-in runners.
-pub const NAMES: &[&str] = &["cargo", "minitest", "pytest", "rspec", "unittest"];
+pub const NAMES: &[&str] = &[
+    "cargo", "minitest", "phpunit", "pytest", "rspec", "unittest",
+];
 
 /// Finds the tools of every runner that the policy names, and makes one runner of them.
 ///
@@ -136,6 +139,7 @@ fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn 
     match config.name.as_str() {
         "cargo" => Ok(Box::new(cargo::open(dir, toolbox)?)),
         "minitest" => Ok(Box::new(minitest::open(dir, toolbox)?)),
+        "phpunit" => Ok(Box::new(phpunit::open(dir, toolbox)?)),
         "pytest" => Ok(Box::new(pytest::open(dir, toolbox)?)),
         "rspec" => Ok(Box::new(rspec::open(dir, toolbox)?)),
         "unittest" => Ok(Box::new(unittest::open(dir, toolbox)?)),
