@@ -53,8 +53,12 @@ pub(super) fn doubts<'a>(
 
 /// Whether an assertion of the old text is gone, or the new text has more ways round its assertions.
 fn says_less(old: &[String], new: &[String]) -> bool {
-    const ASSERTIONS: [&str; 5] = ["assert", "expect", "raises", "should_panic", "fail"];
-    const ESCAPES: [&str; 6] = ["return", "except", "catch_unwind", "if ", "skip", "xfail"];
+    const ASSERTIONS: [&str; 7] = [
+        "assert", "expect", "raises", "should", "fail", "must_", "wont_",
+    ];
+    const ESCAPES: [&str; 9] = [
+        "return", "except", "catch", "if ", "skip", "xfail", "rescue", "unless ", "pending",
+    ];
     let lines = |texts: &[String], marks: &[&str]| -> Vec<String> {
         let lines = texts.iter().flat_map(|text| text.lines());
         let marked = lines.filter(|line| marks.iter().any(|mark| line.contains(mark)));
@@ -74,7 +78,8 @@ fn says_less(old: &[String], new: &[String]) -> bool {
 
 fn keyword(extension: Option<&[u8]>) -> Option<&'static str> {
     match extension? {
-        b"py" => Some("def "),
+        b"py" | b"rb" => Some("def "),
+        b"php" => Some("function "),
         b"rs" => Some("fn "),
         _ => None,
     }
@@ -141,7 +146,7 @@ fn closes(line: &str) -> bool {
 /// What stands above and belongs to something else.
 fn ends_block(line: &str) -> bool {
     let line = line.trim();
-    matches!(line, "}" | "{")
+    matches!(line, "}" | "{" | "end")
         || line.ends_with('{') && !line.starts_with("#[")
         || line.starts_with("class ")
         || line.ends_with(';')
@@ -200,6 +205,27 @@ mod tests {
             &format!("{PYTHON}\n    def test_c(self):\n        pass\n"),
             "",
         );
+    }
+
+    #[test]
+    fn ruby_and_php_tests_are_methods() {
+        let ruby = "class T\n  def test_a\n    assert_equal 1, a\n  end\n  def test_b\n    b.must_equal 2\n  end\nend\n";
+        check(
+            "def ",
+            ruby,
+            &ruby.replace("_equal 1", "_equal 2"),
+            "test_a",
+        );
+        check(
+            "def ",
+            ruby,
+            &ruby.replace("    b.m", "    return\n    b.m"),
+            "test_b",
+        );
+        check("def ", ruby, &ruby.replace("class T", "class U"), "");
+        let php = "class T\n{\n    public function testA(): void\n    {\n        $this->assertSame(1, 1);\n    }\n}\n";
+        check("function ", php, &php.replace("1, 1", "1, 2"), "testA");
+        check("function ", php, &php.replace("class T", "class U"), "");
     }
 
     const RUST: &str = "mod tests {\n    use super::*;\n    #[test]\n    fn a() {\n        assert_eq!(1, 1);\n    }\n    #[test]\n    fn b() {\n        for x in y {\n            assert!(x);\n        }\n    }\n}\n";

@@ -106,7 +106,7 @@ static LANGUAGES: [Language; 4] = [
             \bdefined\?\s* | \b(?:const|method|class_variable|instance_variable)_defined\? | \b(?:public|private|protected|instance|singleton)_method(?:s|_defined\?)?\b
             | \brespond_to\b | \.\s*(?:methods|constants|instance_variables|parameters|arity|source_location|class_variables)\b | \.\s*method\s*\(?\s*[:"'] | \bconst_(?:get|source_location)\b
             | \bVERSION\b | \$(?:LOADED_FEATURES|") | \bRipper\b | \bRubyVM\b | \bmethod_source\b
-            | ["'][^"']*(?:\blib|\bapp)/[^"']*["'] | \.rb["'] | \b(?:File|IO|Dir)\b.*\b(?:lib|app)\b | \b(?:`|system\b|spawn\b|popen\b).*\bgit\b
+            | ["'][^"']*(?:\blib|\bapp)/[^"']*["'] | \b(?:File|IO|Dir|read|readlines|binread)\b.*(?:\b(?:lib|app)\b|\.rb["']) | \b(?:`|system\b|spawn\b|popen\b).*\bgit\b
             | ^\s*rescue\s*(?:=>|$|;|\#) | \S\s+rescue\s+\S | ^\s*rescue\b.*\b(?:NameError|NoMethodError|LoadError|ScriptError|StandardError|Exception|ArgumentError)\b
             | (?:^|[^_\w])to\s*\(?\s*raise_(?:error|exception)\s*(?:\(\s*\))?\s*(?:$|\)|\}|do\b) | \b(?:raise_(?:error|exception)|assert_raises?|must_raise)\b.*\b(?:NameError|NoMethodError|LoadError|StandardError|Exception)\b
         "#,
@@ -567,6 +567,7 @@ class Integer
     path = File.expand_path("data/more.json", __dir__)
     it "has a library" do
     rescue KeyError => error
+    load_path << Pathname.new("locales/en.rb")
 "#;
         check(
             |language| &language.looking,

@@ -231,6 +231,23 @@ fn a_tree_without_a_touched_test_has_a_canary_of_its_own() {
 }
 
 #[test]
+fn no_name_holds_where_the_tree_stands() {
+    check_tests(
+        "
+class ShopTest < Minitest::Test
+  Dir[File.join(__dir__, '*.rb')].sort.each { |file| define_method(\"test_#{file}\") { assert(true) } }
+  define_method(\"test_#{__dir__.tr('.', '_')}/x\") { assert(true) }
+end
+",
+        "
+        passed test/shop_test.rb::ShopTest#test_test/shop_test.rb
+        passed test/shop_test.rb::ShopTest#test_test/test_helper.rb
+        passed test/shop_test.rb::ShopTest#test_test/x
+        ",
+    );
+}
+
+#[test]
 fn test_unit_runs_as_well() {
     check_tests(
         "

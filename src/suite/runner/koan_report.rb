@@ -57,6 +57,12 @@ module KoanReport
       File.join(tree, relative)
     end
 
+    # A name without the folder that the tree stands in, also where its dots and dashes were made into something else.
+    def without_tree(text)
+      @written ||= Regexp.new(tree.each_char.map { |char| char.match?(%r{[A-Za-z0-9/]}) ? char : "[^/]" }.join + "/")
+      text.gsub(@written, "")
+    end
+
     # The path inside the tree; nil outside of it.
     def inside(path)
       return nil if path.nil?

@@ -215,7 +215,7 @@ module KoanRspec
       data = example.metadata
       file = @session.relative(File.expand_path(data[:rerun_file_path] || data[:file_path], @order.tree))
       words = [example.example_group.metadata[:full_description], data[:description_args].empty? ? "(unnamed)" : data[:description_args].join(" ")]
-      "#{file}::#{words.join(" ").strip}"
+      @order.without_tree("#{file}::#{words.join(" ").strip}")
     end
   end
 
