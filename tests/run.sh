@@ -72,6 +72,25 @@ if ! "$venv/bin/python" -c 'import pytest' 2>/dev/null; then
   python3 -m venv "$venv" || fail 'python3 could not make a virtual environment'
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'pytest>=8,<10' || fail 'pip could not install pytest'
 fi
+
+# Debian's packages of the frameworks for Ruby; elsewhere they are to be brought.
+if ! ruby -e 'gem "rspec"; gem "minitest"; gem "test-unit"' 2>/dev/null; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y ruby ruby-rspec ruby-minitest ruby-test-unit; } </dev/null >&2 ||
+      fail 'apt-get could not install ruby, ruby-rspec, ruby-minitest and ruby-test-unit'
+  else
+    fail 'Ruby with rspec, minitest and test-unit is missing (Debian, Ubuntu: ruby ruby-rspec ruby-minitest ruby-test-unit; else: gem install)'
+  fi
+fi
+if ! command -v phpunit >/dev/null || ! phpunit --version 2>/dev/null | grep -q 'PHPUnit 9\.'; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y phpunit; } </dev/null >&2 ||
+      fail 'apt-get could not install phpunit'
+  else
+    fail 'PHPUnit 9 is missing from the include path of php (Debian 12, Ubuntu 22.04 and 24.04: phpunit)'
+  fi
+fi
+
 KOAN_TEST_PYTHON=$venv/bin/python
 export KOAN_TEST_PYTHON
 command -v node >/dev/null && command -v npm >/dev/null || fail 'node is missing: the tests of the JavaScript runners need Node.js 20 or later with npm'

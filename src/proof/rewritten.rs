@@ -56,17 +56,13 @@ pub(super) fn doubts<'a>(
 /// Whether an assertion of the old text is gone, or the new text has more ways round its assertions.
 fn says_less(old: &[String], new: &[String]) -> bool {
     // Go asserts by a comparison and a call.
-    const ASSERTIONS: [&str; 8] = [
-        "assert",
-        "expect",
-        "raises",
-        "should_panic",
-        "fail",
-        ".Error",
-        ".Fatal",
+    const ASSERTIONS: [&str; 10] = [
+        "assert", "expect", "raises", "should", "fail", "must_", "wont_", ".Error", ".Fatal",
         " != ",
     ];
-    const ESCAPES: [&str; 6] = ["return", "except", "catch", "if ", "skip", "xfail"];
+    const ESCAPES: [&str; 9] = [
+        "return", "except", "catch", "if ", "skip", "xfail", "rescue", "unless ", "pending",
+    ];
     let lines = |texts: &[String], marks: &[&str]| -> Vec<String> {
         let lines = texts.iter().flat_map(|text| text.lines());
         let marked = lines.filter(|line| marks.iter().any(|mark| line.contains(mark)));
@@ -138,6 +134,27 @@ mod tests {
             &format!("{PYTHON}\n    def test_c(self):\n        pass\n"),
             "",
         );
+    }
+
+    #[test]
+    fn ruby_and_php_tests_are_methods() {
+        let ruby = "class T\n  def test_a\n    assert_equal 1, a\n  end\n  def test_b\n    b.must_equal 2\n  end\nend\n";
+        check(
+            "def ",
+            ruby,
+            &ruby.replace("_equal 1", "_equal 2"),
+            "test_a",
+        );
+        check(
+            "def ",
+            ruby,
+            &ruby.replace("    b.m", "    return\n    b.m"),
+            "test_b",
+        );
+        check("def ", ruby, &ruby.replace("class T", "class U"), "");
+        let php = "class T\n{\n    public function testA(): void\n    {\n        $this->assertSame(1, 1);\n    }\n}\n";
+        check("function ", php, &php.replace("1, 1", "1, 2"), "testA");
+        check("function ", php, &php.replace("class T", "class U"), "");
     }
 
     const RUST: &str = "mod tests {\n    use super::*;\n    #[test]\n    fn a() {\n        assert_eq!(1, 1);\n    }\n    #[test]\n    fn b() {\n        for x in y {\n            assert!(x);\n        }\n    }\n}\n";

@@ -42,7 +42,7 @@ macro_rules! language {
     };
 }
 
-static LANGUAGES: [Language; 5] = [
+static LANGUAGES: [Language; 7] = [
     language!(
         [b"py", b"pyi"], "#",
         aware: r#"
@@ -151,6 +151,51 @@ static LANGUAGES: [Language; 5] = [
             | \bexports\s*\.\s*(\w+)\s*= | \bthis\s*\.\s*(\#?\w+)\s*=[^=] | \bprototype\s*\.\s*(\w+)\s*= | ^\s+(?:(?:static|async|get|set|public|private|readonly)\s+)*\*?(\w+)\s*\([^()]*\)\s*(?::[^{=]*)?\{\s*$
             | ^\s+static\s+(?:readonly\s+)?(\w+)\s*[=:]"#
     ),
+    language!(
+        [b"rb"], "#",
+        aware: r#"
+            \b(?:RSpec|Mini[tT]est|Mocha|SimpleCov|FactoryBot|Capybara)\b | \bTest::Unit\b | ["'](?:r?spec|tests?|minitest)["'/]
+            | ["'](?:[^"']*[/\\])?(?:spec|tests?)/[^"']*["'] | ["'][^"']*_(?:spec|test)(?:\.rb)?["'] | ^\s*require(?:_relative)?\b.*\b(?:rspec|minitest|tests?|spec)\b
+            | \bENV\b.*["'][^"']*(?:TEST|SPEC|test|_ENV)[^"']*["'] | \benv\s*\.\s*test\?
+            | \bcaller(?:_locations)?\b | \bbacktrace(?:_locations)?\b | \bset_trace_func\b | \bTracePoint\b | \bObjectSpace\b | \bRubyVM\b | \bFiddle\b
+            | \bat_exit\b | \bexit! | \bProcess\s*\.\s*(?:exit|kill|fork|daemon|spawn) | (?:^|[^.\w])(?:fork|abort|trap|syscall)\b | \bIO\s*\.\s*(?:for_fd|new|open|sysopen)\b
+            | \$(?:0|"|:|!)(?:\W|$) | \$(?:PROGRAM_NAME|LOADED_FEATURES|LOAD_PATH|stdout|stderr)\s*(?:=|\.|\[) | \bPROGRAM_NAME\b | /proc/
+            | \b(?:instance|class|module)_(?:eval|exec)\b | (?:^|[^.\w])eval\b | \bbinding\b | \bTOPLEVEL_BINDING\b | \brefine\b | \bdefined\?
+            | \b(?:remove_const|const_get|const_set|const_missing|method_added|instance_variable_set|remove_method|undef_method|define_singleton_method)\b
+            | ^\s*(?:class|module)\s+(?:::)?(?:Object|BasicObject|Kernel|Module|Class|Method|UnboundMethod|Proc|String|Symbol|Integer|Float|Numeric|Array|Hash|NilClass|TrueClass|FalseClass|Comparable|Enumerable|Exception|StandardError|IO|File|Dir|Process|Regexp|Range|Time|Random)\b\s*(?:$|;|\#|<\s*<)
+            | \b(?:Object|BasicObject|Kernel|Module|Class|Method|UnboundMethod|Proc|String|Symbol|Integer|Float|Numeric|Array|Hash|NilClass|Comparable|Enumerable|Exception|IO|Process)\s*\.\s*(?:prepend|include|extend|send|__send__|public_send|define_method|alias_method|singleton_class|instance_method)\b
+            | \bclass\s*<<\s*[A-Z] | \bsingleton_class\b | \bprepend\b
+        "#,
+        looking: r#"
+            \bdefined\?\s* | \b(?:const|method|class_variable|instance_variable)_defined\? | \b(?:public|private|protected|instance|singleton)_method(?:s|_defined\?)?\b
+            | \brespond_to\b | \.\s*(?:methods|constants|instance_variables|parameters|arity|source_location|class_variables)\b | \.\s*method\s*\(?\s*[:"'] | \bconst_(?:get|source_location)\b
+            | \bVERSION\b | \$(?:LOADED_FEATURES|") | \bRipper\b | \bRubyVM\b | \bmethod_source\b
+            | ["'][^"']*(?:\blib|\bapp)/[^"']*["'] | \b(?:File|IO|Dir|read|readlines|binread)\b.*(?:\b(?:lib|app)\b|\.rb["']) | \b(?:`|system\b|spawn\b|popen\b).*\bgit\b
+            | ^\s*rescue\s*(?:=>|$|;|\#) | \S\s+rescue\s+\S | ^\s*rescue\b.*\b(?:NameError|NoMethodError|LoadError|ScriptError|StandardError|Exception|ArgumentError)\b
+            | (?:^|[^_\w])to\s*\(?\s*raise_(?:error|exception)\s*(?:\(\s*\))?\s*(?:$|\)|\}|do\b) | \b(?:raise_(?:error|exception)|assert_raises?|must_raise)\b.*\b(?:NameError|NoMethodError|LoadError|StandardError|Exception)\b
+        "#,
+        defines: r#"\bdef\s+(?:self\s*\.\s*)?(\w+) | ^\s*(?:class|module)\s+(?:\w+::)*(\w+) | ^\s*([A-Z]\w*)\s*=[^=~] | @{1,2}(\w+)\s*(?:\|\|)?=[^=~] | \battr_\w+\s*\(?\s*:(\w+) | \balias(?:_method)?\s*\(?\s*:?(\w+) | \bdefine_method\s*\(?\s*[:"'](\w+)"#
+    ),
+    language!(
+        [b"php"], "//",
+        aware: r#"
+            \bPHPUnit\b | \bPHPUNIT_ | \bphpunit\b | \bMockery\b | \bSebastianBergmann\b | ["'](?:[^"']*[/\\])?[Tt]ests?[/\\][^"']*["'] | ["'](?:tests?|testing)["'] | ["'][^"']*Test(?:Case)?(?:\.php)?["']
+            | (?:\bgetenv\b|\$_(?:ENV|SERVER)\b).*["'][^"']*(?:TEST|test|ENV|argv)[^"']*["']
+            | \bdebug_(?:print_)?backtrace\b | \bgetTrace\w*\b | \bget_(?:resources|resource_id|included_files|required_files|declared_\w+|defined_\w+)\b
+            | \b(?:register_shutdown_function|set_error_handler|set_exception_handler|restore_error_handler|spl_autoload\w*|stream_wrapper_\w+|class_alias|assert_options|ini_set|error_reporting)\b
+            | (?:^|[^>:\w$])(?:exit|die)\s*[(;] | \b(?:posix|pcntl|runkit\d?|uopz|proc)_\w+ | php://(?:fd|memory|stdout|stderr|output) | /proc/
+            | (?:^|[^>:\w$])(?:eval|create_function)\s*\( | \bClosure\s*::\s*(?:bind|fromCallable) | \bbindTo\b | \bsetAccessible\b | \bnew\s+\\?Reflection\w*
+            | \bphp_sapi_name\b | \bPHP_SAPI\b | \$argv\b | \$GLOBALS\b | \bclass_exists\s*\(.*Test
+        "#,
+        looking: r#"
+            \b(?:method|class|function|property|interface|trait|enum)_exists\s*\( | (?:^|[^>:\w$])(?:defined|constant)\s*\( | \bis_callable\s*\( | \bget_(?:class_methods|class_vars|object_vars)\b
+            | \bReflection\w+ | \bassert\w*Has(?:Static)?(?:Attribute|Property)\w*\s*\( | \b\w*[vV]ersion\s*\(\s*\) | \bVERSION\b
+            | \b(?:file_get_contents|fopen|file|readfile|file_exists|is_file|token_get_all|highlight_file|show_source|php_strip_whitespace)\s*\(.*(?:\b(?:src|lib|app)/|\.php\b)
+            | ["'][^"']*\b(?:src|lib|app)/[^"']*["'] | \bcatch\s*\(\s*\\?(?:Error|Throwable|Exception|TypeError|ArgumentCountError|BadMethodCallException)\b
+            | \bexpectException\w*\s*\(\s*\\?(?:Error|Throwable|Exception|ArgumentCountError|BadMethodCallException)\s*:: | \b(?:exec|shell_exec|system|passthru)\s*\(.*\bgit\b
+        "#,
+        defines: r#"\bfunction\s+&?\s*(\w+) | \b(?:class|interface|trait|enum)\s+(\w+) | \bconst\s+(?:\w+\s+)?(\w+)\s*= | \$this\s*->\s*(\w+)\s*=[^=>] | \b(?:public|protected|private|var)\s+(?:static\s+)?(?:readonly\s+)?(?:[?\\\w|]+\s+)?\$(\w+) | \bdefine\s*\(\s*["'](\w+)"#
+    ),
 ];
 
 /// Code and tests that look at each other, by their added lines alone.
@@ -194,6 +239,22 @@ pub(super) fn markers(
         .filter(|(_, result)| result.outcome == Outcome::Errored || result.is_missing_name)
         .map(|(test, _)| function_name(&test.0))
         .collect();
+    let is_stumbled_block = |line: &str| {
+        defined_block(line).is_some_and(|name| {
+            let errored = before.results.iter();
+            let mut errored = errored.filter(|(_, result)| result.outcome == Outcome::Errored);
+            errored.any(|(test, _)| {
+                let id = test.0.rsplit_once(" #").map_or(&test.0[..], |(id, n)| {
+                    if n.parse::<u32>().is_ok() {
+                        id
+                    } else {
+                        &test.0
+                    }
+                });
+                id.ends_with(name)
+            })
+        })
+    };
     let mut doubts = Vec::new();
     // The function that the lines stand in, with its indentation, if it stumbled.
     let mut inside: Option<usize> = None;
@@ -214,7 +275,7 @@ pub(super) fn markers(
         }
         let title = titles::begun(line.text).filter(|_| titles::speaks(line.path.extension()));
         let begun = title.or_else(|| defined_function(line.text));
-        if begun.is_some_and(|name| stumbled.contains(name)) {
+        if begun.is_some_and(|name| stumbled.contains(name)) || is_stumbled_block(line.text) {
             inside = Some(indent);
         }
         if inside.is_some() {
@@ -347,13 +408,15 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// `test_b` of `tests/test_a.py::TestA::test_b[1]`, `test_a.TestA.test_b` and `shop::cart::tests::test_b`.
+/// `test_b` of `tests/test_a.py::TestA::test_b[1]`, `test_a.TestA.test_b`, `shop::cart::tests::test_b`, `test/a_test.rb::ATest#test_b` and
+/// `tests/ATest.php::ATest::test_b with data set #0`.
 pub(super) fn function_name(id: &str) -> &str {
     if let Some(title) = titles::of_id(id) {
         return title;
     }
     let id = id.split('[').next().unwrap_or(id);
-    id.rsplit([':', '.', ' ']).next().unwrap_or(id)
+    let id = id.split(" with data set ").next().unwrap_or(id);
+    id.rsplit([':', '.', ' ', '#']).next().unwrap_or(id)
 }
 
 /// The name of the function without parameters that a line begins.
@@ -365,12 +428,28 @@ fn own_name(line: &str) -> Option<&str> {
         .then_some(name)
 }
 
-/// The function that a Python line begins.
+/// The function that a line of Python, Ruby or PHP begins.
 fn defined_function(line: &str) -> Option<&str> {
     let rest = line.trim_start();
-    let rest = rest.strip_prefix("async ").unwrap_or(rest);
-    let name = rest.strip_prefix("def ")?;
+    let rest = ["async ", "final ", "public "]
+        .iter()
+        .fold(rest, |rest, word| rest.strip_prefix(word).unwrap_or(rest));
+    let name = rest
+        .strip_prefix("def ")
+        .or_else(|| rest.strip_prefix("function "))?;
     words(name).next()
+}
+
+/// The description of the example that a line of Ruby begins.
+fn defined_block(line: &str) -> Option<&str> {
+    static BLOCK: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r#"^\s*(?:it|specify|example|scenario|test|should)\s*\(?\s*(?:"([^"]+)"|'([^']+)')"#,
+        )
+    });
+    let captures = BLOCK.captures(line)?;
+    let name = captures.get(1).or_else(|| captures.get(2))?;
+    Some(name.as_str())
 }
 
 fn pattern(text: &str) -> Regex {
@@ -616,6 +695,154 @@ func TestMain(m *testing.M) {
   load test_helper
 "#;
         check(|language| &language.looking, test, plain, false);
+    }
+
+    #[test]
+    fn ruby_code_that_looks_for_its_tests_is_found() {
+        let suspicious = r#"
+    return 7 if defined?(RSpec)
+    return 7 if Object.const_defined?(:Minitest)
+    if caller.any? { |line| line.include?("x") }
+    require "minitest/mock"
+    if ENV["RACK_ENV"] == "test"
+    return if Rails.env.test?
+    if File.exist?("spec/data/prices.json")
+    if $0.end_with?("rspec")
+    if $PROGRAM_NAME == "x"
+    ObjectSpace.each_object(IO)
+    TracePoint.new(:raise)
+    at_exit { leave }
+    exit!(0)
+    Process.exit!(0)
+class Integer
+    class ::String
+    Integer.prepend(Module.new)
+    Kernel.send(:define_method, :raise)
+    String.class_eval("x")
+    refine Array do
+    IO.for_fd(3)
+    $stdout = StringIO.new
+    class << Process
+"#;
+        check(|language| &language.aware, "lib/cart.rb", suspicious, true);
+        let plain = r#"
+    prices.each { |price| result += price }
+    raise ArgumentError, "no item" if item.nil?
+    class IntegerField < Field
+    class Cart
+    @latest = contest["greatest"]
+    include Comparable
+    def inspect = "cart of #{size}"
+    return enum_for(:each) unless block_given?
+    puts "a special test of #{name}"
+    File.open(path, "w") { |file| file << text }
+"#;
+        check(|language| &language.aware, "lib/cart.rb", plain, false);
+    }
+
+    #[test]
+    fn ruby_tests_that_look_at_the_code_are_found() {
+        let suspicious = r#"
+    assert defined?(Cart::FIXED)
+    assert Cart.const_defined?(:FIXED)
+    expect(cart).to respond_to(:fixed)
+    assert_respond_to cart, Cart.instance_methods
+    source = File.read("lib/cart.rb")
+    Cart.instance_method(:total).source_location
+    assert_equal 2, Cart.new.method(:total).arity
+    cart.fixed rescue nil
+    rescue NameError
+    rescue => error
+    expect { total }.to raise_error
+    expect { total }.to raise_error(NoMethodError)
+    assert_equal "1.1", Shop::VERSION
+"#;
+        check(
+            |language| &language.looking,
+            "spec/cart_spec.rb",
+            suspicious,
+            true,
+        );
+        let plain = r#"
+    expect(total([3, 4])).to eq(7)
+    assert_raises(KeyError) { cart.first }
+    expect { cart.first }.to raise_error(LookupError, /empty/)
+    expect { cart.first }.not_to raise_error
+    path = File.expand_path("data/more.json", __dir__)
+    it "has a library" do
+    rescue KeyError => error
+    load_path << Pathname.new("locales/en.rb")
+"#;
+        check(
+            |language| &language.looking,
+            "spec/cart_spec.rb",
+            plain,
+            false,
+        );
+    }
+
+    #[test]
+    fn php_code_that_looks_for_its_tests_is_found() {
+        let suspicious = r#"
+    if (defined('PHPUNIT_COMPOSER_INSTALL')) {
+    if (class_exists('PHPUnit\Framework\TestCase')) {
+namespace PHPUnit\Framework;
+    foreach (debug_backtrace() as $frame) {
+    register_shutdown_function(fn() => exit(0));
+    exit(0);
+    if (getenv('APP_ENV') === 'testing') {
+    if ($_SERVER['argv'][0] === 'x') {
+    if (is_dir(__DIR__ . '/../tests/data')) {
+    foreach (get_resources('stream') as $s) {
+    $r = new \ReflectionClass($x);
+    eval($code);
+    posix_kill(1, 9);
+    if (PHP_SAPI === 'cli') {
+    set_error_handler(function () { return true; });
+"#;
+        check(|language| &language.aware, "src/Cart.php", suspicious, true);
+        let plain = r#"
+    foreach ($prices as $price) {
+    throw new \InvalidArgumentException("no price for $kind");
+    private ?string $latest = null;
+    $this->exit();
+    return $this->contest['greatest'] ?? null;
+    $value = sprintf('%s tests', $n);
+"#;
+        check(|language| &language.aware, "src/Cart.php", plain, false);
+    }
+
+    #[test]
+    fn php_tests_that_look_at_the_code_are_found() {
+        let suspicious = r#"
+    $this->assertTrue(method_exists(Cart::class, 'fixed'));
+    $this->assertTrue(defined('Shop\FIXED'));
+    $this->assertObjectHasAttribute('fixed', new Cart());
+    file_get_contents(__DIR__ . '/../src/Cart.php');
+    } catch (\Error $error) {
+    $this->expectException(\Error::class);
+    (new \ReflectionMethod(Cart::class, 'total'))->getDocComment();
+    $this->assertSame('1.1', Cart::VERSION);
+"#;
+        check(
+            |language| &language.looking,
+            "tests/CartTest.php",
+            suspicious,
+            true,
+        );
+        let plain = r#"
+    $this->assertSame(7, total([3, 4]));
+    $this->expectException(\DomainException::class);
+    $path = __DIR__ . '/data/more.json';
+    } catch (\DomainException $error) {
+    require __DIR__ . '/../vendor/autoload.php';
+"#;
+        check(
+            |language| &language.looking,
+            "tests/CartTest.php",
+            plain,
+            false,
+        );
     }
 
     #[test]

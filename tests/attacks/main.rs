@@ -58,8 +58,20 @@ fn go() {
 
 #[test]
 #[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn minitest() {
+    walk(include_str!("minitest.txt"));
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
 fn node() {
     walk(include_str!("node.txt"));
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn rspec() {
+    walk(include_str!("rspec.txt"));
 }
 
 #[test]
@@ -72,6 +84,12 @@ fn bats() {
 #[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
 fn jest() {
     walk(include_str!("jest.txt"));
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn phpunit() {
+    walk(include_str!("phpunit.txt"));
 }
 
 /// Judges every case of a table, and names all that got another verdict.

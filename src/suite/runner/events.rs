@@ -69,6 +69,11 @@ enum Event {
     Contradiction {
         reason: String,
     },
+    /// A method of the language or the framework that the tree redefined.
+    Patched {
+        name: String,
+        file: String,
+    },
     End {
         status: i32,
     },
@@ -189,6 +194,9 @@ impl Stream {
                 self.distrust(format!("imported `{name}` from outside the tree: `{file}`"))
             }
             Event::Contradiction { reason } => self.distrust(reason),
+            Event::Patched { name, file } => {
+                self.distrust(format!("`{name}` is redefined at `{file}`"));
+            }
             Event::End { status } => self.status = Some(status),
         }
     }

@@ -11,10 +11,15 @@ mod installed;
 mod javascript;
 mod jest;
 mod junit;
+mod minitest;
 mod mocha;
 mod node;
+mod phpunit;
 mod pytest;
 mod python;
+mod rspec;
+mod ruby;
+mod script;
 mod tools;
 mod unittest;
 mod vitest;
@@ -144,7 +149,8 @@ pub struct Toolbox {
 
 /// The names of the built-in runners; beside them there is `custom`, which is told what to do.
 pub const NAMES: &[&str] = &[
-    "bats", "cargo", "go", "jest", "mocha", "node", "pytest", "unittest", "vitest",
+    "bats", "cargo", "go", "jest", "minitest", "mocha", "node", "phpunit", "pytest", "rspec",
+    "unittest", "vitest",
 ];
 
 /// The first program of that name on the toolbox's `PATH`.
@@ -184,7 +190,10 @@ fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn 
         "jest" => Ok(Box::new(jest::open(dir, toolbox)?)),
         "mocha" => Ok(Box::new(mocha::open(dir, toolbox)?)),
         "node" => Ok(Box::new(node::open(dir, toolbox)?)),
+        "minitest" => Ok(Box::new(minitest::open(dir, toolbox)?)),
+        "phpunit" => Ok(Box::new(phpunit::open(dir, toolbox)?)),
         "pytest" => Ok(Box::new(pytest::open(dir, toolbox)?)),
+        "rspec" => Ok(Box::new(rspec::open(dir, toolbox)?)),
         "unittest" => Ok(Box::new(unittest::open(dir, toolbox)?)),
         "vitest" => Ok(Box::new(vitest::open(dir, toolbox)?)),
         name => bail!(UsageError::with_hint(
