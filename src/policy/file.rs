@@ -172,7 +172,6 @@ pub(super) enum Runners {
 const LATER: &[&str] = &[
     "agent",
     "attempts",
-    "before",
     "document_limits",
     "environment",
     "neighbours",
@@ -487,8 +486,8 @@ mod tests {
             "1:1: key `waivers` is not supported by this version",
         );
         check(
-            "proof:\n  before: failed\n",
-            "2:3: key `before` is not supported by this version",
+            "proof:\n  writable: [x]\n",
+            "2:3: key `writable` is not supported by this version",
         );
         check(
             "agent: {command: [x]}\n",

@@ -95,6 +95,11 @@ impl Project {
         self
     }
 
+    /// A file as the runner meets it, canary included.
+    pub fn read(&self, path: &str) -> String {
+        String::from_utf8_lossy(&self.files[Path::new(path)]).into_owned()
+    }
+
     pub fn all(&self) -> TestRun {
         self.run(Selection::All, None)
     }
