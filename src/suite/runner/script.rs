@@ -19,7 +19,11 @@ pub(super) fn write_order(
     order: &Order,
     checkout: Option<&Path>,
 ) -> anyhow::Result<NamedTempFile> {
-    let tree = tree.to_str().context("the work area's path is not UTF-8")?;
+    let tree = tree
+        .to_str()
+        .context("the work area's path is not UTF-8")?
+        // Joined with no folder, it ends with a slash.
+        .trim_end_matches('/');
     let mut pairs: Vec<(&str, String)> =
         vec![("runner", runner.to_owned()), ("tree", tree.to_owned())];
     let files = match order.selection {
