@@ -45,6 +45,10 @@ impl Ticker {
             } => format!("new tests on {tree}, sample {n} of {of}"),
             Progress::Running {
                 tree,
+                what: What::WithoutHunk { n },
+            } => format!("new tests on {tree} without a hunk, try {n}"),
+            Progress::Running {
+                tree,
                 what: What::Suite,
             } => format!("suite on {tree}"),
         };

@@ -104,6 +104,7 @@ section!(ProofFile {
     inputs: List,
     sandbox: SandboxFile,
     signature: Said<String>,
+    necessity: Said<String>,
 });
 section!(RunnerFile {
     name: Said<String>,
@@ -157,7 +158,6 @@ const LATER: &[&str] = &[
     "document_limits",
     "environment",
     "neighbours",
-    "necessity",
     "network",
     "preset",
     "services",

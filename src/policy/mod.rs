@@ -187,6 +187,8 @@ pub struct ProofPolicy {
     pub sandbox_min_level: u8,
     /// Whether a fix that names an error of production must be shown by a test that failed as production did.
     pub signature: Signature,
+    /// What a hunk weighs that no new test needs.
+    pub necessity: Level,
 }
 
 /// What becomes of a fix for an error of production whose tests failed in another way.

@@ -306,6 +306,7 @@ impl Merge<'_> {
                     ("off", Signature::Off),
                 ],
             )?,
+            necessity: self.word("proof.necessity", |file| &file.proof.necessity, &LEVELS)?,
         })
     }
 

@@ -93,4 +93,8 @@ pub enum What {
         of: usize,
     },
     Suite,
+    /// The new tests without a part of the fix, the `n`th try.
+    WithoutHunk {
+        n: usize,
+    },
 }

@@ -3,7 +3,9 @@
 mod case;
 mod compare;
 mod echo;
+mod lexer;
 mod modules;
+mod necessity;
 mod rewritten;
 mod runs;
 mod signature;
@@ -63,6 +65,13 @@ pub enum Gap {
         expected: String,
         /// What the new tests failed with.
         seen: Vec<String>,
+    },
+    /// Every new test passes without this part of the fix.
+    UnprovenHunk {
+        path: RepoPath,
+        line: usize,
+        n_added: usize,
+        n_removed: usize,
     },
 }
 

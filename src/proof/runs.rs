@@ -12,7 +12,7 @@ use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
 use super::modules;
 use super::rewritten;
-use super::signature::{self, Compared};
+use super::signature::Compared;
 use super::smells;
 use super::split::Split;
 use super::trees::{self, LaidOut};
@@ -22,7 +22,7 @@ use crate::git::Repo;
 use crate::policy::{Policy, RedCommits, Suite};
 use crate::suite::area::Area;
 use crate::suite::runner::{self, Canary, Order, Runner, Selection};
-use crate::suite::{RaisedIn, TestId, TestRun};
+use crate::suite::{TestId, TestRun};
 
 /// Proves that a change fixes what its tests show.
 ///
@@ -185,6 +185,8 @@ macro_rules! stage {
     };
 }
 
+mod steps;
+
 impl Bench<'_> {
     fn fix(&mut self, trees: &Trees, split: &Split, case: &Case) -> Staged<Shown> {
         let terms = Terms {
@@ -253,7 +255,10 @@ impl Bench<'_> {
             expects_baseline: case.suite == Suite::All,
         };
         let short = match compare::compare(&runs, &terms) {
-            Ok(proof) => return Ok(Ok(Shown::Fix(proof))),
+            Ok(proof) => {
+                stage!(self.every_hunk_is_needed(&before, trees, split, case, &proof)?);
+                return Ok(Ok(Shown::Fix(proof)));
+            }
             Err(short) => short,
         };
         if !compare::blames_an_old_test(&short) {
@@ -262,25 +267,6 @@ impl Bench<'_> {
         // A test that fails now and then would blame any fix: it gets a second chance, and the change at best a doubt.
         let again = stage!(self.run_suite(&after, case.suite)?);
         Ok(Err(compare::again(short, &again)))
-    }
-
-    /// Whether a new test failed as production did, where the message names an error of production.
-    fn right_red<'a>(
-        &mut self,
-        trees: &Trees,
-        split: &Split,
-        case: &Case,
-        fail_to_pass: impl Iterator<Item = &'a TestId> + Clone,
-        before: &TestRun,
-    ) -> Staged<()> {
-        let regions = signature::test_regions(self.repo, split, trees.before)?;
-        let is_test =
-            |frame: &RaisedIn| signature::is_test_frame(frame, self.policy, split, &regions);
-        let level = self.policy.proof.signature;
-        let answer = signature::compare(level, &case.issues, fail_to_pass, before, is_test);
-        self.issues.extend(answer.compared);
-        self.warnings.extend(answer.warnings);
-        Ok(answer.short.into_result(()))
     }
 
     /// The new tests once more, with the other side's lines in comments: whoever reads sources does something else now.

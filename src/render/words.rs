@@ -94,6 +94,19 @@ pub fn of_gap(gap: &Gap) -> Words {
             "a test that fails in another way shows another bug",
             "let a new test reach the code of the issue, and fail there with the same exception",
         ),
+        Gap::UnprovenHunk {
+            path,
+            line,
+            n_added,
+            n_removed,
+        } => (
+            "unproven-hunk",
+            format!(
+                "{path}:{line}: every new test passes without this hunk (+{n_added} -{n_removed})"
+            ),
+            "what no test needs is not part of the fix that was shown",
+            "leave the hunk out, or add a test that fails without it",
+        ),
     };
     Words {
         id,

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use serde_json::json;
 
 use crate::support::Repo;
-use crate::support::samples::{CART_FIXED, CART_TEST_OF_BUG};
+use crate::support::samples::{CART_FIXED, CART_TEST_OF_BUG, RUST_CART_FIXED};
 
 const ISSUE: &str = "k1:0123456789abcdef01234567";
 
@@ -22,14 +22,20 @@ fn digest(repo: &Repo, kind: &str, file: &str, function: &str) {
     std::fs::write(repo.beside("digest.json"), digest.to_string()).expect("a digest");
 }
 
-/// The honest fix, which names its issue.
-fn named_fix(policy: &str) -> Repo {
+/// The sample, its policy with further lines of `proof`.
+fn with_policy(lines: &str) -> Repo {
     let repo = Repo::python_sample();
-    if !policy.is_empty() {
-        let text = format!("{}{policy}", repo.read(".koan-guard.yaml"));
+    if !lines.is_empty() {
+        let text = format!("{}{lines}", repo.read(".koan-guard.yaml"));
         repo.write(".koan-guard.yaml", &text)
             .commit("chore: a policy");
     }
+    repo
+}
+
+/// The honest fix, which names its issue.
+fn named_fix(policy: &str) -> Repo {
+    let repo = with_policy(policy);
     repo.write("cart.py", CART_FIXED)
         .write("test_cart.py", CART_TEST_OF_BUG)
         .commit(&format!(
@@ -141,5 +147,80 @@ fn what_is_no_digest_is_said_to_be_none() {
     stderr:
     error: read the digest `../digest.json`: it is no digest: missing field `schema` at line 1 column 2
     hint: `koan-guard extract --format json` writes one
+    ");
+}
+
+/// A fix with a second hunk that no test needs, and a comment.
+fn fix_with_more(policy: &str) -> Repo {
+    let repo = with_policy(policy);
+    let more = CART_FIXED.replace("return result", "return result + 0");
+    repo.write("cart.py", &format!("# Carts.\n{more}"))
+        .write("test_cart.py", CART_TEST_OF_BUG)
+        .commit("fix: total of an empty cart");
+    repo
+}
+
+#[test]
+fn a_hunk_that_no_test_needs_is_said() {
+    let repo = fix_with_more("");
+    assert_snapshot!(repo.guard(["check", "HEAD", "--no-note"]), @"
+    exit: 0
+    stdout:
+    accepted: 5918e0c0c9 fix: total of an empty cart
+      FAIL_TO_PASS  test_cart.Total.test_of_nothing
+                    it failed with: IndexError: list index out of range
+      PASS_TO_PASS  1 test
+      run by unittest, CPython [version], suite all, sandbox [level] in [time]
+    warning[unproven-hunk]: cart.py:6: every new test passes without this hunk (+1 -1)
+      why: what no test needs is not part of the fix that was shown
+      next: leave the hunk out, or add a test that fails without it
+      lane repair (asked for), policy of a3e325c1ec (the parent, no trusted ref is configured)
+    stderr:
+    ");
+}
+
+#[test]
+fn a_hunk_that_no_test_needs_is_refused_where_the_policy_says_so() {
+    let repo = fix_with_more("  necessity: deny\n");
+    assert_snapshot!(repo.guard(["check", "HEAD", "--no-note"]), @"
+    exit: 1
+    stdout:
+    refused: 9d24664519 fix: total of an empty cart
+    refused[unproven-hunk]: cart.py:6: every new test passes without this hunk (+1 -1)
+      why: what no test needs is not part of the fix that was shown
+      next: leave the hunk out, or add a test that fails without it
+      run by unittest, CPython [version], suite all, sandbox [level] in [time]
+      lane repair (asked for), policy of bba5e01349 (the parent, no trusted ref is configured)
+    stderr:
+    ");
+}
+
+#[test]
+fn a_hunk_that_no_test_needs_is_nobodys_business_where_the_policy_says_so() {
+    let repo = fix_with_more("  necessity: off\n");
+    let answer = repo.guard(["check", "HEAD", "--no-note"]);
+    assert!(answer.starts_with("exit: 0\n"), "{answer}");
+    assert!(!answer.contains("unproven-hunk"), "{answer}");
+}
+
+#[test]
+fn a_hunk_beside_inline_tests() {
+    let repo = Repo::rust_sample();
+    let more = RUST_CART_FIXED.replace("}\n\n#[cfg", "}\n\npub fn nothing() {}\n\n#[cfg");
+    repo.write("src/lib.rs", &more)
+        .commit("fix: total of an empty cart");
+    assert_snapshot!(repo.guard(["check", "HEAD", "--no-note"]), @"
+    exit: 0
+    stdout:
+    accepted: c456d3f311 fix: total of an empty cart
+      FAIL_TO_PASS  cart tests::of_nothing
+                    it failed with: panicked at src/lib.rs:2:5: index out of bounds: the len is 0 but the index is 0
+      PASS_TO_PASS  1 test
+      run by cargo [version], suite all, sandbox [level] in [time]
+    warning[unproven-hunk]: src/lib.rs:5: every new test passes without this hunk (+2 -0)
+      why: what no test needs is not part of the fix that was shown
+      next: leave the hunk out, or add a test that fails without it
+      lane repair (asked for), policy of 604c637b8e (the parent, no trusted ref is configured)
+    stderr:
     ");
 }
