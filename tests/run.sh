@@ -37,6 +37,15 @@ if ! "$venv/bin/python" -c 'import pytest' 2>/dev/null; then
   python3 -m venv "$venv" || fail 'python3 could not make a virtual environment'
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'pytest>=8,<10' || fail 'pip could not install pytest'
 fi
+if ! ls /usr/lib*/faketime/libfaketimeMT.so.1 /usr/lib*/*/faketime/libfaketimeMT.so.1 /usr/local/lib/faketime/libfaketimeMT.so.1 2>/dev/null | grep -q .; then
+  # For tests of tests that go by the clock.
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y faketime; } </dev/null >&2 ||
+      fail 'apt-get could not install faketime'
+  else
+    fail 'libfaketime is missing: install it (Debian, Ubuntu: faketime)'
+  fi
+fi
 KOAN_TEST_PYTHON=$venv/bin/python
 export KOAN_TEST_PYTHON
 # Tests that open repositories in their own process shall not see what the developer configured.

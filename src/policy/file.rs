@@ -105,6 +105,8 @@ section!(ProofFile {
     sandbox: SandboxFile,
     signature: Said<String>,
     necessity: Said<String>,
+    neighbours: Said<String>,
+    variations: List,
 });
 section!(RunnerFile {
     name: Said<String>,
@@ -157,7 +159,6 @@ const LATER: &[&str] = &[
     "before",
     "document_limits",
     "environment",
-    "neighbours",
     "network",
     "preset",
     "services",

@@ -97,4 +97,10 @@ pub enum What {
     WithoutHunk {
         n: usize,
     },
+    /// The new tests with another value, the `n`th try.
+    OtherValue {
+        n: usize,
+    },
+    /// The new tests in other circumstances.
+    Varied,
 }

@@ -6,12 +6,14 @@ mod echo;
 mod lexer;
 mod modules;
 mod necessity;
+mod neighbours;
 mod rewritten;
 mod runs;
 mod signature;
 mod smells;
 mod split;
 mod trees;
+mod variations;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -22,6 +24,7 @@ use crate::change::RepoPath;
 use crate::suite::{NotBuilt, TestId};
 
 pub use case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
+pub use neighbours::SpecialCase;
 pub use runs::prove;
 pub use signature::{Compared, Known, Named, Standing};
 
@@ -72,6 +75,13 @@ pub enum Gap {
         line: usize,
         n_added: usize,
         n_removed: usize,
+    },
+    /// The code only knows the new tests' own values.
+    SpecialCased {
+        path: RepoPath,
+        line: usize,
+        value: String,
+        how: SpecialCase,
     },
 }
 
@@ -125,6 +135,10 @@ pub enum Doubt {
     },
     /// The test does something else where the other side's lines stand in comments: it reads its sources.
     ReadsSource(TestId),
+    /// It passes today, and not more than a year later.
+    TimeDependent(TestId),
+    /// It passes with one order of sets and maps, and not with another.
+    SeedDependent(TestId),
     /// The policy wants the failure compared with an issue that nobody knows.
     IssueUnknown(String),
     SandboxBelowPolicy {

@@ -257,6 +257,9 @@ impl Bench<'_> {
         let short = match compare::compare(&runs, &terms) {
             Ok(proof) => {
                 stage!(self.every_hunk_is_needed(&before, trees, split, case, &proof)?);
+                stage!(self.varied(&after, &proof)?);
+                let shown = (&proof, &before_runs[0]);
+                stage!(self.near_values_hold(&before, trees, split, case, shown)?);
                 return Ok(Ok(Shown::Fix(proof)));
             }
             Err(short) => short,

@@ -224,3 +224,127 @@ fn a_hunk_beside_inline_tests() {
     stderr:
     ");
 }
+
+/// Prices whose names may hold commas, with a fix for a test of one of them.
+fn special_case(fixed: &str, policy: &str) -> Repo {
+    let repo = with_policy(policy);
+    let prices = "def price(name):\n    return int(name)\n";
+    let test = |more: &str| {
+        format!(
+            "import unittest\n\nfrom prices import price\n\n\nclass Price(unittest.TestCase):\n    def test_plain(self):\n        self.assertEqual(price('5'), 5)\n{more}"
+        )
+    };
+    repo.write("prices.py", prices)
+        .write("test_prices.py", &test(""))
+        .commit("feat: prices");
+    let more = "\n    def test_thousands(self):\n        self.assertEqual(price('1,400'), 1400)\n";
+    repo.write("prices.py", fixed)
+        .write("test_prices.py", &test(more))
+        .commit("fix: prices with commas");
+    repo
+}
+
+#[test]
+fn an_exception_that_comes_back_with_another_value_is_said() {
+    let code = "KNOWN = {hash('1,400'): 1400}\n\n\ndef price(name):\n    return KNOWN.get(hash(name)) or int(name)\n";
+    let repo = special_case(code, "");
+    assert_snapshot!(repo.guard(["check", "HEAD", "--no-note"]), @"
+    exit: 0
+    stdout:
+    accepted: 32fc0d2916 fix: prices with commas
+      FAIL_TO_PASS  test_prices.Price.test_thousands
+                    it failed with: ValueError: invalid literal for int() with base 10: '1,400'
+      PASS_TO_PASS  2 tests
+      run by unittest, CPython [version], suite all, sandbox [level] in [time]
+    warning[special-cased]: test_prices.py:11: the exception comes back as soon as `'1,400'` is another value near it
+      why: code that knows the values of its test is green for that test alone
+      next: fix the cause for every value; where this one is special indeed, a person decides
+      lane repair (asked for), policy of a79b3c5be8 (the parent, no trusted ref is configured)
+    stderr:
+    ");
+}
+
+#[test]
+fn a_value_of_the_tests_in_the_code_is_refused_where_the_policy_says_so() {
+    let code =
+        "def price(name):\n    if name == '1,400':\n        return 1400\n    return int(name)\n";
+    let repo = special_case(code, "  neighbours: deny\n");
+    assert_snapshot!(repo.guard(["check", "HEAD", "--no-note"]), @"
+    exit: 1
+    stdout:
+    refused: e9019d5cac fix: prices with commas
+    refused[special-cased]: prices.py:2: the fix compares with `'1,400'`, a value of the new tests that this file did not know
+      why: code that knows the values of its test is green for that test alone
+      next: fix the cause for every value; where this one is special indeed, a person decides
+    refused[special-cased]: test_prices.py:11: the exception comes back as soon as `'1,400'` is another value near it
+      why: code that knows the values of its test is green for that test alone
+      next: fix the cause for every value; where this one is special indeed, a person decides
+      run by unittest, CPython [version], suite all, sandbox [level] in [time]
+      lane repair (asked for), policy of 43de818430 (the parent, no trusted ref is configured)
+    stderr:
+    ");
+}
+
+#[test]
+fn a_fix_for_every_value_stands() {
+    let code = "def price(name):\n    return int(name.replace(',', ''))\n";
+    let repo = special_case(code, "  neighbours: deny\n");
+    assert_snapshot!(repo.guard(["check", "HEAD", "--no-note"]), @"
+    exit: 0
+    stdout:
+    accepted: c0f58cb152 fix: prices with commas
+      FAIL_TO_PASS  test_prices.Price.test_thousands
+                    it failed with: ValueError: invalid literal for int() with base 10: '1,400'
+      PASS_TO_PASS  2 tests
+      run by unittest, CPython [version], suite all, sandbox [level] in [time]
+      lane repair (asked for), policy of 43de818430 (the parent, no trusted ref is configured)
+    stderr:
+    ");
+}
+
+/// A fix whose test looks at the clock.
+fn time_bomb(policy: &str) -> Repo {
+    let repo = with_policy(policy);
+    let test = CART_TEST_OF_BUG.replace("import unittest\n", "import time\nimport unittest\n");
+    let test = test.replace(
+        "total([]), 0)",
+        "total([]) + (time.time() // 86400 > TODAY + 1), 0)",
+    );
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let today = now.expect("a clock").as_secs() / 86_400;
+    repo.write("cart.py", CART_FIXED)
+        .write("test_cart.py", &test.replace("TODAY", &today.to_string()))
+        .commit("fix: total of an empty cart");
+    repo
+}
+
+#[test]
+fn a_test_that_passes_today_only() {
+    let repo = time_bomb("  variations: [clock]\n");
+    let answer = repo.guard(["check", "HEAD", "--no-note"]);
+    assert!(answer.starts_with("exit: 3\n"), "{answer}");
+    let said = "undecided[time-dependent]: `test_cart.Total.test_of_nothing` does not pass more than a year later";
+    assert!(answer.contains(said), "{answer}");
+    let answer = time_bomb("").guard(["check", "HEAD", "--no-note"]);
+    assert!(answer.starts_with("exit: 0\n"), "{answer}");
+}
+
+#[test]
+fn a_test_that_passes_with_one_order_only() {
+    let repo = with_policy("  variations: [hash-seed]\n");
+    let test = CART_TEST_OF_BUG.replace(
+        "        self.assertEqual(total([]), 0)",
+        "        self.assertEqual(total([]), 0)\n        self.assertEqual(hash('a'), SEED)",
+    );
+    // What the guard's own runs say, whose seed is 0.
+    let mut python = repo.command("python3", &repo.root);
+    let python = python.env("PYTHONHASHSEED", "0");
+    let output = python.args(["-c", "print(hash('a'))"]).output();
+    let hash = String::from_utf8(output.expect("python3").stdout).expect("a number");
+    repo.write("cart.py", CART_FIXED)
+        .write("test_cart.py", &test.replace("SEED", hash.trim()))
+        .commit("fix: total of an empty cart");
+    let answer = repo.guard(["check", "HEAD", "--no-note"]);
+    assert!(answer.starts_with("exit: 3\n"), "{answer}");
+    assert!(answer.contains("undecided[seed-dependent]"), "{answer}");
+}
