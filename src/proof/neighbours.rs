@@ -220,7 +220,16 @@ fn is_compared(file: &FileChange, value: &Value) -> bool {
     };
     let before = |n: usize| slice(at.checked_sub(n));
     let after = |n: usize| slice(Some(at + n));
-    let is_equal = before(1) == "=" && matches!(before(2), "=" | "!")
+    // A list of values is compared as a whole: back to where it begins.
+    let mut start = at;
+    while start > 0 && {
+        let is_value = matches!(tokens[start - 1].kind, Kind::Number | Kind::Text);
+        is_value || matches!(slice(Some(start - 1)), "[" | "(" | "{" | "," | "-")
+    } {
+        start -= 1;
+    }
+    let before_all = |n: usize| slice(start.checked_sub(n));
+    let is_equal = before_all(1) == "=" && matches!(before_all(2), "=" | "!")
         || matches!(after(1), "=" | "!") && after(2) == "=";
     let is_arm = match value.language {
         Language::Rust => {
@@ -228,12 +237,14 @@ fn is_compared(file: &FileChange, value: &Value) -> bool {
                 || (after(1) == "|" && after(2) != "|" && before(1) != "|")
                 || (before(1) == "|" && before(2) != "|")
         }
-        _ => before(1) == "case",
+        _ => before_all(1) == "case",
     };
     let starts_line = text[..value.bytes.start].rfind('\n').map_or(0, |at| at + 1);
     let line_before = &text[starts_line..value.bytes.start];
     let is_in_set = match value.language {
-        Language::Python => words(line_before).any(|word| word == "in") && before(1) != "in",
+        Language::Python => {
+            before_all(1) == "in" && start < at && !words(line_before).any(|word| word == "for")
+        }
         Language::JavaScript => after(1) == "]" && after(2) == "." && after(3) == "includes",
         _ => false,
     };
@@ -447,6 +458,8 @@ mod tests {
             "if n != 4_711: pass\n",
             "match kind:\n case 'toys': pass\n",
             "if kind in ('a', 'toys'): pass\n",
+            "if kinds == ['toys', 4]: pass\n",
+            "if n == -4711: pass\n",
             "x = {'toys': 7}\n",
         ] {
             let line = code.lines().count().min(2);
@@ -460,6 +473,9 @@ mod tests {
             "if n == 2: pass\n",
             "if kind == 'boys': pass\n",
             "# if kind == 'toys'\n",
+            "for kind in ('a', 'toys'): pass\n",
+            "if kind == price('toys'): pass\n",
+            "kind = ['toys', 4711]\n",
             "x = y[4711:]\n",
         ] {
             check_compared("py", code, test, &[]);
