@@ -51,6 +51,7 @@ impl Place {
             timeout: Duration::from_secs(30),
             readable: Vec::new(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: false,
         }
     }
@@ -148,6 +149,7 @@ fn a_work_area_may_lie_where_the_sandbox_has_links_of_its_own() {
             timeout: Duration::from_secs(30),
             readable: Vec::new(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: false,
         };
         let finished = area.run(&side, Phase::Run, &job).expect("a run");
@@ -206,6 +208,7 @@ fn what_was_promised_and_cannot_be_enforced_is_an_error() {
             timeout: Duration::from_secs(5),
             readable: Vec::new(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: false,
         };
         area.run(&side, Phase::Run, &job)
@@ -275,6 +278,68 @@ fn a_secret_is_not_read_unless_it_is_on_the_list() {
         );
         job.readable.push(home);
         assert_eq!(run(&job), "secret", "{level:?}");
+    }
+}
+
+/// A checkout with a package in `node_modules`, and one that is a link to a folder of the checkout; the tree has that folder too.
+fn checkout_with_packages(place: &Place) -> std::path::PathBuf {
+    let checkout = place.folder.path().join("checkout");
+    for folder in ["node_modules/dep", "node_modules/@scope", "packages/own"] {
+        fs::create_dir_all(checkout.join(folder)).expect("a folder");
+    }
+    fs::write(checkout.join("node_modules/dep/f"), "dependency").expect("a file");
+    fs::write(checkout.join("packages/own/f"), "checkout").expect("a file");
+    let link = std::os::unix::fs::symlink::<&str, std::path::PathBuf>;
+    link("../packages/own", checkout.join("node_modules/own")).expect("a link");
+    link(
+        "../../packages/own",
+        checkout.join("node_modules/@scope/own"),
+    )
+    .expect("a link");
+    checkout
+}
+
+fn tree_with_packages(tree: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(tree.join("packages/own"))?;
+    fs::create_dir_all(tree.join("node_modules/dep"))?;
+    fs::write(tree.join("node_modules/dep/f"), "committed")?;
+    fs::write(tree.join("packages/own/f"), "tree")?;
+    std::os::unix::fs::symlink("/", tree.join("away"))?;
+    Ok(())
+}
+
+#[test]
+fn a_folder_of_the_checkout_is_shown_in_the_tree_and_not_written() {
+    for (level, place) in places() {
+        let checkout = checkout_with_packages(&place);
+        let side = place.area.add_side(None, tree_with_packages).expect("side");
+        let mut job = place.job(
+            "cd node_modules; cat dep/f own/f @scope/own/f;
+             if (echo x > dep/new || chmod 777 dep/f) 2>/dev/null; then echo written; fi",
+        );
+        let source = checkout.join("node_modules");
+        job.shown.push((source.clone(), "node_modules".into()));
+        let run = |job: &Job| place.area.run(&side, Phase::Run, job);
+        let expected = "dependencytreetree";
+        let output = said(&run(&job).expect("a run"));
+        if level == SandboxLevel::Hermetic {
+            assert_eq!(output, expected);
+        } else {
+            assert!(output.starts_with(expected), "{level:?}: {output}");
+        }
+        if level >= SandboxLevel::Confined {
+            assert!(!source.join("dep/new").exists(), "{level:?}");
+        }
+
+        job.shown = vec![(source.clone(), "away/tmp".into())];
+        let err = run(&job).expect_err("out of the tree");
+        assert!(format!("{err:#}").contains("on the way"), "{err:#}");
+        for out in ["", "../x", "/x", "a/../../x"] {
+            job.shown = vec![(source.clone(), out.into())];
+            run(&job).expect_err(out);
+        }
+        job.shown = vec![(place.folder.path().join("absent"), "x".into())];
+        run(&job).expect_err("nothing to show");
     }
 }
 
@@ -752,6 +817,7 @@ fn what_lies_in_the_folder_for_temporary_files_can_be_read_if_it_is_on_the_list(
         timeout: Duration::from_secs(30),
         readable: vec![tools.path().join("venv")],
         scratch: Vec::new(),
+        shown: Vec::new(),
         report: false,
     };
     let finished = area.run(&side, Phase::Run, &job).expect("a run");
@@ -810,4 +876,123 @@ fn cost() {
             start.elapsed() / 200
         );
     }
+}
+
+/// An area at a level, and what a line of setup leaves in a tree that holds `f`.
+fn with_layer(
+    level: SandboxLevel,
+    folder: &Path,
+    line: &str,
+) -> Option<(std::sync::Arc<Area>, koan_guard::suite::area::setup::Layer)> {
+    let sandbox = MACHINE.at_most(level);
+    if sandbox.level != level {
+        return None;
+    }
+    let area = Area::open(folder, &sandbox, Duration::from_secs(5)).expect("an area");
+    let area = std::sync::Arc::new(area);
+    let site = area
+        .begin_layer(one_file("parent"), |home| {
+            Ok(fs::write(home.join("seed"), "seed")?)
+        })
+        .expect("a site");
+    let mut env = base_env();
+    env.insert("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into());
+    let job = Job {
+        argv: ["/bin/sh", "-c", line].map(OsString::from).to_vec(),
+        dir: area.tree(),
+        env,
+        timeout: Duration::from_secs(30),
+        readable: Vec::new(),
+        scratch: Vec::new(),
+        shown: Vec::new(),
+        report: false,
+    };
+    let finished = area.set_up(&site, false, &job).expect("setup");
+    assert_eq!(said(&finished), "parent seed", "{level:?}");
+    let layer = area.keep_layer(site, "digest").expect("a layer");
+    Some((area, layer))
+}
+
+const SET_UP: &str = "cat f; printf ' '; cat ~/seed; echo changed > f; mkdir -p new/deep d; echo layer > new/deep/f; echo layer > d/g; \
+     ln -s deep new/link; mkfifo new/pipe; echo home > ~/h; chmod 500 new/deep; ln -s $PWD/f new/absolute";
+
+#[test]
+fn what_setup_made_is_below_every_run_and_the_tree_wins() {
+    for level in LEVELS {
+        let folder = TempDir::new().expect("a folder");
+        let Some((area, layer)) = with_layer(level, &folder.path().join("a"), SET_UP) else {
+            continue;
+        };
+        assert_eq!(layer.roots, [Path::new("d"), Path::new("new")], "{level:?}");
+        let set_up = area.use_layer(layer).expect("a layer");
+        let side = area
+            .add_side(None, |tree| {
+                fs::create_dir(tree.join("d"))?;
+                fs::write(tree.join("d/g"), "tree\n")?;
+                Ok(fs::write(tree.join("f"), "side\n")?)
+            })
+            .expect("a side");
+        let mut job = Job {
+            argv: Vec::new(),
+            dir: area.tree(),
+            env: base_env(),
+            timeout: Duration::from_secs(30),
+            readable: Vec::new(),
+            scratch: Vec::new(),
+            shown: Vec::new(),
+            report: false,
+        };
+        let look = "/bin/cat f d/g new/link/f ~/h ~/seed new/absolute; ls new; echo spoilt > f; echo spoilt > d/g; echo spoilt > new/link/f; \
+                    echo spoilt > ~/h; echo x > new/x; exit 0";
+        job.argv = ["/bin/sh", "-c", look].map(OsString::from).to_vec();
+        job.env.insert("PATH".into(), "/usr/bin:/bin".into());
+        for phase in [Phase::Run, Phase::Build, Phase::Run] {
+            let finished = area.run(&side, phase, &job).expect("a run");
+            let expected = "side\ntree\nlayer\nhome\nseedside\nabsolute\ndeep\nlink";
+            assert_eq!(said(&finished), expected, "{level:?} {phase:?}");
+        }
+        job.argv = ["/bin/cat", "new/deep/f"].map(OsString::from).to_vec();
+        assert_eq!(said(&set_up.ask(&job).expect("an answer")), "layer");
+        assert!(
+            area.find_layer("digest").expect("a look").is_some(),
+            "{level:?}"
+        );
+    }
+}
+
+#[test]
+fn a_layer_that_was_touched_is_not_found() {
+    for level in LEVELS {
+        let folder = TempDir::new().expect("a folder");
+        let root = folder.path().join("a");
+        let Some((area, layer)) = with_layer(level, &root, SET_UP) else {
+            continue;
+        };
+        drop(area);
+        let sandbox = MACHINE.at_most(level);
+        let area = Area::open(&root, &sandbox, Duration::from_secs(5)).expect("an area");
+        assert!(area.find_layer("digest").expect("a look").is_some());
+        assert!(area.find_layer("other").expect("a look").is_none());
+        fs::write(layer.home().join("h"), "hxme\n").expect("a file");
+        assert!(area.find_layer("digest").expect("a look").is_none());
+    }
+}
+
+#[test]
+fn only_the_newest_layers_are_kept_and_half_made_ones_never() {
+    let folder = TempDir::new().expect("a folder");
+    let root = folder.path().join("a");
+    let Some((area, _)) = with_layer(SandboxLevel::Limited, &root, SET_UP) else {
+        return;
+    };
+    for digest in ["b", "c", "d"] {
+        let site = area.begin_layer(one_file("x"), |_| Ok(())).expect("site");
+        area.keep_layer(site, digest).expect("a layer");
+    }
+    let site = area.begin_layer(one_file("x"), |_| Ok(())).expect("site");
+    drop(site);
+    let found =
+        ["digest", "b", "c", "d"].map(|digest| area.find_layer(digest).expect("look").is_some());
+    assert_eq!(found, [false, true, true, true]);
+    assert_eq!(fs::read_dir(root.join("setup")).expect("layers").count(), 3);
 }

@@ -54,6 +54,12 @@ pub struct Predicate {
     pub still_red: Vec<TestId>,
     pub runner: RunnerRef,
     pub sandbox: serde_json::Value,
+    /// What was installed for the tests, and from which tree: lines, digest, network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup: Option<serde_json::Value>,
+    /// Globs over the names of tests that were left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests_exclude: Vec<String>,
     pub milliseconds: u64,
     pub guard_version: String,
 }
@@ -146,6 +152,12 @@ impl Predicate {
                 suite: evidence.suite.as_str().into(),
             },
             sandbox: serde_json::to_value(&evidence.sandbox)?,
+            setup: evidence
+                .setup
+                .as_ref()
+                .map(serde_json::to_value)
+                .transpose()?,
+            tests_exclude: evidence.tests_exclude.clone(),
             milliseconds: evidence.milliseconds,
             guard_version: env!("CARGO_PKG_VERSION").into(),
         })

@@ -89,7 +89,7 @@ pub fn judge(
         // Lane `agent` is judged as strictly as `repair` in this version.
         (Lane::Agent | Lane::Repair, _) => {
             let workshop = workshop(repo, settings)?;
-            let case = case(settings, policy, subject, carried);
+            let case = case(repo, settings, (trusted, policy), subject, carried)?;
             let attempt = proof::prove(repo, policy, &workshop, &case, progress)?;
             (Verdict::weigh(&findings, attempt.result), attempt.evidence)
         }
@@ -110,34 +110,37 @@ pub fn judge(
 pub fn prove(
     repo: &Repo,
     settings: &Settings,
-    policy: &Policy,
+    (trusted, policy): (&Trusted, &Policy),
     subject: &Subject,
     progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<proof::Attempt> {
     let carried = Carried::default();
-    let case = case(settings, policy, subject, &carried);
+    let case = case(repo, settings, (trusted, policy), subject, &carried)?;
     proof::prove(repo, policy, &workshop(repo, settings)?, &case, progress)
 }
 
 fn case<'a>(
+    repo: &Repo,
     settings: &'a Settings,
-    policy: &Policy,
+    (trusted, policy): (&Trusted, &Policy),
     subject: &'a Subject,
     carried: &'a Carried,
-) -> Case<'a> {
+) -> anyhow::Result<Case<'a>> {
+    let trusted_id = ObjectId::from_hex(trusted.commit.as_bytes())?;
     let (suite, budget): (Suite, Option<Duration>) = match settings.place {
         Place::Check => (policy.proof.suite, None),
         Place::Hook => (policy.proof.hook_suite, Some(policy.proof.hook_budget)),
     };
-    Case {
+    Ok(Case {
         change: &subject.change,
         parent_tree_id: subject.parent_tree_id,
         tree_id: subject.tree_id,
+        trusted_tree_id: repo.commit(trusted_id)?.tree_id,
         carried,
         issues: issues(settings, policy, subject),
         suite,
         budget,
-    }
+    })
 }
 
 /// The issues that the message names, by the guard's own trailer and by those that the policy asks for.

@@ -13,7 +13,7 @@ use super::{Judgement, Settings, Subject, judge};
 use crate::git::{Commit, Repo, Revision};
 use crate::perimeter::Shape;
 use crate::policy::{Lane, Policy};
-use crate::proof::{Carried, Progress};
+use crate::proof::{Carried, Gap, Progress};
 use crate::suite::TestId;
 use crate::usage::UsageError;
 use crate::verdict::{Basis, Verdict};
@@ -110,6 +110,7 @@ pub fn check(
             trust::short(base_id),
             trust::short(to)
         );
+        keep_proofs(&range.commits, &mut judgement);
         range.whole = Some(judgement);
     }
     range.owed = carried.tests;
@@ -132,6 +133,29 @@ fn note_debts(judgement: &Judgement, carried: &mut Carried) {
             }
         }
         _ => (),
+    }
+}
+
+/// What a commit of the range was accepted for must hold at its end: a proving test may not be deleted by a later commit.
+fn keep_proofs(commits: &[Judgement], whole: &mut Judgement) {
+    let Verdict::Accepted(Basis::Proof(proof)) = &whole.verdict else {
+        return;
+    };
+    let is_kept = |test: &&TestId| {
+        proof.fail_to_pass().contains_key(*test) || proof.pass_to_pass().contains(*test)
+    };
+    let shown = commits
+        .iter()
+        .filter_map(|judgement| match &judgement.verdict {
+            Verdict::Accepted(Basis::Proof(proof)) => Some(proof.fail_to_pass().keys()),
+            _ => None,
+        });
+    let lost: BTreeSet<&TestId> = shown.flatten().filter(|test| !is_kept(test)).collect();
+    if !lost.is_empty() {
+        whole.verdict = Verdict::Refused {
+            findings: Vec::new(),
+            gaps: lost.into_iter().cloned().map(Gap::Vanished).collect(),
+        };
     }
 }
 

@@ -150,15 +150,19 @@ pub fn prove(args: ProveArgs) -> anyhow::Result<ExitStatus> {
         .into());
     };
     let commit = repo.commit(id)?;
-    let (_, policy) = check::trust::policy(
+    let (trusted, policy) = check::trust::policy(
         &repo,
         settings.trusted_tip.as_ref(),
         commit.parent_ids.first().copied(),
     )?;
     let subject = check::subject_of(&repo, commit)?;
-    let attempt = check::prove(&repo, &settings, &policy, &subject, &mut |progress| {
-        ticker.tick(&args.revision, progress)
-    })?;
+    let attempt = check::prove(
+        &repo,
+        &settings,
+        (&trusted, &policy),
+        &subject,
+        &mut |progress| ticker.tick(&args.revision, progress),
+    )?;
     drop(ticker);
     let status = match &attempt.result {
         Ok(Shown::Fix(_)) => ExitStatus::Accepted,

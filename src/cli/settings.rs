@@ -14,6 +14,7 @@ use crate::git::Repo;
 use crate::issue::Crash;
 use crate::policy::Lane;
 use crate::suite::runner::Toolbox;
+use crate::suite::setup::UserEnv;
 use crate::usage::UsageError;
 
 /// Whom to trust and how strictly to judge.
@@ -110,6 +111,8 @@ fn toolbox(repo: &Repo, scripts: PathBuf) -> anyhow::Result<Toolbox> {
     Ok(Toolbox {
         work_dir,
         env,
+        user_env: UserEnv::of_process(),
+        setup: None,
         scripts,
     })
 }

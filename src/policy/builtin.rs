@@ -21,6 +21,10 @@ pub(super) static PROTECTED: LazyLock<BuiltIn> = LazyLock::new(|| BuiltIn::new(P
 pub(super) static JUDGE_INPUTS: LazyLock<BuiltIn> =
     LazyLock::new(|| BuiltIn::new(JUDGE_INPUT_ENTRIES));
 
+/// Files that decide what is installed; they count where a policy has a `setup`.
+pub(super) static SETUP_INPUTS: LazyLock<BuiltIn> =
+    LazyLock::new(|| BuiltIn::new(SETUP_INPUT_ENTRIES));
+
 #[rustfmt::skip]
 const PROTECTED_ENTRIES: &[&str] = &[
     // The guard itself. Look-alikes of its policy are found by `looks_like_policy`.
@@ -76,6 +80,22 @@ const JUDGE_INPUT_ENTRIES: &[&str] = &[
     // What runs everything
     "makefile", "gnumakefile", "justfile", ".justfile", "taskfile.yml", "taskfile.yaml", "taskfile.dist.yml", "taskfile.dist.yaml",
     ".tool-versions", "mise.toml", ".mise.toml", ".mise",
+];
+
+#[rustfmt::skip]
+const SETUP_INPUT_ENTRIES: &[&str] = &[
+    // JavaScript
+    "package.json", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "pnpm-workspace.yaml", "bun.lock", "bun.lockb",
+    ".npmrc", ".yarnrc*", ".yarn", ".pnpmfile.*",
+    // Python
+    "requirements.txt", "pyproject.toml", "setup.py", "setup.cfg", "poetry.lock", "poetry.toml", "uv.lock", "uv.toml", "pdm.lock", "pipfile",
+    "pipfile.lock", "pylock*", "pip.conf", "environment.yml", "environment.yaml",
+    // Rust, Go
+    "cargo.toml", "cargo.lock", ".cargo", "rust-toolchain", "rust-toolchain.toml", "go.mod", "go.sum", "go.work", "go.work.sum",
+    // Ruby, PHP, Elixir
+    "gemfile", "gemfile.lock", "gems.rb", "gems.locked", "*.gemspec", ".bundle", "composer.json", "composer.lock", "mix.exs", "mix.lock",
+    // Versions of tools
+    ".tool-versions", ".python-version", ".node-version", ".nvmrc", ".ruby-version", "mise.toml", ".mise.toml",
 ];
 
 /// Extensions of files that people read and programs do not run.

@@ -48,13 +48,18 @@ impl Policy {
     }
 
     fn origin_of(&self, key: &str, hit: Hit) -> (String, Origin) {
+        // What setup reads is an input of the judge too.
+        let keys = match key {
+            "proof.inputs" => [key, "proof.setup_inputs"],
+            _ => [key, key],
+        };
         match hit {
             Hit::BuiltIn(entry) => (entry.to_owned(), Origin::BuiltIn),
             Hit::Glob(glob) => {
                 let value = self
                     .values
                     .iter()
-                    .find(|value| value.key == key && value.value == glob);
+                    .find(|value| keys.contains(&value.key.as_str()) && value.value == glob);
                 let origin = value.map_or(Origin::BuiltIn, |value| value.origin.clone());
                 (glob.to_owned(), origin)
             }

@@ -28,6 +28,7 @@ pub fn lint(text: &str, name: &str) -> anyhow::Result<Vec<Warning>> {
             &file.perimeter.protect,
             &file.proof.tests,
             &file.proof.inputs,
+            &file.proof.setup_inputs,
         ];
         let globs = lists
             .into_iter()

@@ -14,6 +14,7 @@ mod preset;
 pub mod rule;
 mod runners;
 mod sections;
+mod setup;
 mod sources;
 mod stdlib;
 mod value;
@@ -27,6 +28,7 @@ pub use explain::{Explanation, Limit};
 pub use lint::{Warning, lint};
 pub use paths::{Hit, PathSet, fold};
 pub use rule::{Level, Rule};
+pub use setup::{Network, SetupPolicy, TestGlobs};
 pub use value::Pattern;
 
 /// Where the policy stands in the tree of the trusted ref.
@@ -180,11 +182,16 @@ pub struct ProofPolicy {
     pub env: BTreeMap<String, String>,
     pub red_commits: RedCommits,
     pub existing_tests: ExistingTests,
+    pub existing_red: ExistingRed,
     /// Runs of each new test on each side.
     pub samples: usize,
     /// For one run of one phase.
     pub timeout: Duration,
     pub sandbox_min_level: u8,
+    /// How dependencies are installed; `None` where tests find them on the machine.
+    pub setup: Option<SetupPolicy>,
+    /// Tests that are left out, on every tree.
+    pub tests_exclude: TestGlobs,
     /// Whether a fix that names an error of production must be shown by a test that failed as production did.
     pub signature: Signature,
     /// What a hunk weighs that no new test needs.
@@ -268,6 +275,13 @@ impl Suite {
 pub enum ExistingTests {
     Strict,
     AllowIfFailToPass,
+}
+
+/// Whether a change without a test may be proved by tests that are red at the parent and green with it: how a red main branch is repaired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExistingRed {
+    Allow,
+    Deny,
 }
 
 #[derive(Debug)]
@@ -358,6 +372,10 @@ impl Policy {
             );
         }
         if let Some(hit) = self.proof.inputs.hit(path) {
+            return (FileKind::JudgeInput, Some(hit));
+        }
+        let setup = self.proof.setup.as_ref();
+        if let Some(hit) = setup.and_then(|setup| setup.inputs.hit(path)) {
             return (FileKind::JudgeInput, Some(hit));
         }
         if builtin::shadows_library(&folded) {

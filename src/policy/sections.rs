@@ -6,9 +6,9 @@ use super::file::{Names, shown};
 use super::merge::{Merge, Read, nobody_says};
 use super::value::{self, Pattern};
 use super::{
-    ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On, Origin, PathSet,
-    Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits, Variation, builtin,
-    later, preset,
+    ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On, Origin,
+    PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits, Variation,
+    builtin, later, preset,
 };
 use crate::change::Content;
 
@@ -289,6 +289,11 @@ impl Merge<'_> {
                 |file| &file.proof.existing_tests,
                 &existing,
             )?,
+            existing_red: self.word(
+                "proof.existing_red",
+                |file| &file.proof.existing_red,
+                &[("allow", ExistingRed::Allow), ("deny", ExistingRed::Deny)],
+            )?,
             samples: self.number("proof.samples", |file| &file.proof.samples, 1, 20)?,
             timeout: self.duration("proof.timeout", |file| &file.proof.timeout)?,
             sandbox_min_level: self.number(
@@ -297,6 +302,8 @@ impl Merge<'_> {
                 0,
                 3,
             )?,
+            setup: self.setup()?,
+            tests_exclude: self.tests_exclude()?,
             signature: self.word(
                 "proof.signature",
                 |file| &file.proof.signature,

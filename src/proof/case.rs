@@ -8,7 +8,7 @@ use gix::ObjectId;
 use serde::Serialize;
 
 use super::signature::{Compared, Named};
-use super::{Gap, Proof, Shortfall, Tree};
+use super::{Gap, Proof, SetupEvidence, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::policy::Suite;
 use crate::suite::TestId;
@@ -21,6 +21,8 @@ pub struct Case<'a> {
     pub change: &'a Change,
     pub parent_tree_id: ObjectId,
     pub tree_id: ObjectId,
+    /// The tree that the policy stands in: nothing of the judged commits is in it. What is installed for the tests comes from there.
+    pub trusted_tree_id: ObjectId,
     /// Red tests of earlier commits of the range, and the files they stand in.
     pub carried: &'a Carried,
     /// The production errors that the message says are fixed.
@@ -71,6 +73,12 @@ pub struct Evidence {
     pub suite: Suite,
     pub before_tree_id: String,
     pub old_tests_tree_id: String,
+    /// What was installed for the tests; `None` where they found it on the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setup: Option<SetupEvidence>,
+    /// Tests of these names were left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tests_exclude: Vec<String>,
     pub milliseconds: u64,
     /// How the red stands to the issues that the message names.
     pub issues: Vec<Compared>,
@@ -82,7 +90,17 @@ pub struct Evidence {
 #[derive(Clone, Copy, Debug)]
 pub enum Progress {
     Waiting,
-    Running { tree: Tree, what: What },
+    /// The build output that all trees start from.
+    Building,
+    /// Line `n` of `of` of the policy's `setup`.
+    SettingUp {
+        n: usize,
+        of: usize,
+    },
+    Running {
+        tree: Tree,
+        what: What,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Doubt, Gap, Proof, Shortfall, Tree};
 use crate::policy::ExistingTests;
-use crate::suite::{Outcome, TestId, TestRun};
+use crate::suite::{Outcome, TestId, TestResult, TestRun};
 
 /// The runs of one judged change. What must still pass ran on three trees, the touched test files among it.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Terms<'a> {
     pub existing_tests: ExistingTests,
     /// Red tests that an earlier commit of the same range brought: failing at the parent is their duty.
     pub carried: &'a BTreeSet<TestId>,
+    /// Tests that are gone AFTER, each with the one that has its lines under another name.
+    pub renamed: &'a BTreeMap<TestId, TestId>,
 }
 
 /// Weighs all runs at once. The stages below are what it is made of; a caller that stops at the first gap calls them one by one.
@@ -113,6 +115,23 @@ pub fn red(
         (true, ..) => Gap::AlreadyPasses(green),
     };
     Err(Shortfall::from(gap))
+}
+
+/// The tests of the parent that the change turns green without touching them.
+pub fn revived(parent: &TestRun, after: &TestRun) -> Result<BTreeSet<TestId>, Shortfall> {
+    trusted(Tree::Parent, parent)?;
+    trusted(Tree::After, after)?;
+    let is_red = |result: &TestResult| result.outcome == Outcome::Failed;
+    let red = parent.results.iter().filter(|(_, result)| is_red(result));
+    let revived: BTreeSet<TestId> = red
+        .map(|(test, _)| test)
+        .filter(|test| after.outcome(test) == Some(Outcome::Passed))
+        .cloned()
+        .collect();
+    if revived.is_empty() {
+        return Err(Shortfall::from(Gap::NoTest));
+    }
+    Ok(revived)
 }
 
 /// No candidate and no other new test of the touched files may fail AFTER.
@@ -253,7 +272,8 @@ pub fn kept(
     let mut short = Shortfall::default();
     let mut kept = Kept::default();
     for (test, result) in &runs.parent.results {
-        let outcome_after = after.outcome(test);
+        let name_after = terms.renamed.get(test).unwrap_or(test);
+        let outcome_after = after.outcome(name_after);
         match (result.outcome, outcome_after) {
             (Outcome::Skipped, _) => (),
             (Outcome::Passed, Some(Outcome::Passed)) => {
@@ -373,7 +393,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::suite::{NotBuilt, TestResult};
+    use crate::suite::NotBuilt;
 
     const OUTCOMES: [Option<Outcome>; 6] = [
         None,
@@ -453,6 +473,7 @@ mod tests {
             &Terms {
                 existing_tests,
                 carried: &BTreeSet::new(),
+                renamed: &BTreeMap::new(),
             },
         )
     }
@@ -578,6 +599,7 @@ mod tests {
         let terms = Terms {
             existing_tests: ExistingTests::Strict,
             carried: &BTreeSet::new(),
+            renamed: &BTreeMap::new(),
         };
         let short = red(&broken, &broken, &terms).expect_err("a shortfall");
         assert!(

@@ -1,5 +1,7 @@
 //! Proof that a fix fixes: new tests fail before it and pass after it, and nothing else breaks.
 
+mod base;
+mod bodies;
 mod case;
 mod compare;
 mod echo;
@@ -7,8 +9,10 @@ mod lexer;
 mod modules;
 mod necessity;
 mod neighbours;
+mod renamed;
 mod rewritten;
 mod runs;
+mod setup;
 mod signature;
 mod smells;
 mod split;
@@ -26,6 +30,7 @@ use crate::suite::{NotBuilt, TestId};
 pub use case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
 pub use neighbours::SpecialCase;
 pub use runs::prove;
+pub use setup::SetupEvidence;
 pub use signature::{Compared, Known, Named, Standing};
 
 /// A proof that holds. It has at least one FAIL_TO_PASS test; [`compare`](compare::compare) is the only way to build one.
@@ -144,6 +149,17 @@ pub enum Doubt {
     SandboxBelowPolicy {
         level: u8,
         min_level: u8,
+    },
+    /// An earlier commit, which is not trusted yet, changed what is to be installed.
+    SetupNotTrusted {
+        path: RepoPath,
+    },
+    /// A line of `proof.setup` did not end well.
+    SetupFailed {
+        line: String,
+        end: String,
+        /// Its last words, without secrets.
+        said: Vec<String>,
     },
     /// A hook's time for the proof is over.
     BudgetSpent {

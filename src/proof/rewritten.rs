@@ -2,10 +2,9 @@
 //!
 //! More assertions, other data and other names are no matter: an old test that says more is as good as before.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::Doubt;
-use super::smells::function_name;
+use super::bodies::{Heads, names};
+use super::renamed::Renames;
 use super::split::Split;
 use crate::change::Change;
 use crate::suite::{Outcome, TestId, TestRun};
@@ -15,20 +14,19 @@ pub(super) fn doubts<'a>(
     change: &Change,
     split: &Split,
     parent: &TestRun,
-    fail_to_pass: impl Iterator<Item = &'a TestId>,
+    fail_to_pass: impl Iterator<Item = &'a TestId> + Clone,
+    renames: &Renames,
 ) -> Vec<Doubt> {
-    let shown: BTreeSet<&str> = fail_to_pass.map(|test| function_name(&test.0)).collect();
-    let passed = parent
-        .results
-        .iter()
-        .filter(|(_, result)| result.outcome == Outcome::Passed);
-    let names: BTreeSet<&str> = passed.map(|(test, _)| function_name(&test.0)).collect();
+    let has_passed = |name: &str| {
+        let mut passed = parent
+            .results
+            .iter()
+            .filter(|(_, result)| result.outcome == Outcome::Passed);
+        passed.any(|(test, _)| names(test, name))
+    };
     let mut doubts = Vec::new();
     for path in split.test_files() {
-        let Some(file) = change.file(&path) else {
-            continue;
-        };
-        let Some(keyword) = keyword(path.extension()) else {
+        let (Some(file), Some(heads)) = (change.file(&path), Heads::of(&path)) else {
             continue;
         };
         let (Some(old), Some(new)) = (&file.old, &file.new) else {
@@ -37,10 +35,14 @@ pub(super) fn doubts<'a>(
         let (Some(old), Some(new)) = (old.content.text(), new.content.text()) else {
             continue;
         };
-        let (old, new) = (functions(keyword, old), functions(keyword, new));
+        let (old, new) = (heads.bodies(old), heads.bodies(new));
         for (name, texts) in &old {
-            let is_weaker = new.get(name).is_none_or(|new| says_less(texts, new));
-            if is_weaker && names.contains(name) && !shown.contains(name) {
+            let is_weaker = match new.get(name) {
+                Some(new) => says_less(texts, new),
+                None => !renames.has(name),
+            };
+            let is_shown = || fail_to_pass.clone().any(|test| names(test, name));
+            if is_weaker && has_passed(name) && !is_shown() {
                 doubts.push(Doubt::OldTestRewritten {
                     path: path.clone(),
                     name: (*name).to_owned(),
@@ -72,89 +74,15 @@ fn says_less(old: &[String], new: &[String]) -> bool {
     !keeps_all || lines(new, &ESCAPES).len() > lines(old, &ESCAPES).len()
 }
 
-fn keyword(extension: Option<&[u8]>) -> Option<&'static str> {
-    match extension? {
-        b"py" => Some("def "),
-        b"rs" => Some("fn "),
-        _ => None,
-    }
-}
-
-/// The functions of a source by name, each with its lines from its first attribute or decorator to its end, as the indentation tells. White
-/// space around lines, blank lines and comments do not count.
-fn functions<'a>(keyword: &str, text: &'a str) -> BTreeMap<&'a str, Vec<String>> {
-    let lines: Vec<&str> = text.lines().collect();
-    let mut functions: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (at, line) in lines.iter().enumerate() {
-        let Some(name) = defined(keyword, line) else {
-            continue;
-        };
-        let is_above = |line: &&&str| {
-            !line.trim().is_empty() && indent(line) >= indent(lines[at]) && !ends_block(line)
-        };
-        let n_above = lines[..at].iter().rev().take_while(is_above).count();
-        let is_inside = |below: &&&str| {
-            below.trim().is_empty()
-                || indent(below) > indent(line)
-                || indent(below) == indent(line) && closes(below)
-        };
-        let n_below = lines[at + 1..].iter().take_while(is_inside).count();
-        let own = lines[at - n_above..=at + n_below].iter();
-        let own = own.map(|line| line.trim());
-        let own = own.filter(|line| {
-            !line.is_empty()
-                && !line.starts_with("//")
-                && (!line.starts_with('#') || line.starts_with("#["))
-        });
-        functions
-            .entry(name)
-            .or_default()
-            .push(own.collect::<Vec<_>>().join("\n"));
-    }
-    functions
-}
-
-/// The name of the function that a line begins.
-fn defined<'a>(keyword: &str, line: &'a str) -> Option<&'a str> {
-    let (before, rest) = line.split_once(keyword)?;
-    let is_head = before.chars().all(|c| {
-        c.is_alphanumeric()
-            || c.is_whitespace()
-            || matches!(c, '(' | ')' | '#' | '[' | ']' | '_' | ':')
-    });
-    let name = rest
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .next()?;
-    (is_head && !name.is_empty()).then_some(name)
-}
-
-fn indent(line: &str) -> usize {
-    line.len() - line.trim_start().len()
-}
-
-/// A line at a function's own indentation that still belongs to it.
-fn closes(line: &str) -> bool {
-    let line = line.trim_start();
-    line.starts_with(['{', '}', ')', ']']) || line.starts_with("where")
-}
-
-/// What stands above and belongs to something else.
-fn ends_block(line: &str) -> bool {
-    let line = line.trim();
-    matches!(line, "}" | "{")
-        || line.ends_with('{') && !line.starts_with("#[")
-        || line.starts_with("class ")
-        || line.ends_with(';')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// The names of the functions that say less.
     #[track_caller]
-    fn check(keyword: &str, old: &str, new: &str, expected: &str) {
-        let (old, new) = (functions(keyword, old), functions(keyword, new));
+    fn check(keyword: &'static str, old: &str, new: &str, expected: &str) {
+        let heads = Heads::Keyword(keyword);
+        let (old, new) = (heads.bodies(old), heads.bodies(new));
         let rewritten: Vec<&str> = old
             .iter()
             .filter(|(name, texts)| new.get(*name).is_none_or(|new| says_less(texts, new)))

@@ -2,24 +2,28 @@
 //!
 //! The new tests come first, interleaved on both sides, then the suite; the first gap stops the run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gix::ObjectId;
 
+use super::base;
 use super::case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
 use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
 use super::modules;
+use super::renamed::Renames;
 use super::rewritten;
+use super::setup;
 use super::signature::Compared;
 use super::smells;
 use super::split::Split;
-use super::trees::{self, LaidOut};
+use super::trees::{self, Base, LaidOut};
 use super::{Doubt, Gap, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::git::Repo;
-use crate::policy::{Policy, RedCommits, Suite};
+use crate::policy::{ExistingRed, Policy, RedCommits, Suite};
 use crate::suite::area::Area;
 use crate::suite::runner::{self, Canary, Order, Runner, Selection};
 use crate::suite::{TestId, TestRun};
@@ -65,13 +69,51 @@ pub fn prove(
     let started = Instant::now();
     let before_tree_id = split.before(repo, case.change, case.parent_tree_id)?;
     let old_tests_tree_id = split.old_tests(repo, case.change, case.tree_id)?;
-    let runner = runner::open(&policy.proof.runners, &workshop.toolbox)?;
     progress(Progress::Waiting);
     let deadline = case.budget.map(|budget| started + budget);
-    let area = Area::open(
+    let area = Arc::new(Area::open(
         &workshop.root,
         &workshop.sandbox,
         patience(policy, deadline),
+    )?);
+    let mut toolbox = workshop.toolbox.clone();
+    let mut setup = None;
+    if let Some(policy_of_setup) = &policy.proof.setup {
+        let site = setup::Site {
+            repo,
+            policy: policy_of_setup,
+            area: &area,
+            toolbox: &workshop.toolbox,
+            deadline,
+            hook_budget: policy.proof.hook_budget,
+        };
+        match setup::install(&site, case, progress)? {
+            Ok(installed) => {
+                toolbox.setup = Some(installed.set_up);
+                setup = Some(installed.evidence);
+            }
+            Err(short) => {
+                return Ok(Attempt {
+                    result: Err(short),
+                    evidence: None,
+                });
+            }
+        }
+    }
+    let runner = runner::open(&policy.proof.runners, &toolbox)?;
+    let is_revival = !split.has_tests() && case.carried.tests.is_empty();
+    let time_left = deadline.map_or(Duration::MAX, |deadline| {
+        deadline.saturating_duration_since(Instant::now())
+    });
+    progress(Progress::Building);
+    let base = base::base(
+        repo,
+        policy,
+        &area,
+        runner.as_ref(),
+        (case.trusted_tree_id, case.parent_tree_id),
+        setup.as_ref(),
+        time_left,
     )?;
     let mut bench = Bench {
         repo,
@@ -83,9 +125,11 @@ pub fn prove(
             .test_files()
             .into_iter()
             .chain(case.carried.files.iter().cloned())
+            .chain(split.fix.first().filter(|_| is_revival).cloned())
             .collect(),
         deadline,
         progress,
+        base,
         issues: Vec::new(),
         warnings: Vec::new(),
     };
@@ -96,7 +140,9 @@ pub fn prove(
         old_tests: old_tests_tree_id,
         echoes: echo::echoes(repo, case.change, &split, (before_tree_id, case.tree_id))?,
     };
-    let result = if split.has_fix() {
+    let result = if is_revival {
+        bench.revival(&trees, &split, case)
+    } else if split.has_fix() {
         bench.fix(&trees, &split, case)
     } else {
         bench.red(&trees, &split)
@@ -109,6 +155,8 @@ pub fn prove(
         suite: case.suite,
         before_tree_id: before_tree_id.to_string(),
         old_tests_tree_id: old_tests_tree_id.to_string(),
+        setup,
+        tests_exclude: policy.proof.tests_exclude.globs.clone(),
         milliseconds: started.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
         issues,
         warnings,
@@ -122,7 +170,8 @@ pub fn prove(
 /// At least one test and one production file, or tests only where the policy lets them come first.
 fn scope(split: &Split, case: &Case, policy: &Policy) -> Result<(), Shortfall> {
     let may_be_red = policy.proof.red_commits == RedCommits::Allow;
-    if !split.has_tests() && case.carried.tests.is_empty() {
+    let may_revive = policy.proof.existing_red == ExistingRed::Allow && split.has_fix();
+    if !split.has_tests() && case.carried.tests.is_empty() && !may_revive {
         return Err(Gap::NoTest.into());
     }
     let is_test_first = may_be_red && split.has_tests();
@@ -145,7 +194,11 @@ fn sincere(change: &Change, split: &Split) -> Result<(), Shortfall> {
 fn patience(policy: &Policy, deadline: Option<Instant>) -> Duration {
     match deadline {
         Some(deadline) => deadline.saturating_duration_since(Instant::now()),
-        None => policy.proof.timeout,
+        // The other one may be installing.
+        None => {
+            let setup = policy.proof.setup.as_ref();
+            setup.map_or(Duration::ZERO, |setup| setup.timeout) + policy.proof.timeout
+        }
     }
 }
 
@@ -167,6 +220,8 @@ struct Bench<'a> {
     touched: Vec<RepoPath>,
     deadline: Option<Instant>,
     progress: &'a mut dyn FnMut(Progress),
+    /// What all trees start from.
+    base: Base,
     issues: Vec<Compared>,
     /// What the policy lets pass, and says.
     warnings: Vec<Gap>,
@@ -192,13 +247,15 @@ impl Bench<'_> {
         let terms = Terms {
             existing_tests: self.policy.proof.existing_tests,
             carried: &case.carried.tests,
+            renamed: &BTreeMap::new(),
         };
+        let renames = Renames::of(case.change, split);
         let n_samples = self.policy.proof.samples;
 
         // BEFORE comes first: where nothing is red there, the whole suite need not run.
-        let before = self.lay_out(None, Tree::Before, trees.before)?;
+        let before = self.lay_out(Tree::Before, trees.before)?;
         let mut before_runs = vec![stage!(self.run_touched(&before, 1)?)];
-        let parent = self.lay_out(Some(&before), Tree::Parent, trees.parent)?;
+        let parent = self.lay_out(Tree::Parent, trees.parent)?;
         if !compare::has_red(&before_runs[0]) {
             let parent_run = stage!(self.run_touched(&parent, 1)?);
             stage!(compare::red(&parent_run, &before_runs[0], &terms));
@@ -213,7 +270,7 @@ impl Bench<'_> {
             }
             .into_result(())
         );
-        let after = self.lay_out(Some(&before), Tree::After, trees.after)?;
+        let after = self.lay_out(Tree::After, trees.after)?;
         let mut after_runs = vec![stage!(self.run_suite(&after, case.suite)?)];
         stage!(compare::green(
             &candidates,
@@ -238,14 +295,20 @@ impl Bench<'_> {
         stage!(
             Shortfall {
                 gaps: Vec::new(),
-                doubts: rewritten::doubts(case.change, split, &parent_run, fail_to_pass.keys()),
+                doubts: rewritten::doubts(
+                    case.change,
+                    split,
+                    &parent_run,
+                    fail_to_pass.keys(),
+                    &renames
+                ),
             }
             .into_result(())
         );
         stage!(self.right_red(trees, split, case, fail_to_pass.keys(), &before_runs[0])?);
-        stage!(self.deaf(&before, &candidates, &trees.echoes)?);
+        stage!(self.deaf(&candidates, &trees.echoes, Suite::Touched)?);
 
-        let old_tests = self.lay_out(Some(&before), Tree::OldTests, trees.old_tests)?;
+        let old_tests = self.lay_out(Tree::OldTests, trees.old_tests)?;
         let old_tests_run = stage!(self.run_suite(&old_tests, case.suite)?);
         let runs = Runs {
             parent: &parent_run,
@@ -254,12 +317,16 @@ impl Bench<'_> {
             old_tests: &old_tests_run,
             expects_baseline: case.suite == Suite::All,
         };
+        let terms = Terms {
+            renamed: &renames.tests(&parent_run, &after_runs[0]),
+            ..terms
+        };
         let short = match compare::compare(&runs, &terms) {
             Ok(proof) => {
-                stage!(self.every_hunk_is_needed(&before, trees, split, case, &proof)?);
+                stage!(self.every_hunk_is_needed(trees, split, case, &proof, Suite::Touched)?);
                 stage!(self.varied(&after, &proof)?);
                 let shown = (&proof, &before_runs[0]);
-                stage!(self.near_values_hold(&before, trees, split, case, shown)?);
+                stage!(self.near_values_hold(trees, split, case, shown)?);
                 return Ok(Ok(Shown::Fix(proof)));
             }
             Err(short) => short,
@@ -272,23 +339,68 @@ impl Bench<'_> {
         Ok(Err(compare::again(short, &again)))
     }
 
+    /// A fix without a test: those that are red at the parent and that it turns green are its proof. BEFORE is the parent itself.
+    fn revival(&mut self, trees: &Trees, split: &Split, case: &Case) -> Staged<Shown> {
+        let parent = self.lay_out(Tree::Parent, trees.parent)?;
+        let parent_run = stage!(self.run_suite(&parent, Suite::All)?);
+        if !compare::has_red(&parent_run) {
+            return Ok(Err(Gap::NoTest.into()));
+        }
+        let after = self.lay_out(Tree::After, trees.after)?;
+        let after_run = stage!(self.run_suite(&after, Suite::All)?);
+        let revived = stage!(compare::revived(&parent_run, &after_run));
+        let (mut before_runs, mut after_runs) = (vec![parent_run], vec![after_run]);
+        // Which files these tests stand in is not known for every runner: the whole suite runs again.
+        for n in 2..=self.policy.proof.samples {
+            let (first, second) = match n % 2 == 0 {
+                true => (&after, &parent),
+                false => (&parent, &after),
+            };
+            for laid_out in [first, second] {
+                let run = stage!(self.run_suite(laid_out, Suite::All)?);
+                match laid_out.tree {
+                    Tree::After => after_runs.push(run),
+                    _ => before_runs.push(run),
+                }
+            }
+        }
+        let renames = Renames::of(case.change, split).tests(&before_runs[0], &after_runs[0]);
+        let terms = Terms {
+            existing_tests: self.policy.proof.existing_tests,
+            carried: &revived,
+            renamed: &renames,
+        };
+        let runs = Runs {
+            parent: &before_runs[0],
+            before: &before_runs,
+            after: &after_runs,
+            old_tests: &after_runs[0],
+            expects_baseline: true,
+        };
+        let proof = stage!(compare::compare(&runs, &terms));
+        let shown = proof.fail_to_pass().keys();
+        stage!(self.right_red(trees, split, case, shown, &before_runs[0])?);
+        stage!(self.deaf(&revived, &trees.echoes, Suite::All)?);
+        stage!(self.every_hunk_is_needed(trees, split, case, &proof, Suite::All)?);
+        Ok(Ok(Shown::Fix(proof)))
+    }
+
     /// The new tests once more, with the other side's lines in comments: whoever reads sources does something else now.
-    fn deaf(
-        &mut self,
-        base: &LaidOut,
-        candidates: &BTreeSet<TestId>,
-        echoes: &Echoes,
-    ) -> Staged<()> {
+    fn deaf(&mut self, candidates: &BTreeSet<TestId>, echoes: &Echoes, suite: Suite) -> Staged<()> {
         if self.deadline.is_some() {
             // Two more builds are too much while somebody waits; `check` does it.
             return Ok(Ok(()));
         }
         let n = self.policy.proof.samples;
-        let before = self.lay_out(Some(base), Tree::Before, echoes.before)?;
-        let before = stage!(self.run_candidates(&before, candidates, n)?);
-        let after = self.lay_out(Some(base), Tree::After, echoes.after)?;
-        let after = stage!(self.run_candidates(&after, candidates, n)?);
-        Ok(compare::deaf(candidates, &before, &after))
+        let mut runs = Vec::new();
+        for (tree, tree_id) in [(Tree::Before, echoes.before), (Tree::After, echoes.after)] {
+            let laid_out = self.lay_out(tree, tree_id)?;
+            runs.push(stage!(match suite {
+                Suite::All => self.run_suite(&laid_out, suite)?,
+                Suite::Touched => self.run_candidates(&laid_out, candidates, n)?,
+            }));
+        }
+        Ok(compare::deaf(candidates, &runs[0], &runs[1]))
     }
 
     /// Tests without a fix: they must be red, in every sample.
@@ -296,10 +408,11 @@ impl Bench<'_> {
         let terms = Terms {
             existing_tests: self.policy.proof.existing_tests,
             carried: &BTreeSet::new(),
+            renamed: &BTreeMap::new(),
         };
-        let parent = self.lay_out(None, Tree::Parent, trees.parent)?;
+        let parent = self.lay_out(Tree::Parent, trees.parent)?;
         let parent_run = stage!(self.run_touched(&parent, 1)?);
-        let before = self.lay_out(Some(&parent), Tree::Before, trees.before)?;
+        let before = self.lay_out(Tree::Before, trees.before)?;
         let first = stage!(self.run_touched(&before, 1)?);
         let candidates = match compare::red(&parent_run, &first, &terms) {
             Ok(candidates) => candidates,
@@ -317,17 +430,11 @@ impl Bench<'_> {
         })))
     }
 
-    fn lay_out(
-        &self,
-        base: Option<&LaidOut>,
-        tree: Tree,
-        tree_id: ObjectId,
-    ) -> anyhow::Result<LaidOut> {
-        let base = base.map(|base| &base.side);
+    fn lay_out(&self, tree: Tree, tree_id: ObjectId) -> anyhow::Result<LaidOut> {
         trees::lay_out(
             self.repo,
             self.area,
-            base,
+            &self.base,
             self.runner,
             &self.canary,
             (tree, tree_id),
@@ -390,7 +497,9 @@ impl Bench<'_> {
             timeout,
             env: &self.policy.proof.env,
         };
-        let run = self.runner.run(self.area, &laid_out.side, &order)?;
+        let mut run = self.runner.run(self.area, &laid_out.side, &order)?;
+        let excluded = &self.policy.proof.tests_exclude;
+        run.results.retain(|test, _| !excluded.is_match(&test.0));
         // What was cut short by the budget says nothing about the tests.
         stage!(self.time_left());
         Ok(Ok(run))

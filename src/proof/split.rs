@@ -42,6 +42,12 @@ impl Split {
         let mut split = Split::default();
         let mut short = Shortfall::default();
         for file in &change.files {
+            let setup = policy.proof.setup.as_ref();
+            if setup.is_some_and(|setup| setup.is_input(&file.path)) {
+                // Also where it is protected: the perimeter is not asked by `prove`.
+                short.gaps.push(Gap::JudgeInputChanged(file.path.clone()));
+                continue;
+            }
             match policy.kind_of(&file.path) {
                 FileKind::JudgeInput => short.gaps.push(Gap::JudgeInputChanged(file.path.clone())),
                 FileKind::Test => split.tests.push(file.path.clone()),

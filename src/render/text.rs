@@ -218,6 +218,25 @@ fn circumstances(evidence: &Evidence, out: &mut String) -> fmt::Result {
         evidence.sandbox.level.number(),
         evidence.milliseconds as f64 / 1000.0,
     )?;
+    if let Some(setup) = &evidence.setup {
+        let lines: Vec<String> = setup
+            .lines
+            .iter()
+            .map(|line| format!("`{}`", shown(line.as_bytes())))
+            .collect();
+        writeln!(
+            out,
+            "  installed by {} ({}, network {}, shown as {})",
+            lines.join(", "),
+            setup.digest.get(..10).unwrap_or(&setup.digest),
+            setup.network.as_str(),
+            setup.shown_as,
+        )?;
+    }
+    if !evidence.tests_exclude.is_empty() {
+        let globs = evidence.tests_exclude.join(" ");
+        writeln!(out, "  left out: {}", shown(globs.as_bytes()))?;
+    }
     for missing in &evidence.sandbox.missing {
         writeln!(out, "  not enforced: {missing}")?;
     }

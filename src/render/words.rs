@@ -280,6 +280,18 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "test code is the judged side's code, and it runs here",
             "judge on a machine with Landlock and user namespaces, or let a person lower `proof.sandbox.min_level`",
         ),
+        Doubt::SetupNotTrusted { path } => (
+            "setup-not-trusted",
+            format!("`{path}` decides what is installed, and an earlier commit changed it"),
+            "what is installed runs with a network, so it comes from the trusted branch only",
+            "let a person bring that change to the trusted branch first",
+        ),
+        Doubt::SetupFailed { line, end, said } => (
+            "setup-failed",
+            setup_failed(line, end, said),
+            "without its dependencies no test says anything",
+            "correct `proof.setup`, or what it needs on this machine, and try again",
+        ),
         Doubt::BudgetSpent { seconds } => (
             "budget-spent",
             format!("the proof takes longer than the hook's {seconds} s"),
@@ -299,6 +311,16 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
         why,
         next,
     }
+}
+
+/// The command and its last words, each on a line of its own.
+fn setup_failed(line: &str, end: &str, said: &[String]) -> String {
+    let mut text = format!("`{}` {end}", shown(line.as_bytes()));
+    for line in said {
+        text.push_str("\n  | ");
+        text.push_str(&shown(line.as_bytes()));
+    }
+    text
 }
 
 fn already_passes(tests: &[TestId]) -> String {

@@ -3,19 +3,25 @@
 //! A side's build output is its own; what a run writes is thrown away. One guard at a time works in an area.
 
 mod folders;
+mod kept;
+mod manifest;
+pub mod setup;
+mod shown;
 
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
-use self::folders::{copy_tree, remove_tree};
+use self::folders::{add_missing, copy_tree, lay_over, remove_tree};
+pub use self::kept::Kept;
+use self::setup::{Layer, Site};
 use super::process::{Finished, Job};
-use super::sandbox::{JobSpec, Output, Sandbox, SandboxLevel, Spec, Text, View, launcher};
+use super::sandbox::{Enforce, JobSpec, Output, Sandbox, SandboxLevel, Spec, Text, View, launcher};
 
 /// A locked work area. Dropping it removes its sides.
 #[derive(Debug)]
@@ -24,6 +30,8 @@ pub struct Area {
     sandbox: Sandbox,
     /// Whether build output can lie in layers here; found out when it is first asked for.
     has_layers: OnceLock<bool>,
+    /// What setup installed, below the tree and the `HOME` of every run.
+    layer: OnceLock<Layer>,
     /// Without namespaces the view is a real folder, for one run at a time.
     turn: Mutex<()>,
     /// Held as long as the area; the system lets go of it when the guard dies.
@@ -36,6 +44,8 @@ pub struct Side {
     folder: PathBuf,
     /// Other sides' build output below this one's, the nearest first. Empty where there are no layers.
     lower: Vec<PathBuf>,
+    /// The whole tree of which this side's holds only the difference.
+    below: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +84,7 @@ impl Area {
             root,
             sandbox: sandbox.clone(),
             has_layers: OnceLock::new(),
+            layer: OnceLock::new(),
             turn: Mutex::new(()),
             lock,
         };
@@ -83,14 +94,16 @@ impl Area {
         Ok(area)
     }
 
-    /// Adds a side: `lay_out` writes the tree into the folder that it is given. Where `base` is given, the build output starts as a copy
-    /// (or a layer) of that side's, so that dependencies are built once; `base` must not be built again then.
+    /// Adds a side: `lay_out` writes the tree into the folder that it is given. Where `base` is given, `lay_out` writes only what is
+    /// otherwise than in that side's tree, and the build output starts as a copy (or a layer) of that side's, so that dependencies are built
+    /// once; `base` must not be built again then.
     pub fn add_side(
         &self,
         base: Option<&Side>,
         lay_out: impl FnOnce(&Path) -> anyhow::Result<()>,
     ) -> anyhow::Result<Side> {
         let mut side = self.new_side()?;
+        side.below = base.map(Side::tree);
         match base {
             None => {}
             Some(base) if self.has_layers()? => {
@@ -119,6 +132,11 @@ impl Area {
     /// Where every side's build output is seen while a job runs.
     pub fn target(&self) -> PathBuf {
         self.view().join("target")
+    }
+
+    /// Where jobs see their `HOME`.
+    pub fn home(&self) -> PathBuf {
+        self.view().join("home")
     }
 
     /// What is enforced around the jobs.
@@ -150,7 +168,7 @@ impl Area {
             return Ok(Vec::new());
         }
         if self.sandbox.namespaces {
-            self.launch(self.layers(side, phase)?, jobs)
+            self.launch(self.layers(side, phase)?, jobs, false)
         } else {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
             jobs.into_iter()
@@ -172,15 +190,37 @@ impl Area {
             "`{}` is outside the view",
             job.dir.display()
         );
+        for (source, place) in &job.shown {
+            ensure!(
+                source.is_absolute() && !source.starts_with(&self.root),
+                "`{}` cannot be shown",
+                source.display()
+            );
+            let mut parts = place.components();
+            let is_plain = parts.all(|part| matches!(part, Component::Normal(_)));
+            ensure!(
+                is_plain && place.file_name().is_some(),
+                "`{}` is no place in a tree",
+                place.display()
+            );
+        }
         Ok(())
     }
 
-    fn launch(&self, view: View, jobs: Vec<JobSpec>) -> anyhow::Result<Vec<Finished>> {
+    fn launch(
+        &self,
+        view: View,
+        jobs: Vec<JobSpec>,
+        has_network: bool,
+    ) -> anyhow::Result<Vec<Finished>> {
         if self.sandbox.level == SandboxLevel::None {
             bail!("there is no sandbox on this machine");
         }
         let spec = Spec {
-            enforce: self.sandbox.enforce(),
+            enforce: Enforce {
+                network: has_network,
+                ..self.sandbox.enforce()
+            },
             root: Text::new(&self.root),
             view,
             jobs,
@@ -195,10 +235,7 @@ impl Area {
     }
 
     fn layers(&self, side: &Side, phase: Phase) -> anyhow::Result<View> {
-        let inside = |path: &Path| -> anyhow::Result<Text> {
-            let path = path.strip_prefix(&self.root);
-            Ok(Text::new(path.context("a side of another area")?))
-        };
+        let inside = |path: &Path| self.inside(path);
         let lower: Vec<Text> = side
             .lower
             .iter()
@@ -217,10 +254,22 @@ impl Area {
                 Output::Discard(all)
             }
         };
-        Ok(View::Layers {
-            tree: inside(&side.tree())?,
-            output,
-        })
+        let mut tree = vec![inside(&side.tree())?];
+        if let Some(below) = &side.below {
+            tree.push(inside(below)?);
+        }
+        let mut home = None;
+        if let Some(layer) = self.layer.get() {
+            tree.push(inside(&layer.tree())?);
+            home = Some(inside(&layer.home())?);
+        }
+        Ok(View::Layers { tree, home, output })
+    }
+
+    /// A folder of this area, as the launcher names it.
+    fn inside(&self, path: &Path) -> anyhow::Result<Text> {
+        let path = path.strip_prefix(&self.root);
+        Ok(Text::new(path.context("a folder of another area")?))
     }
 
     /// Without layers: a copy of the tree, and the side's build output itself where it cannot be changed or may be.
@@ -232,19 +281,55 @@ impl Area {
     ) -> anyhow::Result<Vec<Finished>> {
         remove_tree(&self.view())?;
         fs::create_dir(self.view())?;
-        copy_tree(&side.tree(), &self.tree())?;
-        for name in ["home", "tmp"] {
-            fs::create_dir(self.view().join(name))?;
+        match &side.below {
+            Some(below) => {
+                copy_tree(below, &self.tree())?;
+                lay_over(&side.tree(), &self.tree())?;
+            }
+            None => copy_tree(&side.tree(), &self.tree())?,
         }
+        if let Some(layer) = self.layer.get() {
+            add_missing(&layer.tree(), &self.tree())?;
+            copy_tree(&layer.home(), &self.home())?;
+        } else {
+            fs::create_dir(self.home())?;
+        }
+        for (source, place) in &job.shown {
+            shown::link(source.as_path(), &self.tree(), place.as_path())?;
+        }
+        fs::create_dir(self.view().join("tmp"))?;
         let is_protected = self.sandbox.landlock_abi > 0;
         if phase == Phase::Run && !is_protected {
             copy_tree(&side.target(), &self.target())?;
-            return self.launch(View::Folders { writable: true }, vec![job]);
+            return self.launch(View::Folders { writable: true }, vec![job], false);
         }
         fs::rename(side.target(), self.target()).context("show the build output")?;
         let writable = phase == Phase::Build;
-        let finished = self.launch(View::Folders { writable }, vec![job]);
+        let finished = self.launch(View::Folders { writable }, vec![job], false);
         fs::rename(self.target(), side.target()).context("take the build output back")?;
+        finished
+    }
+
+    /// Without layers: the folders themselves, for as long as it takes.
+    fn set_up_in_folders(
+        &self,
+        site: &Site,
+        jobs: Vec<JobSpec>,
+        has_network: bool,
+    ) -> anyhow::Result<Vec<Finished>> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        remove_tree(&self.view())?;
+        for name in ["target", "tmp"] {
+            fs::create_dir_all(self.view().join(name))?;
+        }
+        let moved = [(site.tree(), self.tree()), (site.home(), self.home())];
+        for (from, to) in &moved {
+            fs::rename(from, to).context("show the folders of setup")?;
+        }
+        let finished = self.launch(View::Folders { writable: true }, jobs, has_network);
+        for (from, to) in &moved {
+            fs::rename(to, from).context("take the folders of setup back")?;
+        }
         finished
     }
 
@@ -261,6 +346,7 @@ impl Area {
         Ok(Side {
             folder,
             lower: Vec::new(),
+            below: None,
         })
     }
 
@@ -280,11 +366,12 @@ impl Area {
                 timeout_ms: 10_000,
                 readable: Vec::new(),
                 scratch: Vec::new(),
+                shown: Vec::new(),
                 report: false,
             };
             // A copy does as well, so any reason is as good as the other.
             has_layers = self
-                .launch(self.layers(&above, Phase::Build)?, vec![nothing])
+                .launch(self.layers(&above, Phase::Build)?, vec![nothing], false)
                 .is_ok();
             remove_tree(&above.folder)?;
             remove_tree(&below.folder)?;
@@ -322,6 +409,11 @@ impl Side {
 
     fn target(&self) -> PathBuf {
         self.folder.join("target")
+    }
+
+    /// A site of setup has one that is kept.
+    fn home(&self) -> PathBuf {
+        self.folder.join("home")
     }
 }
 
@@ -362,6 +454,11 @@ fn job_spec(job: &Job) -> anyhow::Result<JobSpec> {
         timeout_ms: u64::try_from(job.timeout.as_millis()).context("a time limit")?,
         readable: job.readable.iter().map(Text::new).collect(),
         scratch: job.scratch.iter().map(Text::new).collect(),
+        shown: job
+            .shown
+            .iter()
+            .map(|(source, place)| (Text::new(source), Text::new(place)))
+            .collect(),
         report: job.report,
     })
 }
@@ -434,6 +531,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             readable: Vec::new(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: false,
         };
         let err = area.run(&side, Phase::Run, &job).expect_err("no sandbox");

@@ -5,6 +5,7 @@ pub mod inline;
 pub mod process;
 pub mod runner;
 pub mod sandbox;
+pub mod setup;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -29,6 +29,9 @@ pub struct Job {
     pub readable: Vec<PathBuf>,
     /// Folders that it may write to, the writes being thrown away where layers can be mounted and refused elsewhere: `CARGO_HOME`.
     pub scratch: Vec<PathBuf>,
+    /// Folders outside (absolute) and the places inside the tree (relative to its top) where they are seen, read-only, instead of whatever
+    /// the tree has there: `node_modules` of the user's checkout.
+    pub shown: Vec<(PathBuf, PathBuf)>,
     /// Whether the command gets an inherited pipe to report over.
     pub report: bool,
 }

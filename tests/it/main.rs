@@ -6,6 +6,7 @@ mod install;
 mod installer;
 mod policy;
 mod range;
+mod setup;
 mod steps;
 mod support;
 mod survive;

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use crate::support::Repo;
-use crate::support::samples::{CART_FIXED, CART_TEST_OF_BUG};
+use crate::support::samples::{CART_FIXED, CART_TEST, CART_TEST_OF_BUG, UNITTEST_POLICY};
 
 #[test]
 fn a_red_test_and_then_its_fix_are_accepted() {
@@ -330,4 +330,83 @@ fn merged() -> Repo {
         .commit("docs: what it is");
     repo.git(["switch", "--quiet", "fix"]);
     repo
+}
+
+#[test]
+fn a_proving_test_that_a_later_commit_deletes_refuses_the_range() {
+    let repo = red_then_fixed();
+    let other = "import unittest\n\nfrom cart import total\n\n\nclass Other(unittest.TestCase):\n    def test_of_none(self):\n        self.assertEqual(total(None), 0)\n";
+    repo.write(
+        "cart.py",
+        &CART_FIXED.replace("in prices", "in prices or ()"),
+    )
+    .write("test_none.py", other)
+    .write("test_cart.py", CART_TEST)
+    .commit("fix: total of no cart");
+    assert_snapshot!(repo.guard(["check", "fix", "--base", "main"]), @"
+    exit: 1
+    stdout:
+    pending: a627e89069 test: total of an empty cart
+      red           test_cart.Total.test_of_nothing
+      next: commit the fix that turns them green; the range is accepted only then
+      run by unittest, CPython [version], suite all, sandbox [level] in [time]
+      lane repair (asked for), policy of a3e325c1ec (main, --base)
+    accepted: 6a9b800ae2 fix: total of an empty cart
+      FAIL_TO_PASS  test_cart.Total.test_of_nothing
+                    it failed with: IndexError: list index out of range
+      PASS_TO_PASS  1 test
+      run by unittest, CPython [version], suite all, sandbox [level] in [time]
+      lane repair (asked for), policy of a3e325c1ec (main, --base)
+    refused: b87550f052 fix: total of no cart
+    refused[test-deleted]: test_cart.py: `test_cart.py` loses 1 test: `Total.test_of_nothing`
+      why: a test that is gone cannot fail
+      next: restore the test; add a new one beside it
+      lane repair (asked for), policy of a3e325c1ec (main, --base)
+    refused: a3e325c1ec..b87550f052 as one change
+    refused[vanished]: `test_cart.Total.test_of_nothing` ran at the parent and is absent or skipped now
+      why: a test that does not run cannot fail
+      next: restore the test
+      run by unittest, CPython [version], suite all, sandbox [level] in [time]
+      lane repair (asked for), policy of a3e325c1ec (main, --base)
+    stderr:
+    ");
+}
+
+#[test]
+fn tests_that_are_red_on_the_main_branch_are_a_proof_where_the_policy_says_so() {
+    let repo = Repo::python_sample();
+    repo.write("test_cart.py", CART_TEST_OF_BUG)
+        .commit("test: total of an empty cart");
+    repo.git(["switch", "--quiet", "--create", "fix"]);
+    repo.write("cart.py", CART_FIXED)
+        .commit("fix: total of an empty cart");
+    assert_snapshot!(repo.guard(["check", "HEAD", "--base", "main"]), @"
+    exit: 1
+    stdout:
+    refused: 6a9b800ae2 fix: total of an empty cart
+    refused[no-test]: the change adds or changes no test
+      why: a fix without a test that failed before it is a guess
+      next: add a test that fails without the fix, in the same commit
+      lane repair (asked for), policy of a627e89069 (main, --base)
+    stderr:
+    ");
+
+    repo.git(["switch", "--quiet", "main"]);
+    repo.write(
+        ".koan-guard.yaml",
+        &format!("{UNITTEST_POLICY}  existing_red: allow\n"),
+    )
+    .commit("chore: a red main branch may be repaired");
+    repo.git(["rebase", "--quiet", "main", "fix"]);
+    assert_snapshot!(repo.guard(["check", "HEAD", "--base", "main"]), @"
+    exit: 0
+    stdout:
+    accepted: 913163e70c fix: total of an empty cart
+      FAIL_TO_PASS  test_cart.Total.test_of_nothing
+                    it failed with: IndexError: list index out of range
+      PASS_TO_PASS  1 test
+      run by unittest, CPython [version], suite all, sandbox [level] in [time]
+      lane repair (asked for), policy of edddb2f118 (main, --base)
+    stderr:
+    ");
 }

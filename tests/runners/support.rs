@@ -9,6 +9,7 @@ use koan_guard::policy::RunnerConfig;
 use koan_guard::suite::area::Area;
 use koan_guard::suite::runner::{self, Canary, Order, Runner, Selection, Toolbox};
 use koan_guard::suite::sandbox::Sandbox;
+use koan_guard::suite::setup::UserEnv;
 use koan_guard::suite::{TestId, TestRun};
 
 pub struct Project {
@@ -25,6 +26,8 @@ impl Project {
         let toolbox = Toolbox {
             work_dir: None,
             env: tool_env(&[runner]),
+            user_env: UserEnv::default(),
+            setup: None,
             scripts: scripts.path().to_owned(),
         };
         Project {
@@ -42,6 +45,8 @@ impl Project {
         let toolbox = Toolbox {
             work_dir: None,
             env: tool_env(&names),
+            user_env: UserEnv::default(),
+            setup: None,
             scripts: self._scripts.path().to_owned(),
         };
         self.runner = open(runners, &toolbox);

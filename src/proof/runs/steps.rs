@@ -9,7 +9,7 @@ use gix::ObjectId;
 
 use super::{Bench, Staged, Trees};
 use crate::git::{Blob, Edit};
-use crate::policy::Level;
+use crate::policy::{Level, Suite};
 use crate::proof::case::{Case, Progress, What};
 use crate::proof::split::Split;
 use crate::proof::trees::LaidOut;
@@ -18,6 +18,16 @@ use crate::proof::{
 };
 use crate::suite::runner::{Order, Selection};
 use crate::suite::{Outcome, RaisedIn, TestId, TestResult, TestRun};
+
+/// What a run of a step is of.
+#[derive(Clone, Copy)]
+enum Scope<'a> {
+    /// These, of the touched files.
+    Tests(&'a BTreeSet<TestId>),
+    /// All of the touched files.
+    Files,
+    All,
+}
 
 impl Bench<'_> {
     /// Whether a new test failed as production did, where the message names an error of production.
@@ -42,11 +52,11 @@ impl Bench<'_> {
     /// Whether some new test is red without each hunk of the fix. Not in a hook: somebody waits.
     pub(super) fn every_hunk_is_needed(
         &mut self,
-        base: &LaidOut,
         trees: &Trees,
         split: &Split,
         case: &Case,
         proof: &Proof,
+        scope: Suite,
     ) -> Staged<()> {
         let level = self.policy.proof.necessity;
         if level == Level::Off || self.deadline.is_some() {
@@ -55,6 +65,11 @@ impl Bench<'_> {
         let tests: BTreeSet<TestId> = proof.fail_to_pass().keys().cloned().collect();
         let pieces = necessity::pieces(case.change, split);
         let end = Instant::now() + self.policy.proof.timeout * 2;
+        // Which files the tests stand in is not known where they are old ones.
+        let scope = match scope {
+            Suite::Touched => Scope::Tests(&tests),
+            Suite::All => Scope::All,
+        };
         let mut n = 0;
         let search = necessity::search(&pieces, |out| {
             if Instant::now() >= end {
@@ -62,7 +77,7 @@ impl Bench<'_> {
             }
             n += 1;
             let tree_id = necessity::without(self.repo, case.change, split, trees.after, out)?;
-            let run = self.try_tree(base, tree_id, What::WithoutHunk { n }, Some(&tests))?;
+            let run = self.try_tree(tree_id, What::WithoutHunk { n }, scope)?;
             Ok::<_, anyhow::Error>(Some(!is_green(&run, &tests)))
         })?;
         if search.n_untried > 0 && level == Level::Deny {
@@ -76,7 +91,6 @@ impl Bench<'_> {
     /// Whether the code knows more than the values of the new tests.
     pub(super) fn near_values_hold(
         &mut self,
-        base: &LaidOut,
         trees: &Trees,
         split: &Split,
         case: &Case,
@@ -88,7 +102,7 @@ impl Bench<'_> {
         }
         let mut gaps = neighbours::compared(case.change, split);
         if self.deadline.is_none() {
-            gaps.extend(self.vary(base, trees, split, case, (proof, before))?);
+            gaps.extend(self.vary(trees, split, case, (proof, before))?);
         }
         Ok(self.weigh(level, gaps))
     }
@@ -96,7 +110,6 @@ impl Bench<'_> {
     /// Runs the new tests with other values, where they were red by an exception of production's.
     fn vary(
         &mut self,
-        base: &LaidOut,
         trees: &Trees,
         split: &Split,
         case: &Case,
@@ -118,7 +131,10 @@ impl Bench<'_> {
         // The names of parametrised tests hold their values.
         let tests: BTreeSet<TestId> = proof.fail_to_pass().keys().cloned().collect();
         let is_named = tests.iter().all(|test| stem(test) == test.0);
-        let tests = is_named.then_some(&tests);
+        let scope = match is_named {
+            true => Scope::Tests(&tests),
+            false => Scope::Files,
+        };
 
         let end = Instant::now() + neighbours::MAX_TIME;
         let mut n = 0;
@@ -139,7 +155,7 @@ impl Bench<'_> {
                     content: Blob::Bytes(replaced.context("a value moved")?.into_bytes()),
                 };
                 let tree_id = self.repo.edit_tree(trees.after, vec![edit])?;
-                let run = self.try_tree(base, tree_id, What::OtherValue { n }, tests)?;
+                let run = self.try_tree(tree_id, What::OtherValue { n }, scope)?;
                 let mut results = run.results.iter();
                 is_special = results.any(|(test, result)| {
                     let known = origins.get(stem(test));
@@ -194,19 +210,14 @@ impl Bench<'_> {
         Ok(Shortfall { gaps, doubts }.into_result(()))
     }
 
-    /// One run of `tests`, or of all touched files, on a tree of its own, which goes then.
-    fn try_tree(
-        &mut self,
-        base: &LaidOut,
-        tree_id: ObjectId,
-        what: What,
-        tests: Option<&BTreeSet<TestId>>,
-    ) -> anyhow::Result<TestRun> {
-        let laid_out = self.lay_out(Some(base), Tree::After, tree_id)?;
+    /// One run on a tree of its own, which goes then.
+    fn try_tree(&mut self, tree_id: ObjectId, what: What, scope: Scope) -> anyhow::Result<TestRun> {
+        let laid_out = self.lay_out(Tree::After, tree_id)?;
         let files = &laid_out.files;
-        let selection = match tests {
-            Some(tests) => Selection::Tests { files, tests },
-            None => Selection::Files(files),
+        let selection = match scope {
+            Scope::Tests(tests) => Selection::Tests { files, tests },
+            Scope::Files => Selection::Files(files),
+            Scope::All => Selection::All,
         };
         let run = self.run(&laid_out, what, selection, None)?;
         self.area.remove_side(laid_out.side)?;

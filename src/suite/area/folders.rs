@@ -1,7 +1,7 @@
 //! Copies and removes folders as they are: with modes and times, without following links.
 
 use std::fs::{self, File, FileTimes, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -9,6 +9,57 @@ use anyhow::{Context as _, bail};
 /// Copies `from`, a folder, to `to`, which must not exist. Build tools compare times, so files keep theirs.
 pub fn copy_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
     copy_folder(from, to).with_context(|| format!("copy `{}`", from.display()))
+}
+
+/// Copies what is in `from` and has no name of its own in `to`; both are folders.
+pub fn add_missing(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let add = || -> anyhow::Result<()> {
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            let (path, copy) = (entry.path(), to.join(entry.file_name()));
+            let is_folder = entry.file_type()?.is_dir();
+            match fs::symlink_metadata(&copy) {
+                Ok(there) if is_folder && there.is_dir() => add_missing(&path, &copy)?,
+                Ok(_) => {}
+                Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
+                    copy_entry(&entry, &copy)?
+                }
+                Err(err) => return Err(err.into()),
+            }
+        }
+        Ok(())
+    };
+    add().with_context(|| format!("copy `{}`", from.display()))
+}
+
+/// Makes of `to` what the kernel shows where `from` is a layer above it: a device in `from` hides what is below.
+pub fn lay_over(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let lay = || -> anyhow::Result<()> {
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            let (path, copy) = (entry.path(), to.join(entry.file_name()));
+            let kind = entry.file_type()?;
+            let is_folder = fs::symlink_metadata(&copy).is_ok_and(|there| there.is_dir());
+            if kind.is_dir() && is_folder {
+                lay_over(&path, &copy)?;
+                continue;
+            }
+            match is_folder {
+                true => remove_tree(&copy)?,
+                false => match fs::remove_file(&copy) {
+                    Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(err.into());
+                    }
+                    _ => {}
+                },
+            }
+            if !kind.is_char_device() {
+                copy_entry(&entry, &copy)?;
+            }
+        }
+        Ok(())
+    };
+    lay().with_context(|| format!("lay `{}` over another folder", from.display()))
 }
 
 /// Removes `path`, whatever its modes are. It is no error if it does not exist.
@@ -30,24 +81,29 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        let (path, copy) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            copy_folder(&path, &copy)?;
-        } else if kind.is_symlink() {
-            symlink(fs::read_link(&path)?, &copy)?;
-        } else if kind.is_file() {
-            copy_file(&path, &copy).with_context(|| format!("copy `{}`", path.display()))?;
-        } else {
-            bail!(
-                "`{}` is neither a file nor a folder nor a link",
-                path.display()
-            );
-        }
+        copy_entry(&entry, &to.join(entry.file_name()))?;
     }
     let data = fs::metadata(from)?;
     File::open(to)?.set_times(FileTimes::new().set_modified(data.modified()?))?;
     fs::set_permissions(to, data.permissions())?;
+    Ok(())
+}
+
+fn copy_entry(entry: &fs::DirEntry, copy: &Path) -> anyhow::Result<()> {
+    let path = entry.path();
+    let kind = entry.file_type()?;
+    if kind.is_dir() {
+        copy_folder(&path, copy)?;
+    } else if kind.is_symlink() {
+        symlink(fs::read_link(&path)?, copy)?;
+    } else if kind.is_file() {
+        copy_file(&path, copy).with_context(|| format!("copy `{}`", path.display()))?;
+    } else {
+        bail!(
+            "`{}` is neither a file nor a folder nor a link",
+            path.display()
+        );
+    }
     Ok(())
 }
 
@@ -119,5 +175,39 @@ mod tests {
         remove_tree(&folder.path().join("a")).expect("removed");
         assert!(!folder.path().join("a").exists());
         remove_tree(&folder.path().join("a")).expect("nothing to remove");
+    }
+
+    #[test]
+    fn a_layer_is_laid_over_as_the_kernel_does() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let (above, below) = (folder.path().join("above"), folder.path().join("below"));
+        for (top, files) in [
+            (
+                &below,
+                &["kept/a", "gone/b", "changed", "file/x", "single"][..],
+            ),
+            (&above, &["changed", "kept/c"]),
+        ] {
+            for file in files {
+                let path = top.join(file);
+                fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+                fs::write(path, top.file_name().expect("a name").as_encoded_bytes())
+                    .expect("a file");
+            }
+        }
+        fs::write(above.join("file"), "a file now").expect("a file");
+        for gone in ["gone", "single"] {
+            let path = above.join(gone);
+            mknodat(CWD, path, FileType::CharacterDevice, Mode::empty(), 0).expect("a device");
+        }
+        lay_over(&above, &below).expect("laid over");
+        let read = |path: &str| fs::read_to_string(below.join(path)).expect("a file");
+        assert_eq!(read("changed"), "above");
+        assert_eq!(read("kept/a"), "below");
+        assert_eq!(read("kept/c"), "above");
+        assert_eq!(read("file"), "a file now");
+        assert!(!below.join("gone").exists() && !below.join("single").exists());
     }
 }

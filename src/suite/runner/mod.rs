@@ -1,8 +1,11 @@
 //! Adapters to test runners, one file each: list, run only these, read, map.
 
+mod batch;
 mod cargo;
 mod events;
 mod fleet;
+mod go;
+mod installed;
 mod pytest;
 mod python;
 mod tools;
@@ -10,11 +13,14 @@ mod unittest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
 
+use super::area::setup::SetUp;
 use super::area::{Area, Side};
+use super::setup::UserEnv;
 use super::{TestId, TestRun};
 use crate::change::RepoPath;
 use crate::policy::RunnerConfig;
@@ -51,6 +57,15 @@ pub trait Runner {
             .map(|beside| self.canary_file(beside, canary))
             .into_iter()
             .collect()
+    }
+
+    /// Builds what a run of this order would build, and runs no test. What does not build is seen when it runs. The answer is whether there
+    /// was time for all of it.
+    ///
+    /// # Errors
+    /// The runner could not be started at all.
+    fn prepare(&self, _area: &Area, _side: &Side, _order: &Order) -> anyhow::Result<bool> {
+        Ok(true)
     }
 
     /// Runs tests and reads what they did. What was asked for but could not be built or collected is in [`TestRun::not_built`];
@@ -104,12 +119,21 @@ pub struct Toolbox {
     pub work_dir: Option<PathBuf>,
     /// `PATH`, `VIRTUAL_ENV`, `CARGO_HOME`, `RUSTUP_HOME`, `HOME` and their kin, as the guard was started with.
     pub env: BTreeMap<String, String>,
+    /// The guard's whole environment, of which only the phase that installs dependencies gets anything.
+    pub user_env: UserEnv,
+    /// What was installed for the tests, below every tree and every `HOME`; `None` where they find it on the machine.
+    pub setup: Option<Arc<SetUp>>,
     /// Where programs of the guard may be written that the tests can read but not change.
     pub scripts: PathBuf,
 }
 
 /// The names of the built-in runners.
-pub const NAMES: &[&str] = &["cargo", "pytest", "unittest"];
+pub const NAMES: &[&str] = &["cargo", "go", "pytest", "unittest"];
+
+/// The first program of that name on the toolbox's `PATH`.
+pub(super) fn on_path(toolbox: &Toolbox, name: &str) -> Option<PathBuf> {
+    tools::on_path(toolbox, name)
+}
 
 /// Finds the tools of every runner that the policy names, and makes one runner of them.
 ///
@@ -131,6 +155,7 @@ fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn 
     let dir = Path::new(&config.dir);
     match config.name.as_str() {
         "cargo" => Ok(Box::new(cargo::open(dir, toolbox)?)),
+        "go" => Ok(Box::new(go::open(dir, toolbox)?)),
         "pytest" => Ok(Box::new(pytest::open(dir, toolbox)?)),
         "unittest" => Ok(Box::new(unittest::open(dir, toolbox)?)),
         name => bail!(UsageError::with_hint(

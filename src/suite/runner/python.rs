@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::events::{self, Dialect, Exception, Owner, Place};
-use super::{Canary, Order, Selection, Toolbox, tools};
+use super::{Canary, Order, Selection, Toolbox, installed, tools};
 use crate::change::RepoPath;
 use crate::suite::area::{Area, Phase, Side};
 use crate::suite::process::Job;
@@ -91,9 +91,19 @@ impl Python {
         dir: &Path,
         toolbox: &Toolbox,
     ) -> anyhow::Result<Python> {
-        let program = find(dir, toolbox)?;
-        // In isolated mode neither the folder nor the environment of the guard decides what is imported.
-        let answer = tools::ask(toolbox, &program, &["-E", "-c", ASK])?;
+        let installed = toolbox
+            .setup
+            .as_deref()
+            .and_then(|set_up| installed::find(set_up, dir));
+        let (program, answer) = match &installed {
+            Some(installed) => (installed.program.clone(), installed.ask(ASK)?),
+            None => {
+                let program = find(dir, toolbox)?;
+                // In isolated mode neither the folder nor the environment of the guard decides what is imported.
+                let answer = tools::ask(toolbox, &program, &["-E", "-c", ASK])?;
+                (program, answer)
+            }
+        };
         let facts: Facts = serde_json::from_str(&answer)
             .with_context(|| format!("read what `{}` says about itself", program.display()))?;
         if facts.version < (3, 8, 0) {
@@ -110,10 +120,16 @@ impl Python {
         let mut env = tools::test_env(toolbox, bin)?;
         env.insert("PYTHONDONTWRITEBYTECODE".into(), "1".into());
         env.insert("PYTHONHASHSEED".into(), "0".into());
-        if let Some(user_base) = &facts.user_base {
-            env.insert("PYTHONUSERBASE".into(), user_base.into());
+        let mut readable = readable(&facts, toolbox);
+        match &installed {
+            // What setup installed for the user is in the tests' own `HOME`.
+            Some(installed) => readable.retain(|path| !installed.is_seen(path)),
+            None => {
+                if let Some(user_base) = &facts.user_base {
+                    env.insert("PYTHONUSERBASE".into(), user_base.into());
+                }
+            }
         }
-        let readable = readable(&facts, toolbox);
         Ok(Python {
             facts,
             runner,
@@ -159,6 +175,7 @@ impl Python {
             timeout: order.timeout,
             readable: self.readable.clone(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: true,
         };
         let finished = area.run(side, Phase::Run, &job)?;
@@ -257,7 +274,7 @@ fn is_about_signature(message: &str) -> bool {
     .any(|part| message.contains(part))
 }
 
-/// The virtual environment that is active, else the checkout's own, else what `PATH` has.
+/// Where setup installed none: the virtual environment that is active, else the checkout's own, else what `PATH` has.
 fn find(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<PathBuf> {
     let active = toolbox.env.get("VIRTUAL_ENV").map(PathBuf::from);
     let own = toolbox

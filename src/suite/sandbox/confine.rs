@@ -114,11 +114,9 @@ fn restrict_files(spec: &Spec, job: &JobSpec) -> anyhow::Result<()> {
     let optional = SYSTEM.iter().map(Path::new).chain([Path::new("/proc")]);
     rules.extend(optional.map(|path| (path.to_owned(), read, false)));
     rules.extend(DEVICES.iter().map(|path| (path.into(), write, true)));
-    rules.extend(
-        job.readable
-            .iter()
-            .map(|path| (path.to_path_buf(), read, false)),
-    );
+    let shown = job.shown.iter().map(|(source, _)| source);
+    let named = job.readable.iter().chain(shown);
+    rules.extend(named.map(|path| (path.to_path_buf(), read, false)));
     let (written, only_read) = folders(spec, job);
     rules.extend(only_read.into_iter().map(|path| (path, read, true)));
     rules.extend(written.into_iter().map(|path| (path, write, true)));
@@ -157,7 +155,7 @@ fn folders(spec: &Spec, job: &JobSpec) -> (Vec<PathBuf>, Vec<PathBuf>) {
         .collect();
     let mut only_read = vec![root.join("view")];
     match &spec.view {
-        View::Layers { .. } => {
+        View::Layers { .. } | View::Setup { .. } => {
             written.push(root.join("view/target"));
             written.push(root.join("shm"));
             written.extend(scratch);
@@ -239,11 +237,11 @@ pub const SOCKETS_ABI: u8 = 9;
 
 /// The seccomp programs of all jobs.
 ///
-/// Without a network namespace there is no network at all, since loopback cannot be told apart; and without a view of its own there are
+/// Without a network namespace there is no network at all (but for setup, where it is allowed), since loopback cannot be told apart; and without a view of its own there are
 /// no local sockets but pairs, since one of a container engine would be a way out.
 pub fn filters(enforce: Enforce) -> anyhow::Result<Vec<Filter>> {
     let mut families = vec![libc::AF_NETLINK];
-    if enforce.namespaces {
+    if enforce.namespaces || enforce.network {
         families.extend([libc::AF_INET, libc::AF_INET6]);
     }
     if enforce.namespaces || enforce.landlock_abi >= SOCKETS_ABI {

@@ -8,39 +8,114 @@ use std::fs;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, UnmountFlags, mount_bind, mount_bind_recursive, unmount};
 use rustix::process::umask;
 use rustix::thread::UnshareFlags;
 
 use super::root::AREA;
-use super::spec::{JobSpec, Output, Text};
+use super::shown;
+use super::spec::{JobSpec, Output, Text, View};
 use super::sys::{self, MountChange, change_mount};
 
 /// What all writes of one job together may hold: in memory, so never more than half of it.
 const SCRATCH: u64 = 4 << 30;
 
 /// Mounts the view of `job` over the work area at `root`, which nobody sees afterwards.
-pub fn mount(root: &Path, tree: &Text, output: &Output, job: &JobSpec) -> anyhow::Result<()> {
+pub fn mount(root: &Path, view: &View, job: &JobSpec) -> anyhow::Result<()> {
     sys::unshare(UnshareFlags::NEWNS).context("make a mount namespace")?;
     umask(Mode::from_raw_mode(0o077));
     let area = Path::new(AREA);
     // Taken before they are covered, and named by number: what a job reads in `/proc/self/mountinfo` is the same for all sides.
-    let tree = open(&area.join(tree.as_path()))?;
-    let lower = match output {
-        Output::Keep(_) => Vec::new(),
-        Output::KeepLayer { lower, .. } | Output::Discard(lower) => lower
-            .iter()
-            .map(|folder| open(&area.join(folder.as_path())))
-            .collect::<anyhow::Result<_>>()?,
-    };
+    let taken = Taken::of(view)?;
     let scratch: Vec<OwnedFd> = job
         .scratch
         .iter()
         .map(|folder| open(folder.as_path()))
         .collect::<anyhow::Result<_>>()?;
+    let shown: Vec<(OwnedFd, &Path)> = job
+        .shown
+        .iter()
+        .map(|(source, place)| Ok((open(source.as_path())?, place.as_path())))
+        .collect::<anyhow::Result<_>>()?;
 
+    mount_tmpfs(root)?;
+    let place = root.join("view");
+    let mut discarding = Discarding { root, n_layers: 0 };
+    match view {
+        View::Folders { .. } => bail!("a view of folders is not mounted"),
+        View::Setup { tree, home } => {
+            for (folder, name) in [(tree, "tree"), (home, "home")] {
+                mount_bind(area.join(folder.as_path()), place.join(name))
+                    .with_context(|| format!("bind `{name}`"))?;
+            }
+        }
+        View::Layers { output, .. } => {
+            discarding.mount(&taken.tree, &place.join("tree"))?;
+            if !taken.home.is_empty() {
+                discarding.mount(&taken.home, &place.join("home"))?;
+            }
+            match output {
+                Output::Discard(_) => discarding.mount(&taken.output, &place.join("target"))?,
+                Output::Keep(folder) => {
+                    mount_bind(area.join(folder.as_path()), place.join("target"))
+                        .context("bind the build output")?;
+                }
+                Output::KeepLayer { upper, work, .. } => {
+                    let work = area.join(work.as_path());
+                    renew(&work)?;
+                    let upper = area.join(upper.as_path());
+                    overlay(&taken.output, &upper, &work, &place.join("target"), true)?;
+                }
+            }
+        }
+    }
+    shown::bind(&place.join("tree"), &shown)?;
+    for (folder, lower) in job.scratch.iter().zip(scratch) {
+        discarding.mount(&[lower], folder.as_path())?;
+    }
+    for path in job.readable.iter().map(Text::as_path) {
+        if let Ok(below) = path.strip_prefix(root) {
+            bind_below(&area.join(below), path)?;
+        }
+    }
+    if owns_tmp(root) {
+        keep_seen_in_tmp(root, job, &place.join("tmp"))?;
+        mount_bind_recursive(place.join("tmp"), "/tmp").context("bind `/tmp`")?;
+    }
+    unmount(AREA, UnmountFlags::DETACH).context("leave the work area")?;
+    Ok(())
+}
+
+/// The folders of the work area that become layers, the nearest first.
+#[derive(Default)]
+struct Taken {
+    tree: Vec<OwnedFd>,
+    home: Vec<OwnedFd>,
+    output: Vec<OwnedFd>,
+}
+
+impl Taken {
+    fn of(view: &View) -> anyhow::Result<Taken> {
+        let View::Layers { tree, home, output } = view else {
+            return Ok(Taken::default());
+        };
+        let take = |folder: &Text| open(&Path::new(AREA).join(folder.as_path()));
+        let output = match output {
+            Output::Keep(_) => &[][..],
+            Output::KeepLayer { lower, .. } | Output::Discard(lower) => lower,
+        };
+        Ok(Taken {
+            tree: tree.iter().map(take).collect::<Result<_, _>>()?,
+            home: home.iter().map(take).collect::<Result<_, _>>()?,
+            output: output.iter().map(take).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// A tmpfs over the work area, with the folders of the view and of what is thrown away.
+fn mount_tmpfs(root: &Path) -> anyhow::Result<()> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     let memory = rustix::system::sysinfo();
     let memory = (memory.totalram as u64).saturating_mul(memory.mem_unit.into());
@@ -48,7 +123,6 @@ pub fn mount(root: &Path, tree: &Text, output: &Output, job: &JobSpec) -> anyhow
     let options = CString::new(options)?;
     rustix::mount::mount("tmpfs", root, "tmpfs", flags, options.as_c_str())
         .context("mount a tmpfs")?;
-    let view = root.join("view");
     for folder in [
         "view",
         "view/tree",
@@ -59,41 +133,24 @@ pub fn mount(root: &Path, tree: &Text, output: &Output, job: &JobSpec) -> anyhow
     ] {
         fs::create_dir(root.join(folder))?;
     }
-    let mut n_layers = 0;
-    let mut discard = |lower: &[OwnedFd], place: &Path| {
-        n_layers += 1;
-        let layer = root.join(format!("layer-{n_layers}"));
+    Ok(())
+}
+
+/// Mounts layers whose writes go to the tmpfs.
+struct Discarding<'a> {
+    root: &'a Path,
+    n_layers: usize,
+}
+
+impl Discarding<'_> {
+    fn mount(&mut self, lower: &[OwnedFd], place: &Path) -> anyhow::Result<()> {
+        self.n_layers += 1;
+        let layer = self.root.join(format!("layer-{}", self.n_layers));
         let (upper, work) = (layer.join("upper"), layer.join("work"));
         fs::create_dir_all(&upper)?;
         fs::create_dir(&work)?;
         overlay(lower, &upper, &work, place, false)
-    };
-    discard(&[tree], &view.join("tree"))?;
-    match output {
-        Output::Discard(_) => discard(&lower, &view.join("target"))?,
-        Output::Keep(folder) => mount_bind(area.join(folder.as_path()), view.join("target"))
-            .context("bind the build output")?,
-        Output::KeepLayer { upper, work, .. } => {
-            let work = area.join(work.as_path());
-            renew(&work)?;
-            let upper = area.join(upper.as_path());
-            overlay(&lower, &upper, &work, &view.join("target"), true)?;
-        }
     }
-    for (folder, lower) in job.scratch.iter().zip(scratch) {
-        discard(&[lower], folder.as_path())?;
-    }
-    for path in job.readable.iter().map(Text::as_path) {
-        if let Ok(below) = path.strip_prefix(root) {
-            bind_below(&area.join(below), path)?;
-        }
-    }
-    if owns_tmp(root) {
-        keep_seen_in_tmp(root, job, &view.join("tmp"))?;
-        mount_bind_recursive(view.join("tmp"), "/tmp").context("bind `/tmp`")?;
-    }
-    unmount(AREA, UnmountFlags::DETACH).context("leave the work area")?;
-    Ok(())
 }
 
 /// Whether a job has a `/tmp` of its own: not if the work area lies in it.

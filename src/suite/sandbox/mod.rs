@@ -10,6 +10,7 @@ pub mod launcher;
 mod layers;
 mod probe;
 mod root;
+mod shown;
 mod spec;
 mod supervise;
 mod sys;
@@ -18,7 +19,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-pub(super) use spec::{JobSpec, Output, Spec, Text, View};
+pub(super) use shown::make_place;
+pub(super) use spec::{Enforce, JobSpec, Output, Spec, Text, View};
 
 /// What was enforced around the tests. Part of the evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -120,6 +120,7 @@ impl Sandbox {
             namespaces: self.namespaces,
             landlock_abi: self.landlock_abi,
             seccomp: self.seccomp,
+            network: false,
         }
     }
 
@@ -166,7 +167,8 @@ fn attempt(launcher: &Path, enforce: Enforce) -> anyhow::Result<()> {
     }
     let view = match enforce.namespaces {
         true => View::Layers {
-            tree: Text::new("tree"),
+            tree: vec![Text::new("tree")],
+            home: None,
             output: Output::Discard(vec![Text::new("tree")]),
         },
         false => View::Folders { writable: true },
@@ -178,6 +180,7 @@ fn attempt(launcher: &Path, enforce: Enforce) -> anyhow::Result<()> {
         timeout_ms: u64::try_from(PATIENCE.as_millis())?,
         readable: Vec::new(),
         scratch: Vec::new(),
+        shown: Vec::new(),
         report: false,
     };
     let spec = Spec {

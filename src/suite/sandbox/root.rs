@@ -17,7 +17,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::process::{getgid, getuid, pivot_root};
 use rustix::thread::UnshareFlags;
 
-use super::spec::{Spec, Text};
+use super::spec::{Enforce, Spec, Text};
 use super::sys::{self, MountChange, change_mount};
 
 /// Where the work area is while a job prepares itself.
@@ -37,18 +37,18 @@ pub const DEVICES: &[&str] = &[
 ];
 
 /// Goes into new namespaces with the same user id; children are in a new pid namespace.
-pub fn enter_namespaces() -> anyhow::Result<()> {
+pub fn enter_namespaces(enforce: Enforce) -> anyhow::Result<()> {
     let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
-    sys::unshare(
-        UnshareFlags::NEWUSER
-            | UnshareFlags::NEWNS
-            | UnshareFlags::NEWNET
-            | UnshareFlags::NEWPID
-            | UnshareFlags::NEWIPC
-            | UnshareFlags::NEWUTS
-            | UnshareFlags::NEWCGROUP,
-    )
-    .context("make namespaces")?;
+    let mut namespaces = UnshareFlags::NEWUSER
+        | UnshareFlags::NEWNS
+        | UnshareFlags::NEWPID
+        | UnshareFlags::NEWIPC
+        | UnshareFlags::NEWUTS
+        | UnshareFlags::NEWCGROUP;
+    if !enforce.network {
+        namespaces |= UnshareFlags::NEWNET;
+    }
+    sys::unshare(namespaces).context("make namespaces")?;
     fs::write("/proc/self/setgroups", "deny").context("write `setgroups`")?;
     fs::write("/proc/self/uid_map", format!("{uid} {uid} 1")).context("map the user")?;
     fs::write("/proc/self/gid_map", format!("{gid} {gid} 1")).context("map the group")?;
@@ -63,7 +63,9 @@ pub fn build(spec: &Spec) -> anyhow::Result<()> {
     )
     .context("part from the mounts outside")?;
     rustix::system::sethostname(b"localhost").context("set the host name")?;
-    raise_loopback().context("raise the loopback interface")?;
+    if !spec.enforce.network {
+        raise_loopback().context("raise the loopback interface")?;
+    }
 
     let root = spec.root.as_path();
     let new = root.join("view");
@@ -127,10 +129,10 @@ fn system_folders(new: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
 /// What the jobs read, outside the work area: as it was named, and where that really is.
 fn read_list(spec: &Spec) -> anyhow::Result<BTreeSet<PathBuf>> {
     let mut all = BTreeSet::new();
-    let named = spec
-        .jobs
-        .iter()
-        .flat_map(|job| job.readable.iter().chain(&job.scratch));
+    let named = spec.jobs.iter().flat_map(|job| {
+        let shown = job.shown.iter().map(|(source, _)| source);
+        job.readable.iter().chain(&job.scratch).chain(shown)
+    });
     for path in named.map(Text::as_path).collect::<BTreeSet<_>>() {
         if path.starts_with(spec.root.as_path()) || !path.exists() {
             continue;

@@ -16,6 +16,8 @@ pub struct Enforce {
     /// 0 for none.
     pub landlock_abi: u8,
     pub seccomp: bool,
+    /// Whether the job may speak to the outside: while dependencies are installed, and never else.
+    pub network: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,8 +34,16 @@ pub struct Spec {
 pub enum View {
     /// The guard has laid it out, and the build output may be written to or not.
     Folders { writable: bool },
-    /// Layers, mounted anew for each job.
-    Layers { tree: Text, output: Output },
+    /// Layers, mounted anew for each job. Writes to the tree and to `HOME` are thrown away.
+    Layers {
+        /// The nearest first: the side's own tree, then what setup made.
+        tree: Vec<Text>,
+        /// What setup left in `HOME`.
+        home: Option<Text>,
+        output: Output,
+    },
+    /// These very folders: what is written to the tree and to `HOME` stays.
+    Setup { tree: Text, home: Text },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,6 +69,8 @@ pub struct JobSpec {
     pub timeout_ms: u64,
     pub readable: Vec<Text>,
     pub scratch: Vec<Text>,
+    /// Folders, and where in the view's tree they are seen.
+    pub shown: Vec<(Text, Text)>,
     pub report: bool,
 }
 

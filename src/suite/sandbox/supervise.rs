@@ -160,8 +160,8 @@ fn become_job(
     rustix::process::setsid()?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let root = spec.root.as_path();
-    if let View::Layers { tree, output } = &spec.view {
-        layers::mount(root, tree, output, job)?;
+    if !matches!(spec.view, View::Folders { .. }) {
+        layers::mount(root, &spec.view, job)?;
     }
     let dir = job.dir.as_path();
     std::env::set_current_dir(dir).with_context(|| format!("enter `{}`", dir.display()))?;

@@ -2,8 +2,8 @@
 //!
 //! Left out: doctests (their ids hold line numbers), benches, and the `[env]` and `runner` of `.cargo/config.toml`.
 
-mod batch;
 mod build;
+mod home;
 mod libtest;
 mod plant;
 mod select;
@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail, ensure};
 
 use self::build::{Binary, Build};
+use self::home::Home;
 use self::workspace::{Scope, Workspace};
-use super::{Canary, Order, Runner, Toolbox, tools};
+use super::{Canary, Order, Runner, Toolbox, batch, tools};
 use crate::change::RepoPath;
 use crate::suite::area::{Area, Phase, Side};
 use crate::suite::process::{End, Finished, Job};
@@ -30,7 +31,8 @@ pub(super) struct Cargo {
     /// The folder that it works in, relative to the tree.
     dir: PathBuf,
     program: PathBuf,
-    home: PathBuf,
+    /// `CARGO_HOME`, which is the user's own and only shown to jobs, or what setup left in theirs.
+    home: Home,
     /// Where the standard library's shared objects are.
     libraries: PathBuf,
     env: BTreeMap<OsString, OsString>,
@@ -67,7 +69,7 @@ pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Cargo> {
     let cargo_version = tools::ask(toolbox, &program, &["--version"])?;
     let cargo_release = cargo_version.split(' ').nth(1).unwrap_or_default().trim();
 
-    let home = cargo_home(toolbox)?;
+    let home = Home::of(toolbox)?;
     let bin = sysroot.join("bin");
     let mut env = tools::test_env(toolbox, &bin)?;
     for (name, value) in [
@@ -81,12 +83,12 @@ pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Cargo> {
         env.insert(name.into(), value.into());
     }
     env.insert("CARGO".into(), program.clone().into());
-    env.insert("CARGO_HOME".into(), home.clone().into());
+    env.insert("CARGO_HOME".into(), home.path().into());
     env.insert("RUSTC".into(), rustc.into());
     Ok(Cargo {
         version: format!("cargo {cargo_release}, rustc {release}"),
         libraries: sysroot.join("lib/rustlib").join(host).join("lib"),
-        readable: vec![sysroot, home.clone()],
+        readable: std::iter::once(sysroot).chain(home.of_user()).collect(),
         dir: dir.to_owned(),
         program,
         home,
@@ -126,6 +128,15 @@ impl Runner for Cargo {
         path.extend(["tests", &file]);
         let content = plant::plant("", canary, true).unwrap_or_default();
         (RepoPath::new(path.join("/")), content.into_bytes())
+    }
+
+    fn prepare(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<bool> {
+        let Ok(workspace) = self.workspace(area, side, order)? else {
+            return Ok(true);
+        };
+        let scopes = select::scopes(&workspace, &area.tree().join(&self.dir), order);
+        let build = self.build(area, side, order, &workspace, scopes.as_deref())?;
+        Ok(!build.is_cut_short)
     }
 
     fn run(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<TestRun> {
@@ -330,7 +341,8 @@ impl Cargo {
             env: self.job_env(area, order),
             timeout: order.timeout,
             readable: self.readable.clone(),
-            scratch: vec![self.home.clone()],
+            scratch: self.home.of_user().into_iter().collect(),
+            shown: Vec::new(),
             report: false,
         }
     }
@@ -371,6 +383,7 @@ impl Cargo {
             timeout: order.timeout,
             readable: self.readable.clone(),
             scratch: Vec::new(),
+            shown: Vec::new(),
             report: false,
         })
     }
@@ -423,12 +436,4 @@ fn is_canary(name: &str, canary: &Canary) -> bool {
 
 fn is_integration_test(path: &RepoPath) -> bool {
     path.as_path().iter().any(|part| part == "tests")
-}
-
-fn cargo_home(toolbox: &Toolbox) -> anyhow::Result<PathBuf> {
-    if let Some(home) = toolbox.env.get("CARGO_HOME") {
-        return Ok(PathBuf::from(home));
-    }
-    let home = toolbox.env.get("HOME").context("`HOME` is not set")?;
-    Ok(Path::new(home).join(".cargo"))
 }
