@@ -113,6 +113,9 @@ section!(ProofFile {
     services: Said<Vec<At<ServiceFile>>>,
     sandbox: SandboxFile,
     signature: Said<String>,
+    necessity: Said<String>,
+    neighbours: Said<String>,
+    variations: List,
 });
 section!(RunnerFile {
     name: Said<String>,
@@ -174,8 +177,6 @@ const LATER: &[&str] = &[
     "attempts",
     "document_limits",
     "environment",
-    "neighbours",
-    "necessity",
     "network",
     "preset",
     "source_sensitive",

@@ -20,7 +20,7 @@ mod sources;
 mod stdlib;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -199,6 +199,12 @@ pub struct ProofPolicy {
     pub tests_exclude: TestGlobs,
     /// Whether a fix that names an error of production must be shown by a test that failed as production did.
     pub signature: Signature,
+    /// What a hunk weighs that no new test needs.
+    pub necessity: Level,
+    /// What code weighs that only knows the new tests' own values.
+    pub neighbours: Level,
+    /// Further runs of the new tests, in other circumstances.
+    pub variations: BTreeSet<Variation>,
 }
 
 /// What becomes of a fix for an error of production whose tests failed in another way.
@@ -211,6 +217,15 @@ pub enum Signature {
     /// Said.
     Preferred,
     Off,
+}
+
+/// A circumstance that no test should depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Variation {
+    /// More than a year later.
+    Clock,
+    /// Another order of sets and maps.
+    HashSeed,
 }
 
 /// One runner and where it works.

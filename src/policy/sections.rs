@@ -1,6 +1,6 @@
 //! The sections of a policy, key by key: what each may hold and how presets and file are put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::file::{Names, shown};
 use super::merge::{Merge, Read, nobody_says};
@@ -8,7 +8,7 @@ use super::value::{self, Pattern};
 use super::{
     Before, ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On,
     Origin, PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits,
-    builtin, later, preset,
+    Variation, builtin, later, preset,
 };
 use crate::change::Content;
 
@@ -323,7 +323,20 @@ impl Merge<'_> {
                     ("off", Signature::Off),
                 ],
             )?,
+            necessity: self.word("proof.necessity", |file| &file.proof.necessity, &LEVELS)?,
+            neighbours: self.word("proof.neighbours", |file| &file.proof.neighbours, &LEVELS)?,
+            variations: self.variations()?,
         })
+    }
+
+    fn variations(&mut self) -> Read<BTreeSet<Variation>> {
+        let named = |name: &str| value::choice(name, &VARIATIONS);
+        let names = self.list(
+            "proof.variations",
+            |file| &file.proof.variations,
+            |name| named(name).map(|_| ()),
+        )?;
+        Ok(names.iter().flat_map(|name| named(name)).collect())
     }
 
     fn env(&mut self) -> Read<BTreeMap<String, String>> {
@@ -380,6 +393,11 @@ const LEVELS: [(&str, Level); 3] = [
     ("deny", Level::Deny),
     ("warn", Level::Warn),
     ("off", Level::Off),
+];
+
+const VARIATIONS: [(&str, Variation); 2] = [
+    ("clock", Variation::Clock),
+    ("hash-seed", Variation::HashSeed),
 ];
 
 fn known_or_list(word: &str) -> String {

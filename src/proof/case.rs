@@ -120,4 +120,14 @@ pub enum What {
         of: usize,
     },
     Suite,
+    /// The new tests without a part of the fix, the `n`th try.
+    WithoutHunk {
+        n: usize,
+    },
+    /// The new tests with another value, the `n`th try.
+    OtherValue {
+        n: usize,
+    },
+    /// The new tests in other circumstances.
+    Varied,
 }

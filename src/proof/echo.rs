@@ -18,7 +18,7 @@ pub(super) struct Echoes {
 }
 
 /// What begins a comment that ends with its line.
-fn comment_mark(path: &RepoPath) -> Option<&'static str> {
+pub(super) fn comment_mark(path: &RepoPath) -> Option<&'static str> {
     const SLASHES: [&[u8]; 20] = [
         b"rs", b"go", b"js", b"jsx", b"mjs", b"cjs", b"ts", b"mts", b"cts", b"tsx", b"java", b"kt",
         b"swift", b"c", b"h", b"cc", b"cpp", b"hpp", b"cs", b"php",

@@ -18,7 +18,7 @@ use super::prune::Pruned;
 use super::renamed::Renames;
 use super::rewritten;
 use super::setup;
-use super::signature::{self, Compared};
+use super::signature::Compared;
 use super::smells;
 use super::split::Split;
 use super::trees::{self, Base, LaidOut};
@@ -28,7 +28,7 @@ use crate::git::Repo;
 use crate::policy::{Before, ExistingRed, Policy, RedCommits, Suite};
 use crate::suite::area::Area;
 use crate::suite::runner::{self, Canary, Order, Runner, Selection};
-use crate::suite::{RaisedIn, TestId, TestRun};
+use crate::suite::{TestId, TestRun};
 
 /// Proves that a change fixes what its tests show.
 ///
@@ -272,6 +272,8 @@ macro_rules! stage {
 }
 pub(super) use stage;
 
+mod steps;
+
 impl Bench<'_> {
     fn fix(&mut self, trees: &Trees, split: &Split, case: &Case) -> Staged<Shown> {
         let terms = Terms {
@@ -376,7 +378,13 @@ impl Bench<'_> {
             ..terms
         };
         let short = match compare::compare(&runs, &terms) {
-            Ok(proof) => return Ok(Ok(Shown::Fix(proof))),
+            Ok(proof) => {
+                stage!(self.every_hunk_is_needed(trees, split, case, &proof, Suite::Touched)?);
+                stage!(self.varied(&after, &proof)?);
+                let shown = (&proof, &before_runs[0]);
+                stage!(self.near_values_hold(trees, split, case, shown)?);
+                return Ok(Ok(Shown::Fix(proof)));
+            }
             Err(short) => short,
         };
         if !compare::blames_an_old_test(&short) {
@@ -429,26 +437,8 @@ impl Bench<'_> {
         let shown = proof.fail_to_pass().keys();
         stage!(self.right_red(trees, split, case, shown, &before_runs[0])?);
         stage!(self.deaf(&revived, &trees.echoes, Suite::All)?);
+        stage!(self.every_hunk_is_needed(trees, split, case, &proof, Suite::All)?);
         Ok(Ok(Shown::Fix(proof)))
-    }
-
-    /// Whether a new test failed as production did, where the message names an error of production.
-    fn right_red<'a>(
-        &mut self,
-        trees: &Trees,
-        split: &Split,
-        case: &Case,
-        fail_to_pass: impl Iterator<Item = &'a TestId> + Clone,
-        before: &TestRun,
-    ) -> Staged<()> {
-        let regions = signature::test_regions(self.repo, split, trees.before)?;
-        let is_test =
-            |frame: &RaisedIn| signature::is_test_frame(frame, self.policy, split, &regions);
-        let level = self.policy.proof.signature;
-        let answer = signature::compare(level, &case.issues, fail_to_pass, before, is_test);
-        self.issues.extend(answer.compared);
-        self.warnings.extend(answer.warnings);
-        Ok(answer.short.into_result(()))
     }
 
     /// The new tests once more, with the other side's lines in comments: whoever reads sources does something else now.

@@ -132,6 +132,11 @@ impl Area {
         Ok(side)
     }
 
+    /// Removes a side that nothing runs on any more.
+    pub fn remove_side(&self, side: Side) -> anyhow::Result<()> {
+        remove_tree(&side.folder).context("remove a side")
+    }
+
     /// Where every side's tree is seen while a job runs. For [`Job::dir`] and [`Job::env`].
     pub fn tree(&self) -> PathBuf {
         self.view().join("tree")
