@@ -17,6 +17,7 @@ use crate::check::lane::{self, Marks};
 use crate::check::parents::Judged;
 use crate::check::{self, Judgement, Next, Place, Settings, Staged, Subject, range, trust};
 use crate::git::{Commit, Person, Repo};
+use crate::perimeter::ISSUE_TRAILER;
 use crate::policy::{Lane, Mode, Policy};
 use crate::proof::Progress;
 use crate::verdict::Verdict;
@@ -171,7 +172,7 @@ pub fn issue_of(commit: &Commit) -> Option<String> {
     let trailers = commit.message.trailers();
     trailers
         .into_iter()
-        .find(|trailer| trailer.token.eq_ignore_ascii_case("koan-issue"))
+        .find(|trailer| trailer.token.eq_ignore_ascii_case(ISSUE_TRAILER))
         .map(|trailer| trailer.value)
 }
 

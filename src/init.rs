@@ -54,6 +54,7 @@ pub struct Facts {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
+    Go,
     Python,
     Rust,
 }
@@ -136,6 +137,7 @@ impl Language {
     /// The preset for it.
     pub fn preset(self) -> &'static str {
         match self {
+            Language::Go => "go",
             Language::Python => "python",
             Language::Rust => "rust",
         }
@@ -143,6 +145,7 @@ impl Language {
 
     fn extension(self) -> &'static [u8] {
         match self {
+            Language::Go => b"go",
             Language::Python => b"py",
             Language::Rust => b"rs",
         }
@@ -214,7 +217,7 @@ fn languages(files: &[RepoPath]) -> Vec<Language> {
             .filter(|path| path.extension() == Some(language.extension()))
             .count()
     };
-    let mut languages = vec![Language::Python, Language::Rust];
+    let mut languages = vec![Language::Python, Language::Rust, Language::Go];
     languages.retain(|&language| count(language) > 0);
     languages.sort_by_key(|&language| std::cmp::Reverse(count(language)));
     languages
@@ -233,10 +236,25 @@ fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>>
             why: "there is a `Cargo.toml`".to_owned(),
         }));
     }
+    let go_leads = languages.first() == Some(&Language::Go);
+    if go_leads && let Some(module) = seen.files.iter().find(|path| is_go_module(path)) {
+        return Ok(Some(Choice {
+            value: "go",
+            why: format!("there is `{module}`"),
+        }));
+    }
     if languages.contains(&Language::Python) {
         return python_runner(seen).map(Some);
     }
     Ok(None)
+}
+
+/// A module of the project's own, in whatever folder.
+fn is_go_module(path: &RepoPath) -> bool {
+    let is_foreign = |part: &[u8]| {
+        matches!(part, b"vendor" | b"testdata" | b"node_modules") || part.starts_with(b"_")
+    };
+    path.file_name() == b"go.mod" && !path.as_bytes().split(|&byte| byte == b'/').any(is_foreign)
 }
 
 /// pytest where anything asks for it, else unittest.
@@ -435,7 +453,9 @@ mod tests {
             ],
             "pytest",
         );
-        check_runner(&["main.go", "go.mod"], "none");
+        check_runner(&["main.go", "go.mod"], "go");
+        check_runner(&["main.go", "tool/go.mod", "x.py", "y.go"], "go");
+        check_runner(&["main.go", "testdata/go.mod"], "none");
         check_runner(&[], "none");
     }
 
@@ -527,6 +547,7 @@ mod tests {
             &["Cargo.toml", "src/a.rs"],
             &["a.py", "b.rs", "Cargo.toml"],
             &["x.go"],
+            &["x.go", "go.mod", "x_test.go"],
             &[],
         ] {
             let proposal = proposal(files, &["fix: a"], &[]);

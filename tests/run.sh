@@ -19,6 +19,17 @@ command -v cargo >/dev/null || fail 'cargo is missing: get Rust from https://rus
 command -v git >/dev/null || fail 'git is missing: install git 2.34 or later'
 command -v python3 >/dev/null || fail 'python3 is missing: the tests of the Python runners need Python 3.9 or later'
 
+# program, its package in Debian and Ubuntu
+for needed in 'go golang-go' 'bats bats'; do
+  program=${needed% *} package=${needed#* }
+  command -v "$program" >/dev/null && continue
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y "$package"; } </dev/null >&2 ||
+      fail "apt-get could not install $package"
+  else
+    fail "$program is missing: the tests of its runner need it (Debian, Ubuntu: $package)"
+  fi
+done
 # The tests of services start real servers, which Debian keeps beside the usual folders.
 postgres=
 for program in /usr/lib/postgresql/*/bin/postgres; do

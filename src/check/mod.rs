@@ -15,9 +15,10 @@ use gix::ObjectId;
 
 use crate::change::{Change, CommitMessage};
 use crate::git::{Commit, Repo};
-use crate::perimeter::{self, Candidate, Finding, Shape};
+use crate::issue::{Crash, Fingerprint};
+use crate::perimeter::{self, Candidate, Finding, ISSUE_TRAILER, Shape};
 use crate::policy::{Lane, Level, Policy, Rule, Suite};
-use crate::proof::{self, Carried, Case, Progress, Workshop};
+use crate::proof::{self, Carried, Case, Known, Named, Progress, Workshop};
 use crate::suite::runner::Toolbox;
 use crate::suite::sandbox::Sandbox;
 use crate::verdict::Verdict;
@@ -37,6 +38,8 @@ pub struct Settings {
     /// The folder that work areas live in, outside every repository.
     pub cache_dir: PathBuf,
     pub toolbox: Toolbox,
+    /// The errors of production, as a digest tells them that the caller vouches for.
+    pub known_issues: Option<Vec<Crash>>,
 }
 
 /// Where the judge sits.
@@ -59,6 +62,13 @@ pub struct Subject {
     pub tree_id: ObjectId,
     pub change: Change,
     pub shape: Shape,
+}
+
+impl Subject {
+    fn message(&self) -> Option<&CommitMessage> {
+        let of_commit = self.commit.as_ref().map(|commit| &commit.message);
+        of_commit.or(self.message.as_ref())
+    }
 }
 
 /// Judges one change by one policy.
@@ -111,25 +121,61 @@ pub fn prove(
 
 fn case<'a>(
     repo: &Repo,
-    settings: &Settings,
+    settings: &'a Settings,
     (trusted, policy): (&Trusted, &Policy),
     subject: &'a Subject,
     carried: &'a Carried,
 ) -> anyhow::Result<Case<'a>> {
+    let trusted_id = ObjectId::from_hex(trusted.commit.as_bytes())?;
     let (suite, budget): (Suite, Option<Duration>) = match settings.place {
         Place::Check => (policy.proof.suite, None),
         Place::Hook => (policy.proof.hook_suite, Some(policy.proof.hook_budget)),
     };
-    let trusted_id = ObjectId::from_hex(trusted.commit.as_bytes())?;
     Ok(Case {
         change: &subject.change,
         parent_tree_id: subject.parent_tree_id,
         tree_id: subject.tree_id,
         trusted_tree_id: repo.commit(trusted_id)?.tree_id,
         carried,
+        issues: issues(settings, policy, subject),
         suite,
         budget,
     })
+}
+
+/// The issues that the message names, by the guard's own trailer and by those that the policy asks for.
+fn issues<'a>(settings: &'a Settings, policy: &Policy, subject: &Subject) -> Vec<Named<'a>> {
+    let known = settings.known_issues.as_deref();
+    if settings.place == Place::Hook && known.is_none() {
+        // Nobody gives a digest to a hook; `check` compares.
+        return Vec::new();
+    }
+    let message = subject.message();
+    let mut named: Vec<Named> = Vec::new();
+    for trailer in message.iter().flat_map(|message| message.trailers()) {
+        let is_own = trailer.token.eq_ignore_ascii_case(ISSUE_TRAILER);
+        let mut aliases = policy.message.require_trailers.iter();
+        let is_alias = aliases.any(|alias| trailer.token.eq_ignore_ascii_case(alias))
+            && Fingerprint::is_one(&trailer.value);
+        let is_said = named.iter().any(|issue| issue.fingerprint == trailer.value);
+        if !(is_own || is_alias) || is_said {
+            continue;
+        }
+        let find = |crashes: &'a [Crash]| {
+            let mut crashes = crashes.iter();
+            crashes.find(|crash| crash.fingerprint == trailer.value)
+        };
+        let known = match known.map(find) {
+            None => Known::NoDigest,
+            Some(None) => Known::Absent,
+            Some(Some(crash)) => Known::Crash(crash),
+        };
+        named.push(Named {
+            fingerprint: trailer.value,
+            known,
+        });
+    }
+    named
 }
 
 /// What the perimeter says; to a person it is advice, and only where something may be hidden.
@@ -143,11 +189,7 @@ fn findings(
     for folder in perimeter::folders_to_list(&subject.change) {
         neighbours.extend(repo.list_folder(subject.tree_id, &folder)?);
     }
-    let message = subject
-        .commit
-        .as_ref()
-        .map(|commit| &commit.message)
-        .or(subject.message.as_ref());
+    let message = subject.message();
     let candidate = Candidate {
         change: &subject.change,
         message,

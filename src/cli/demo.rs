@@ -67,6 +67,7 @@ pub fn extract(args: ExtractArgs) -> anyhow::Result<ExitStatus> {
     let judge = JudgeArgs {
         lane: LaneArg::Auto,
         base: args.base,
+        issues: None,
     };
     let settings = settings(&repo, &judge, Place::Check)?;
     let (_, policy) = trust::policy(&repo, settings.trusted_tip.as_ref(), repo.head_id()?)?;

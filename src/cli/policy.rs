@@ -109,6 +109,7 @@ impl Which {
         let args = JudgeArgs {
             lane: LaneArg::Repair,
             base: self.base.clone(),
+            issues: None,
         };
         let settings = settings(&repo, &args, Place::Check)?;
         Ok(trust::policy(&repo, settings.trusted_tip.as_ref(), None)?.1)

@@ -1,7 +1,9 @@
 //! What several commands take from the command line and the environment.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -9,9 +11,11 @@ use clap::{Args, ValueEnum};
 use crate::check::lane::LaneChoice;
 use crate::check::{Place, Settings, trust};
 use crate::git::Repo;
+use crate::issue::Crash;
 use crate::policy::Lane;
 use crate::suite::runner::Toolbox;
 use crate::suite::setup::UserEnv;
+use crate::usage::UsageError;
 
 /// Whom to trust and how strictly to judge.
 #[derive(Args, Debug)]
@@ -22,6 +26,9 @@ pub struct JudgeArgs {
     /// The trusted revision whose policy judges (default: `koan.trustedRef`, else the remote's default branch, else the parent)
     #[arg(long, visible_alias = "trusted-ref", value_name = "REV")]
     pub base: Option<String>,
+    /// The digest of production errors that fixes are compared with, as `extract --format json` writes it
+    #[arg(long, value_name = "FILE")]
+    pub issues: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -53,7 +60,18 @@ pub fn settings(repo: &Repo, args: &JudgeArgs, place: Place) -> anyhow::Result<S
         place,
         toolbox: toolbox(repo, cache_dir.join("scripts"))?,
         cache_dir,
+        known_issues: args.issues.as_deref().map(known_issues).transpose()?,
     })
+}
+
+/// Reads a digest that the caller vouches for.
+fn known_issues(path: &Path) -> anyhow::Result<Vec<Crash>> {
+    let hint = "`koan-guard extract --format json` writes one";
+    let wrong = |err: &dyn Display| {
+        UsageError::with_hint(format!("read the digest `{}`: {err}", path.display()), hint)
+    };
+    let json = fs::read(path).map_err(|err| wrong(&err))?;
+    Ok(Crash::read_digest(&json).map_err(|err| wrong(&format_args!("{err:#}")))?)
 }
 
 /// `$XDG_CACHE_HOME/koan-guard` or `~/.cache/koan-guard`; relative values are ignored, as the specification wants it.

@@ -39,6 +39,7 @@ impl Ticker {
         }
         let line = match progress {
             Progress::Waiting => "waiting for the work area".to_owned(),
+            Progress::Building => "building what all sides start from".to_owned(),
             Progress::SettingUp { n, of } => format!("setup, line {n} of {of}"),
             Progress::Running {
                 tree,

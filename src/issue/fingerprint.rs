@@ -31,6 +31,12 @@ impl Fingerprint {
         Fingerprint(format!("k1:{}", &digest[..24]))
     }
 
+    /// Whether a text has the form of one.
+    pub fn is_one(text: &str) -> bool {
+        let digits = text.strip_prefix("k1:").unwrap_or("");
+        digits.len() == 24 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

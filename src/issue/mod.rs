@@ -2,6 +2,7 @@
 //!
 //! Every text in here was redacted and made harmless to print by `source`; it is still written by strangers.
 
+mod crash;
 mod fingerprint;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+pub use crash::{Crash, DIGEST_SCHEMA};
 pub use fingerprint::{Fingerprint, skeleton};
 
 /// A group of events that one fix would end.

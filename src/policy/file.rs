@@ -111,6 +111,7 @@ section!(ProofFile {
     tests_exclude: List,
     services: Said<Vec<At<ServiceFile>>>,
     sandbox: SandboxFile,
+    signature: Said<String>,
 });
 section!(RunnerFile {
     name: Said<String>,
@@ -177,7 +178,6 @@ const LATER: &[&str] = &[
     "necessity",
     "network",
     "preset",
-    "signature",
     "source_sensitive",
     "strict_role",
     "url_env",
@@ -486,8 +486,8 @@ mod tests {
             "1:1: key `waivers` is not supported by this version",
         );
         check(
-            "proof:\n  necessity: warn\n",
-            "2:3: key `necessity` is not supported by this version",
+            "proof:\n  before: failed\n",
+            "2:3: key `before` is not supported by this version",
         );
         check(
             "agent: {command: [x]}\n",

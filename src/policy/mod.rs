@@ -196,6 +196,20 @@ pub struct ProofPolicy {
     pub services: Vec<ServicePolicy>,
     /// Tests that are left out, on every tree.
     pub tests_exclude: TestGlobs,
+    /// Whether a fix that names an error of production must be shown by a test that failed as production did.
+    pub signature: Signature,
+}
+
+/// What becomes of a fix for an error of production whose tests failed in another way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// Refused where the error is known.
+    WhenKnown,
+    /// Refused; undecided where the error is not known.
+    Required,
+    /// Said.
+    Preferred,
+    Off,
 }
 
 /// One runner and where it works.

@@ -3,6 +3,7 @@
 /// Names and texts. They have the shape of a policy and go through the same parser.
 pub(super) const PRESETS: &[(&str, &str)] = &[
     (DEFAULT, include_str!("../../policies/default.yaml")),
+    ("go", include_str!("../../policies/go.yaml")),
     ("python", include_str!("../../policies/python.yaml")),
     ("rust", include_str!("../../policies/rust.yaml")),
     ("strict", include_str!("../../policies/strict.yaml")),
@@ -34,6 +35,10 @@ const NEEDLES: &[(&str, &[&str])] = &[
             "node_tls_reject_unauthorized",
             "danger_accept_invalid_certs",
         ],
+    ),
+    (
+        "test-probe-go",
+        &["testing", "test.", ".test", "flag.lookup"],
     ),
     ("test-probe-python", &["pytest", "unittest"]),
     ("test-probe-rust", &["cfg!"]),
@@ -130,7 +135,7 @@ mod tests {
 
     #[test]
     fn every_match_of_a_preset_holds_a_needle() {
-        let text = "version: 1\nextends: [default, python, rust, strict]\n";
+        let text = "version: 1\nextends: [default, go, python, rust, strict]\n";
         let policy = Policy::load(text, "policy").expect("the presets load");
         assert_eq!(policy.perimeter.forbid.len(), NEEDLES.len());
         for forbidden in &policy.perimeter.forbid {

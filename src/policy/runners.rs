@@ -5,11 +5,11 @@ use super::merge::{Layer, Merge, Read, nobody_says};
 use super::{CustomRunner, Origin, Policy, RunnerConfig, value};
 
 /// The runners that are built in; `suite::runner` holds the same list, and a test compares them.
-pub(super) const BUILT_IN: &[&str] = &["cargo", "pytest", "unittest"];
+pub(super) const BUILT_IN: &[&str] = &["cargo", "go", "pytest", "unittest"];
 
 /// Runners of a later version.
 const LATER: &[&str] = &[
-    "bats", "custom", "go", "jest", "minitest", "mocha", "node", "phpunit", "rspec", "vitest",
+    "bats", "custom", "jest", "minitest", "mocha", "node", "phpunit", "rspec", "vitest",
 ];
 
 const CUSTOM: &str = "custom";

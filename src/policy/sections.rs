@@ -7,7 +7,8 @@ use super::merge::{Merge, Read, nobody_says};
 use super::value::{self, Pattern};
 use super::{
     ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On, Origin,
-    PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Suite, TestLimits, builtin, later, preset,
+    PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits, builtin,
+    later, preset,
 };
 use crate::change::Content;
 
@@ -234,13 +235,8 @@ impl Merge<'_> {
                     .value
                     .parse()
                     .map_err(|()| layer.wrong(id, unknown_rule(&id.value)))?;
-                let levels = [
-                    ("deny", Level::Deny),
-                    ("warn", Level::Warn),
-                    ("off", Level::Off),
-                ];
                 let level_value =
-                    value::choice(&level.value, &levels).map_err(|err| layer.wrong(level, err))?;
+                    value::choice(&level.value, &LEVELS).map_err(|err| layer.wrong(level, err))?;
                 let is_higher = said
                     .get(&rule)
                     .is_none_or(|(before, _)| level_value >= *before);
@@ -309,6 +305,16 @@ impl Merge<'_> {
             setup: self.setup()?,
             services: self.services()?,
             tests_exclude: self.tests_exclude()?,
+            signature: self.word(
+                "proof.signature",
+                |file| &file.proof.signature,
+                &[
+                    ("when_known", Signature::WhenKnown),
+                    ("required", Signature::Required),
+                    ("preferred", Signature::Preferred),
+                    ("off", Signature::Off),
+                ],
+            )?,
         })
     }
 
@@ -361,6 +367,12 @@ impl Merge<'_> {
         })
     }
 }
+
+const LEVELS: [(&str, Level); 3] = [
+    ("deny", Level::Deny),
+    ("warn", Level::Warn),
+    ("off", Level::Off),
+];
 
 fn known_or_list(word: &str) -> String {
     format!(

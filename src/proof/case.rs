@@ -7,7 +7,8 @@ use std::time::Duration;
 use gix::ObjectId;
 use serde::Serialize;
 
-use super::{Proof, ServiceEvidence, SetupEvidence, Shortfall, Tree};
+use super::signature::{Compared, Named};
+use super::{Gap, Proof, ServiceEvidence, SetupEvidence, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::policy::Suite;
 use crate::suite::TestId;
@@ -20,10 +21,12 @@ pub struct Case<'a> {
     pub change: &'a Change,
     pub parent_tree_id: ObjectId,
     pub tree_id: ObjectId,
-    /// The tree that the policy stands in: what is installed for the tests comes from there.
+    /// The tree that the policy stands in: nothing of the judged commits is in it. What is installed for the tests comes from there.
     pub trusted_tree_id: ObjectId,
     /// Red tests of earlier commits of the range, and the files they stand in.
     pub carried: &'a Carried,
+    /// The production errors that the message says are fixed.
+    pub issues: Vec<Named<'a>>,
     pub suite: Suite,
     /// A hook's limit for the whole proof.
     pub budget: Option<Duration>,
@@ -80,12 +83,18 @@ pub struct Evidence {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tests_exclude: Vec<String>,
     pub milliseconds: u64,
+    /// How the red stands to the issues that the message names.
+    pub issues: Vec<Compared>,
+    /// What refuses under a stricter policy.
+    pub warnings: Vec<Gap>,
 }
 
 /// What is being done right now, for people who wait.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress {
     Waiting,
+    /// The build output that all trees start from.
+    Building,
     /// Line `n` of `of` of the policy's `setup`.
     SettingUp {
         n: usize,

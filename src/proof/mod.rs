@@ -1,5 +1,6 @@
 //! Proof that a fix fixes: new tests fail before it and pass after it, and nothing else breaks.
 
+mod base;
 mod bodies;
 mod case;
 mod compare;
@@ -9,6 +10,7 @@ mod renamed;
 mod rewritten;
 mod runs;
 mod setup;
+mod signature;
 mod smells;
 mod split;
 mod trees;
@@ -24,6 +26,7 @@ use crate::suite::{NotBuilt, TestId};
 pub use case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
 pub use runs::prove;
 pub use setup::{ServiceEvidence, SetupEvidence};
+pub use signature::{Compared, Known, Named, Standing};
 
 /// A proof that holds. It has at least one FAIL_TO_PASS test; [`compare`](compare::compare) is the only way to build one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -59,6 +62,13 @@ pub enum Gap {
     AlreadyRed(Vec<TestId>),
     /// The change touches a file that decides how tests run.
     JudgeInputChanged(RepoPath),
+    /// No new test failed as the issue that the commit names did in production.
+    DifferentFailure {
+        issue: String,
+        expected: String,
+        /// What the new tests failed with.
+        seen: Vec<String>,
+    },
 }
 
 /// Why it cannot be said whether there is a proof: undecided is a refusal too.
@@ -111,6 +121,8 @@ pub enum Doubt {
     },
     /// The test does something else where the other side's lines stand in comments: it reads its sources.
     ReadsSource(TestId),
+    /// The policy wants the failure compared with an issue that nobody knows.
+    IssueUnknown(String),
     SandboxBelowPolicy {
         level: u8,
         min_level: u8,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use gix::ObjectId;
 
+use super::base;
 use super::case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
 use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
@@ -15,16 +16,17 @@ use super::modules;
 use super::renamed::Renames;
 use super::rewritten;
 use super::setup;
+use super::signature::{self, Compared};
 use super::smells;
 use super::split::Split;
-use super::trees::{self, LaidOut};
+use super::trees::{self, Base, LaidOut};
 use super::{Doubt, Gap, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::git::Repo;
 use crate::policy::{ExistingRed, Policy, RedCommits, Suite};
 use crate::suite::area::Area;
 use crate::suite::runner::{self, Canary, Order, Runner, Selection};
-use crate::suite::{TestId, TestRun};
+use crate::suite::{RaisedIn, TestId, TestRun};
 
 /// Proves that a change fixes what its tests show.
 ///
@@ -100,6 +102,19 @@ pub fn prove(
     }
     let runner = runner::open(&policy.proof.runners, &toolbox)?;
     let is_revival = !split.has_tests() && case.carried.tests.is_empty();
+    let time_left = deadline.map_or(Duration::MAX, |deadline| {
+        deadline.saturating_duration_since(Instant::now())
+    });
+    progress(Progress::Building);
+    let base = base::base(
+        repo,
+        policy,
+        &area,
+        runner.as_ref(),
+        (case.trusted_tree_id, case.parent_tree_id),
+        setup.as_ref(),
+        time_left,
+    )?;
     let mut bench = Bench {
         repo,
         policy,
@@ -114,6 +129,9 @@ pub fn prove(
             .collect(),
         deadline,
         progress,
+        base,
+        issues: Vec::new(),
+        warnings: Vec::new(),
     };
     let trees = Trees {
         parent: case.parent_tree_id,
@@ -129,6 +147,7 @@ pub fn prove(
     } else {
         bench.red(&trees, &split)
     }?;
+    let (issues, warnings) = (bench.issues, bench.warnings);
     let evidence = Evidence {
         runner: runner.name().to_owned(),
         runner_version: runner.version().to_owned(),
@@ -140,6 +159,8 @@ pub fn prove(
         services,
         tests_exclude: policy.proof.tests_exclude.globs.clone(),
         milliseconds: started.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+        issues,
+        warnings,
     };
     Ok(Attempt {
         result,
@@ -200,6 +221,11 @@ struct Bench<'a> {
     touched: Vec<RepoPath>,
     deadline: Option<Instant>,
     progress: &'a mut dyn FnMut(Progress),
+    /// What all trees start from.
+    base: Base,
+    issues: Vec<Compared>,
+    /// What the policy lets pass, and says.
+    warnings: Vec<Gap>,
 }
 
 /// A stage's answer: an error of ours, or a shortfall of the change's.
@@ -226,9 +252,9 @@ impl Bench<'_> {
         let n_samples = self.policy.proof.samples;
 
         // BEFORE comes first: where nothing is red there, the whole suite need not run.
-        let before = self.lay_out(None, Tree::Before, trees.before)?;
+        let before = self.lay_out(Tree::Before, trees.before)?;
         let mut before_runs = vec![stage!(self.run_touched(&before, 1)?)];
-        let parent = self.lay_out(Some(&before), Tree::Parent, trees.parent)?;
+        let parent = self.lay_out(Tree::Parent, trees.parent)?;
         if !compare::has_red(&before_runs[0]) {
             let parent_run = stage!(self.run_touched(&parent, 1)?);
             stage!(compare::red(&parent_run, &before_runs[0], &terms));
@@ -243,7 +269,7 @@ impl Bench<'_> {
             }
             .into_result(())
         );
-        let after = self.lay_out(Some(&before), Tree::After, trees.after)?;
+        let after = self.lay_out(Tree::After, trees.after)?;
         let mut after_runs = vec![stage!(self.run_suite(&after, case.suite)?)];
         stage!(compare::green(
             &candidates,
@@ -278,9 +304,10 @@ impl Bench<'_> {
             }
             .into_result(())
         );
-        stage!(self.deaf(&before, &candidates, &trees.echoes, Suite::Touched)?);
+        stage!(self.right_red(trees, split, case, fail_to_pass.keys(), &before_runs[0])?);
+        stage!(self.deaf(&candidates, &trees.echoes, Suite::Touched)?);
 
-        let old_tests = self.lay_out(Some(&before), Tree::OldTests, trees.old_tests)?;
+        let old_tests = self.lay_out(Tree::OldTests, trees.old_tests)?;
         let old_tests_run = stage!(self.run_suite(&old_tests, case.suite)?);
         let runs = Runs {
             parent: &parent_run,
@@ -307,12 +334,12 @@ impl Bench<'_> {
 
     /// A fix without a test: those that are red at the parent and that it turns green are its proof. BEFORE is the parent itself.
     fn revival(&mut self, trees: &Trees, split: &Split, case: &Case) -> Staged<Shown> {
-        let parent = self.lay_out(None, Tree::Parent, trees.parent)?;
+        let parent = self.lay_out(Tree::Parent, trees.parent)?;
         let parent_run = stage!(self.run_suite(&parent, Suite::All)?);
         if !compare::has_red(&parent_run) {
             return Ok(Err(Gap::NoTest.into()));
         }
-        let after = self.lay_out(Some(&parent), Tree::After, trees.after)?;
+        let after = self.lay_out(Tree::After, trees.after)?;
         let after_run = stage!(self.run_suite(&after, Suite::All)?);
         let revived = stage!(compare::revived(&parent_run, &after_run));
         let (mut before_runs, mut after_runs) = (vec![parent_run], vec![after_run]);
@@ -343,19 +370,34 @@ impl Bench<'_> {
             old_tests: &after_runs[0],
             expects_baseline: true,
         };
-        let proof = compare::compare(&runs, &terms);
-        stage!(self.deaf(&parent, &revived, &trees.echoes, Suite::All)?);
-        Ok(proof.map(Shown::Fix))
+        let proof = stage!(compare::compare(&runs, &terms));
+        let shown = proof.fail_to_pass().keys();
+        stage!(self.right_red(trees, split, case, shown, &before_runs[0])?);
+        stage!(self.deaf(&revived, &trees.echoes, Suite::All)?);
+        Ok(Ok(Shown::Fix(proof)))
+    }
+
+    /// Whether a new test failed as production did, where the message names an error of production.
+    fn right_red<'a>(
+        &mut self,
+        trees: &Trees,
+        split: &Split,
+        case: &Case,
+        fail_to_pass: impl Iterator<Item = &'a TestId> + Clone,
+        before: &TestRun,
+    ) -> Staged<()> {
+        let regions = signature::test_regions(self.repo, split, trees.before)?;
+        let is_test =
+            |frame: &RaisedIn| signature::is_test_frame(frame, self.policy, split, &regions);
+        let level = self.policy.proof.signature;
+        let answer = signature::compare(level, &case.issues, fail_to_pass, before, is_test);
+        self.issues.extend(answer.compared);
+        self.warnings.extend(answer.warnings);
+        Ok(answer.short.into_result(()))
     }
 
     /// The new tests once more, with the other side's lines in comments: whoever reads sources does something else now.
-    fn deaf(
-        &mut self,
-        base: &LaidOut,
-        candidates: &BTreeSet<TestId>,
-        echoes: &Echoes,
-        suite: Suite,
-    ) -> Staged<()> {
+    fn deaf(&mut self, candidates: &BTreeSet<TestId>, echoes: &Echoes, suite: Suite) -> Staged<()> {
         if self.deadline.is_some() {
             // Two more builds are too much while somebody waits; `check` does it.
             return Ok(Ok(()));
@@ -363,7 +405,7 @@ impl Bench<'_> {
         let n = self.policy.proof.samples;
         let mut runs = Vec::new();
         for (tree, tree_id) in [(Tree::Before, echoes.before), (Tree::After, echoes.after)] {
-            let laid_out = self.lay_out(Some(base), tree, tree_id)?;
+            let laid_out = self.lay_out(tree, tree_id)?;
             runs.push(stage!(match suite {
                 Suite::All => self.run_suite(&laid_out, suite)?,
                 Suite::Touched => self.run_candidates(&laid_out, candidates, n)?,
@@ -379,9 +421,9 @@ impl Bench<'_> {
             carried: &BTreeSet::new(),
             renamed: &BTreeMap::new(),
         };
-        let parent = self.lay_out(None, Tree::Parent, trees.parent)?;
+        let parent = self.lay_out(Tree::Parent, trees.parent)?;
         let parent_run = stage!(self.run_touched(&parent, 1)?);
-        let before = self.lay_out(Some(&parent), Tree::Before, trees.before)?;
+        let before = self.lay_out(Tree::Before, trees.before)?;
         let first = stage!(self.run_touched(&before, 1)?);
         let candidates = match compare::red(&parent_run, &first, &terms) {
             Ok(candidates) => candidates,
@@ -399,17 +441,11 @@ impl Bench<'_> {
         })))
     }
 
-    fn lay_out(
-        &self,
-        base: Option<&LaidOut>,
-        tree: Tree,
-        tree_id: ObjectId,
-    ) -> anyhow::Result<LaidOut> {
-        let base = base.map(|base| &base.side);
+    fn lay_out(&self, tree: Tree, tree_id: ObjectId) -> anyhow::Result<LaidOut> {
         trees::lay_out(
             self.repo,
             self.area,
-            base,
+            &self.base,
             self.runner,
             &self.canary,
             (tree, tree_id),

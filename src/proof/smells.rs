@@ -236,13 +236,7 @@ fn test_lines(file: &FileChange) -> Vec<std::ops::Range<usize>> {
     let Some(text) = text.filter(|_| file.path.extension() == Some(b"rs")) else {
         return Vec::new();
     };
-    // What cannot be cut is all production; the split says so by itself.
-    let regions = inline::test_regions(text).unwrap_or_default();
-    let line_of = |at: usize| 1 + text[..at].bytes().filter(|&byte| byte == b'\n').count();
-    regions
-        .into_iter()
-        .map(|region| line_of(region.start)..line_of(region.end) + 1)
-        .collect()
+    inline::test_lines(text)
 }
 
 fn language(path: &RepoPath) -> Option<&'static Language> {

@@ -11,6 +11,13 @@ use crate::git::{Blob, Edit, Repo};
 use crate::suite::area::{Area, Side};
 use crate::suite::runner::{Canary, Runner};
 
+/// The trusted tree, laid out and built: every other tree is a difference from it.
+#[derive(Debug)]
+pub struct Base {
+    pub side: Side,
+    pub tree_id: ObjectId,
+}
+
 /// One tree, ready to run.
 #[derive(Debug)]
 pub struct LaidOut {
@@ -42,7 +49,7 @@ pub fn new_canary() -> anyhow::Result<Canary> {
 pub fn lay_out(
     repo: &Repo,
     area: &Area,
-    base: Option<&Side>,
+    base: &Base,
     runner: &dyn Runner,
     canary: &Canary,
     (tree, tree_id): (Tree, ObjectId),
@@ -84,7 +91,9 @@ pub fn lay_out(
     ensure!(!edits.is_empty(), "a proof without a touched test file");
     let planted_tree_id = repo.edit_tree(tree_id, edits)?;
     let side = area
-        .add_side(base, |folder| repo.export(planted_tree_id, folder))
+        .add_side(Some(&base.side), |folder| {
+            repo.export_over(base.tree_id, planted_tree_id, folder)
+        })
         .with_context(|| format!("lay out {tree}"))?;
     Ok(LaidOut { tree, side, files })
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::extract::{Digest, SourceReport};
-use crate::issue::{Frame, Issue};
+use crate::issue::{DIGEST_SCHEMA, Frame, Issue};
 use crate::triage::{Ranked, Terms};
 
 /// The fields of the JSON form that hold text of strangers.
@@ -29,7 +29,7 @@ const UNTRUSTED: &[&str] = &[
 pub fn json(digest: &Digest, most: usize) -> String {
     let errors: Vec<Value> = digest.ranked.iter().take(most).map(error).collect();
     let value = json!({
-        "schema": "koan-guard/digest/v1",
+        "schema": DIGEST_SCHEMA,
         "generated_at": digest.window.until.to_string(),
         "window": [digest.window.from.to_string(), digest.window.until.to_string()],
         "sources": digest.sources.iter().map(source).collect::<Vec<_>>(),

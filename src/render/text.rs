@@ -9,7 +9,7 @@ use crate::check::Judgement;
 use crate::check::range::RangeJudgement;
 use crate::perimeter::{Finding, Location};
 use crate::policy::Lane;
-use crate::proof::{Attempt, Evidence, Proof, Shortfall, Shown};
+use crate::proof::{Attempt, Compared, Evidence, Proof, Shortfall, Shown};
 use crate::verdict::{Basis, Verdict};
 
 /// At most so many reasons of one kind are spelled out.
@@ -245,7 +245,16 @@ fn circumstances(evidence: &Evidence, out: &mut String) -> fmt::Result {
     for missing in &evidence.sandbox.missing {
         writeln!(out, "  not enforced: {missing}")?;
     }
-    Ok(())
+    for Compared { issue, standing } in &evidence.issues {
+        let issue = shown(issue.as_bytes());
+        writeln!(out, "  issue {issue}: {}", words::of_standing(standing))?;
+    }
+    capped(
+        evidence.warnings.iter(),
+        evidence.warnings.len(),
+        out,
+        |gap, out| reason("warning", &words::of_gap(gap), out),
+    )
 }
 
 fn origin(judgement: &Judgement, out: &mut String) -> fmt::Result {

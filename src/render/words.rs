@@ -1,7 +1,7 @@
 //! What a gap or a doubt is called, what happened, why it matters, and one legal next step.
 
 use crate::change::shown;
-use crate::proof::{Doubt, Gap};
+use crate::proof::{Doubt, Gap, Standing};
 use crate::suite::TestId;
 
 /// One reason of a refusal, in words. Sentences without a period.
@@ -79,12 +79,44 @@ pub fn of_gap(gap: &Gap) -> Words {
             "whoever changes the judge's inputs judges himself",
             "leave the file as it is; a person changes it in a commit of their own",
         ),
+        Gap::DifferentFailure {
+            issue,
+            expected,
+            seen,
+        } => (
+            "different-failure",
+            format!(
+                "issue {} is {} in production; without the fix the new tests fail with {}",
+                code(issue),
+                code(expected),
+                some(seen)
+            ),
+            "a test that fails in another way shows another bug",
+            "let a new test reach the code of the issue, and fail there with the same exception",
+        ),
     };
     Words {
         id,
         fact,
         why,
         next,
+    }
+}
+
+/// How the red stands to an issue, as the end of a sentence.
+pub fn of_standing(standing: &Standing) -> String {
+    match standing {
+        Standing::Same { test, raised } => {
+            format!(
+                "{} failed as production did, with {}",
+                name(test),
+                code(raised)
+            )
+        }
+        Standing::Different => "no new test failed as production did".into(),
+        Standing::NoDigest => "not compared, no digest of errors was given (`--issues`)".into(),
+        Standing::Absent => "not compared, the digest does not have it".into(),
+        Standing::NoException => "not compared, production recorded no exception".into(),
     }
 }
 
@@ -188,6 +220,12 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "a test that reads the code says what is written there, not what it does",
             "let the test call the code, and look at what comes of it",
         ),
+        Doubt::IssueUnknown(issue) => (
+            "issue-unknown",
+            format!("nothing is known of the issue {}", code(issue)),
+            "the policy wants to see the failure that production saw",
+            "give the digest that has it: `--issues FILE`, as `koan-guard extract --format json` writes it",
+        ),
         Doubt::SandboxBelowPolicy { level, min_level } => (
             "sandbox-too-low",
             format!("this machine gives sandbox level {level}, the policy wants {min_level}"),
@@ -246,8 +284,14 @@ fn already_passes(tests: &[TestId]) -> String {
 
 /// The first few of many.
 fn list(tests: &[TestId]) -> String {
-    let named: Vec<String> = tests.iter().take(3).map(name).collect();
-    match tests.len().saturating_sub(named.len()) {
+    let tests: Vec<String> = tests.iter().map(|test| test.0.clone()).collect();
+    some(&tests)
+}
+
+/// The first few of many, as code.
+fn some(texts: &[String]) -> String {
+    let named: Vec<String> = texts.iter().take(3).map(|text| code(text)).collect();
+    match texts.len().saturating_sub(named.len()) {
         0 => named.join(", "),
         n_more => format!("{} and {n_more} more", named.join(", ")),
     }

@@ -52,7 +52,7 @@ pub fn is_in_app(file: &str) -> bool {
 }
 
 static PYTHON: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?"#)
+    Regex::new(r#"^[\s|]*File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?"#)
         .expect("the pattern is constant")
 });
 
@@ -60,7 +60,7 @@ static PYTHON: LazyLock<Regex> = LazyLock::new(|| {
 static ONE_LINE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
         // V8: `at total (/srv/shop/cart.js:12:7)`, `at async total (…)`, `at /srv/shop/cart.js:12:7`
-        r"^\s*at (?:async )?(?P<function>[^()]+?) \((?:file://)?(?P<file>[^()]+?):(?P<line>\d+):\d+\)$",
+        r"^\s*at (?:async )?(?P<function>[^()]+?) \((?:file://)?(?P<file>[^()]+?):(?P<line>\d+):\d+\)(?: \{)?$",
         // Java, Kotlin: `at org.shop.Cart.total(Cart.java:12)`
         r"^\s*at (?P<function>[\w.$<>/]+)\((?P<file>[\w.-]+\.\w+):(?P<line>\d+)\)",
         // PHP: `#0 /srv/shop/Cart.php(12): Cart->total()`
@@ -146,8 +146,17 @@ fn frame(found: &Captures, function: Option<&str>) -> Frame {
             .name("line")
             .and_then(|part| part.as_str().parse().ok()),
         function: function.or(named).map(str::to_owned),
-        in_app: is_in_app(file),
+        in_app: is_in_app(file) && !named.is_some_and(is_java_platform),
     }
+}
+
+/// Java names no folders; the packages of the platform are its own.
+fn is_java_platform(function: &str) -> bool {
+    let packages = ["java.", "javax.", "jdk.", "sun.", "kotlin.", "scala."];
+    // The module stands in front: `java.base/java.util.ArrayList.get`.
+    let (module, class) = function.split_once('/').unwrap_or(("", function));
+    let mut packages = packages.iter();
+    packages.any(|package| module.starts_with(package) || class.starts_with(package))
 }
 
 #[cfg(test)]
@@ -238,6 +247,64 @@ mod tests {
         check(
             "    (shop 0.1.0) lib/shop/cart.ex:12: Shop.Cart.total/1",
             &["* lib/shop/cart.ex:12 Shop.Cart.total/1"],
+        );
+    }
+
+    #[test]
+    fn an_exception_group_of_python() {
+        check(
+            "  + Exception Group Traceback (most recent call last):\n  |   File \"/srv/shop/b.py\", line 3, in checkout\n  |   File \"/srv/shop/b.py\", line 2, in f\n  | ExceptionGroup: g (2 sub-exceptions)\n  +-+---------------- 1 ----------------\n    | ValueError: x",
+            &["* /srv/shop/b.py:3 checkout", "* /srv/shop/b.py:2 f"],
+        );
+    }
+
+    #[test]
+    fn node_with_a_getter_a_method_and_a_cause() {
+        check(
+            "Error: outer\n    at get sum [as sum] (/srv/a.js:5:52)\n    at process.processTicksAndRejections (node:internal/process/task_queues:95:5) {\n  [cause]: TypeError: x\n      at Cart.total (/srv/a.js:1:40)\n      at Array.map (<anonymous>)",
+            &[
+                "* /srv/a.js:1 Cart.total",
+                "node:internal/process/task_queues:95 process.processTicksAndRejections",
+                "* /srv/a.js:5 get sum [as sum]",
+            ],
+        );
+    }
+
+    #[test]
+    fn go_with_inlined_calls_and_a_closure() {
+        check(
+            "panic: runtime error: index out of range [2] with length 0\n\ngoroutine 1 [running]:\nmain.(*Cart).Total(...)\n\t/srv/g/main.go:4\nmain.main.func1(...)\n\t/srv/g/main.go:6\nmain.main()\n\t/srv/g/main.go:6 +0x9c\nexit status 2",
+            &[
+                "* /srv/g/main.go:6 main.main",
+                "* /srv/g/main.go:6 main.main.func1",
+                "* /srv/g/main.go:4 main.(*Cart).Total",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_platform_of_java_is_foreign() {
+        check(
+            "java.lang.IndexOutOfBoundsException: Index 3 out of bounds for length 0\n\tat java.base/java.util.ArrayList.get(ArrayList.java:427)\n\tat org.shop.Main$Cart.total(Main.java:3)\n\tat app//org.shop.Main.lambda$main$0(Main.java:4)\n\tat java.base/java.lang.reflect.Method.invoke(Method.java:569)\n\tat jdk.compiler/com.sun.tools.javac.launcher.Main.main(Main.java:132)",
+            &[
+                "Main.java:132 jdk.compiler/com.sun.tools.javac.launcher.Main.main",
+                "Method.java:569 java.base/java.lang.reflect.Method.invoke",
+                "* Main.java:4 app//org.shop.Main.lambda$main$0",
+                "* Main.java:3 org.shop.Main$Cart.total",
+                "ArrayList.java:427 java.base/java.util.ArrayList.get",
+            ],
+        );
+    }
+
+    #[test]
+    fn ruby_and_php_in_full() {
+        check(
+            "a.rb:2:in `fetch': key not found: :price (KeyError)\n\tfrom a.rb:2:in `total'\n\tfrom a.rb:3:in `block in each'",
+            &["* a.rb:3 block in each", "* a.rb:2 total", "* a.rb:2 fetch"],
+        );
+        check(
+            "PHP Fatal error:  Uncaught DivisionByZeroError: Division by zero in /srv/a.php:3\nStack trace:\n#0 /srv/a.php(3): intdiv()\n#1 /srv/a.php(3): Shop\\Cart->total()\n#2 [internal function]: Shop\\Cart::Shop\\{closure}()\n#3 {main}",
+            &["* /srv/a.php:3 Shop\\Cart->total", "* /srv/a.php:3 intdiv"],
         );
     }
 

@@ -3,6 +3,7 @@
 //! A side's build output is its own; what a run writes is thrown away. One guard at a time works in an area.
 
 mod folders;
+mod kept;
 mod manifest;
 pub mod services;
 pub mod setup;
@@ -17,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
-use self::folders::{add_missing, copy_tree, remove_tree};
+use self::folders::{add_missing, copy_tree, lay_over, remove_tree};
+pub use self::kept::Kept;
 use self::services::Services;
 use self::setup::{Layer, Site};
 use super::process::{Finished, Job};
@@ -46,6 +48,8 @@ pub struct Side {
     folder: PathBuf,
     /// Other sides' build output below this one's, the nearest first. Empty where there are no layers.
     lower: Vec<PathBuf>,
+    /// The whole tree of which this side's holds only the difference.
+    below: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,14 +107,16 @@ impl Area {
         Ok(area)
     }
 
-    /// Adds a side: `lay_out` writes the tree into the folder that it is given. Where `base` is given, the build output starts as a copy
-    /// (or a layer) of that side's, so that dependencies are built once; `base` must not be built again then.
+    /// Adds a side: `lay_out` writes the tree into the folder that it is given. Where `base` is given, `lay_out` writes only what is
+    /// otherwise than in that side's tree, and the build output starts as a copy (or a layer) of that side's, so that dependencies are built
+    /// once; `base` must not be built again then.
     pub fn add_side(
         &self,
         base: Option<&Side>,
         lay_out: impl FnOnce(&Path) -> anyhow::Result<()>,
     ) -> anyhow::Result<Side> {
         let mut side = self.new_side()?;
+        side.below = base.map(Side::tree);
         match base {
             None => {}
             Some(base) if self.has_layers()? => {
@@ -286,6 +292,9 @@ impl Area {
             }
         };
         let mut tree = vec![inside(&side.tree())?];
+        if let Some(below) = &side.below {
+            tree.push(inside(below)?);
+        }
         let mut home = None;
         if let Some(layer) = self.layer.get() {
             tree.push(inside(&layer.tree())?);
@@ -309,7 +318,13 @@ impl Area {
     ) -> anyhow::Result<Vec<Finished>> {
         remove_tree(&self.view())?;
         fs::create_dir(self.view())?;
-        copy_tree(&side.tree(), &self.tree())?;
+        match &side.below {
+            Some(below) => {
+                copy_tree(below, &self.tree())?;
+                lay_over(&side.tree(), &self.tree())?;
+            }
+            None => copy_tree(&side.tree(), &self.tree())?,
+        }
         if let Some(layer) = self.layer.get() {
             add_missing(&layer.tree(), &self.tree())?;
             copy_tree(&layer.home(), &self.home())?;
@@ -368,6 +383,7 @@ impl Area {
         Ok(Side {
             folder,
             lower: Vec::new(),
+            below: None,
         })
     }
 

@@ -9,6 +9,7 @@ mod policy;
 mod range;
 mod services;
 mod setup;
+mod steps;
 mod support;
 mod survive;
 mod trust;

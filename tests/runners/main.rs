@@ -2,6 +2,7 @@
 
 mod cargo;
 mod fleet;
+mod go;
 mod pytest;
 mod support;
 mod unittest;

@@ -46,6 +46,16 @@ pub fn test_regions(source: &str) -> Result<Vec<Range<usize>>, CannotCut> {
     })
 }
 
+/// The 1-based lines of the tests of a source; none where it does not parse.
+pub fn test_lines(source: &str) -> Vec<Range<usize>> {
+    let regions = test_regions(source).unwrap_or_default();
+    let line_of = |at: usize| 1 + source[..at].bytes().filter(|&byte| byte == b'\n').count();
+    regions
+        .into_iter()
+        .map(|region| line_of(region.start)..line_of(region.end) + 1)
+        .collect()
+}
+
 /// Production code of one version with the tests of another: verified by tokens, or refused.
 ///
 /// Called with (parent, commit) for the tree BEFORE and with (commit, parent) for the parent's tests on the new source. What is not test keeps

@@ -120,8 +120,33 @@ impl Runner for Fleet {
         all
     }
 
+    fn prepare(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<bool> {
+        let mut is_complete = true;
+        self.each(order, |member, order| {
+            is_complete &= member.runner.prepare(area, side, order)?;
+            Ok(())
+        })?;
+        Ok(is_complete)
+    }
+
     fn run(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<TestRun> {
         let mut all = TestRun::default();
+        self.each(order, |member, order| {
+            let run = member.runner.run(area, side, order)?;
+            member.add(&mut all, run);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+}
+
+impl Fleet {
+    /// Calls every runner of which something is asked for, each with its part of the order.
+    fn each(
+        &self,
+        order: &Order,
+        mut call: impl FnMut(&Member, &Order) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         for member in &self.members {
             let files = match order.selection {
                 Selection::All => Vec::new(),
@@ -149,21 +174,17 @@ impl Runner for Fleet {
                     tests: &tests,
                 },
             };
-            let run = member.runner.run(
-                area,
-                side,
+            call(
+                member,
                 &Order {
                     selection,
                     ..*order
                 },
             )?;
-            member.add(&mut all, run);
         }
-        Ok(all)
+        Ok(())
     }
-}
 
-impl Fleet {
     /// The runners of the nearest folder, those of the file's language first.
     fn owners(&self, path: &RepoPath) -> Vec<&Member> {
         let above = |member: &&Member| path.as_bytes().starts_with(member.dir.as_bytes());

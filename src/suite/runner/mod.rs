@@ -1,8 +1,10 @@
 //! Adapters to test runners, one file each: list, run only these, read, map.
 
+mod batch;
 mod cargo;
 mod events;
 mod fleet;
+mod go;
 mod installed;
 mod pytest;
 mod python;
@@ -55,6 +57,15 @@ pub trait Runner {
             .map(|beside| self.canary_file(beside, canary))
             .into_iter()
             .collect()
+    }
+
+    /// Builds what a run of this order would build, and runs no test. What does not build is seen when it runs. The answer is whether there
+    /// was time for all of it.
+    ///
+    /// # Errors
+    /// The runner could not be started at all.
+    fn prepare(&self, _area: &Area, _side: &Side, _order: &Order) -> anyhow::Result<bool> {
+        Ok(true)
     }
 
     /// Runs tests and reads what they did. What was asked for but could not be built or collected is in [`TestRun::not_built`];
@@ -117,7 +128,7 @@ pub struct Toolbox {
 }
 
 /// The names of the built-in runners.
-pub const NAMES: &[&str] = &["cargo", "pytest", "unittest"];
+pub const NAMES: &[&str] = &["cargo", "go", "pytest", "unittest"];
 
 /// The first program of that name on the toolbox's `PATH`.
 pub(super) fn on_path(toolbox: &Toolbox, name: &str) -> Option<PathBuf> {
@@ -150,6 +161,7 @@ fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn 
     let dir = Path::new(&config.dir);
     match config.name.as_str() {
         "cargo" => Ok(Box::new(cargo::open(dir, toolbox)?)),
+        "go" => Ok(Box::new(go::open(dir, toolbox)?)),
         "pytest" => Ok(Box::new(pytest::open(dir, toolbox)?)),
         "unittest" => Ok(Box::new(unittest::open(dir, toolbox)?)),
         name => bail!(UsageError::with_hint(

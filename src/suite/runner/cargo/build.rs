@@ -86,6 +86,8 @@ pub(super) struct Build {
     pub programs: BTreeMap<String, Vec<(OsString, OsString)>>,
     /// Where build scripts put libraries.
     pub libraries: Vec<PathBuf>,
+    /// The time was over before cargo was done.
+    pub is_cut_short: bool,
 }
 
 impl Build {
@@ -103,6 +105,7 @@ impl Build {
             !finished.truncated,
             "cargo said too much to be read in full"
         );
+        self.is_cut_short |= finished.end == End::TimedOut;
         let (mut success, mut n_errors) = (None, 0);
         for line in finished.stdout.split(|&byte| byte == b'\n') {
             // A line that is none of cargo's comes from a macro that prints.

@@ -2,7 +2,6 @@
 //!
 //! Left out: doctests (their ids hold line numbers), benches, and the `[env]` and `runner` of `.cargo/config.toml`.
 
-mod batch;
 mod build;
 mod home;
 mod libtest;
@@ -19,7 +18,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use self::build::{Binary, Build};
 use self::home::Home;
 use self::workspace::{Scope, Workspace};
-use super::{Canary, Order, Runner, Toolbox, tools};
+use super::{Canary, Order, Runner, Toolbox, batch, tools};
 use crate::change::RepoPath;
 use crate::suite::area::{Area, Phase, Side};
 use crate::suite::process::{End, Finished, Job};
@@ -129,6 +128,15 @@ impl Runner for Cargo {
         path.extend(["tests", &file]);
         let content = plant::plant("", canary, true).unwrap_or_default();
         (RepoPath::new(path.join("/")), content.into_bytes())
+    }
+
+    fn prepare(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<bool> {
+        let Ok(workspace) = self.workspace(area, side, order)? else {
+            return Ok(true);
+        };
+        let scopes = select::scopes(&workspace, &area.tree().join(&self.dir), order);
+        let build = self.build(area, side, order, &workspace, scopes.as_deref())?;
+        Ok(!build.is_cut_short)
     }
 
     fn run(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<TestRun> {
