@@ -1,6 +1,7 @@
 //! koan-guard from outside: small stories in repositories built by code.
 
 mod check;
+mod dependencies;
 mod hook;
 mod install;
 mod installer;

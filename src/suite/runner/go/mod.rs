@@ -33,6 +33,8 @@ pub(super) struct Go {
     readable: Vec<PathBuf>,
     /// Where downloaded modules are, if there are any.
     modules: Option<PathBuf>,
+    /// Where jobs see the modules that setup downloaded. Nothing of the user's is shown then.
+    installed: Option<PathBuf>,
     /// Where the guard's own files are put while something is built.
     scripts: PathBuf,
 }
@@ -86,7 +88,13 @@ pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Go> {
     ] {
         env.insert(name.into(), value.into());
     }
-    let modules = Some(PathBuf::from(modules)).filter(|folder| folder.is_dir());
+    let installed = toolbox.setup.as_ref().and_then(|set_up| {
+        let place = "go/pkg/mod";
+        let is_there = set_up.home().join(place).is_dir();
+        is_there.then(|| set_up.view_home().join(place))
+    });
+    let modules = Some(PathBuf::from(modules));
+    let modules = modules.filter(|folder| installed.is_none() && folder.is_dir());
     let real_root = root.canonicalize().unwrap_or_else(|_| root.clone());
     let readable = [root, real_root].into_iter().chain(modules.clone());
     Ok(Go {
@@ -97,6 +105,7 @@ pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Go> {
         env,
         readable: readable.collect(),
         modules,
+        installed,
         scripts: toolbox.scripts.clone(),
     })
 }
@@ -448,7 +457,7 @@ impl Go {
         let own = order.env.iter();
         env.extend(own.map(|(name, value)| (name.into(), value.into())));
         env.insert("GOCACHE".into(), area.target().join("go-build").into());
-        let modules = self.modules.clone();
+        let modules = self.installed.clone().or_else(|| self.modules.clone());
         let modules = modules.unwrap_or_else(|| area.target().join("go-mod"));
         env.insert("GOMODCACHE".into(), modules.into());
         env
