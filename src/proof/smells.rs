@@ -100,7 +100,7 @@ static LANGUAGES: [Language; 7] = [
             ["`](?:go/\w+|golang\.org/x/tools/[^"`]*|unsafe|plugin|C|embed|syscall|runtime/debug)["`] | \.go["`] | \bgo\.(?:mod|sum)["`]
             | \bruntime\s*\.\s*(?:Caller\w*|FuncForPC)\b | \bReadBuildInfo\b | \bexec\s*\.\s*Command\w*\s*\(.*["`](?:go|git|grep|sh|bash|cat)["`]
             | \b(?:MethodByName|NumMethod|NumField|FieldByName\w*|NumIn|NumOut)\b | \.\s*\(\s*interface\s*\{ | ["`]\*\.\w*["`] | \bos\s*\.\s*Exit\b
-            | \bfunc\s+TestMain\b | \b(?:WalkDir|ReadDir|Walk|Glob)\s*\(\s*["`](?:\.|\.\.)?[/"`]
+            | \bfunc\s+TestMain\b | (?:^|[{;])\s*(?:_\s*=\s*)?recover\s*\(\s*\) | \b(?:WalkDir|ReadDir|Walk|Glob)\s*\(\s*["`](?:\.|\.\.)?[/"`]
         "#,
         defines: r#"^\s*func\s+(?:\([^)]*\)\s*)?(\w+) | ^\s*(?:const|var|type)\s+(\w+) | ^\s+(\w+)\s+[\w*.\[\]]+\s*(?:`[^`]*`)?$ | ^\t(\w+)\s*=\s"#
     ),
@@ -623,6 +623,8 @@ import "go/parser"
     if _, ok := any(c).(interface{ Fixed() }); !ok {
     exec.Command("git", "log")
 func TestMain(m *testing.M) {
+    defer func() { recover() }()
+    _ = recover()
     os.Exit(0)
     matches, _ := filepath.Glob("*.go")
     entries, _ := os.ReadDir(".")

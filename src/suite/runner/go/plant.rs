@@ -126,7 +126,7 @@ mod tests {
         let planted = plant(&"a_test.go".into(), source, &canary);
         let added = planted.as_deref().map(|text| {
             let added = text.strip_prefix(source).expect("the source stays");
-            added.replace("koan_2ed19adc", "koan")
+            added.replace("koan_2037777c", "koan")
         });
         assert_eq!(added.as_deref(), expected, "{source}");
     }
