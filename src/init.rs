@@ -732,5 +732,8 @@ mod tests {
             let policy = Policy::load(&text, "p.yaml").expect("loads");
             assert_eq!(policy.proof.runners[0].name, *runner);
         }
+        let text = "version: 1\nproof: {runner: \"node:test\"}\n";
+        let policy = Policy::load(text, "p.yaml").expect("loads");
+        assert_eq!(policy.proof.runners[0].name, "node");
     }
 }

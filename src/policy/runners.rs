@@ -64,12 +64,13 @@ impl Merge<'_> {
 fn one(layer: &Layer, at: &At<Runners>) -> Read<RunnerConfig> {
     match &at.value {
         Runners::Name(name) => {
+            let name = canonical(name);
             known(name).map_err(|err| layer.wrong(at, err))?;
             if name == CUSTOM {
                 return Err(layer.wrong(at, "runner `custom` needs a `command` and a `report`"));
             }
             Ok(RunnerConfig {
-                name: name.clone(),
+                name: name.to_owned(),
                 ..RunnerConfig::default()
             })
         }
@@ -81,7 +82,8 @@ fn one(layer: &Layer, at: &At<Runners>) -> Read<RunnerConfig> {
 fn mapping(layer: &Layer, at: &At<Runners>, file: &RunnerFile) -> Read<RunnerConfig> {
     let name = file.name.0.as_ref();
     let name = name.ok_or_else(|| layer.wrong(at, "this runner has no `name`"))?;
-    known(&name.value).map_err(|err| layer.wrong(name, err))?;
+    let own_name = canonical(&name.value);
+    known(own_name).map_err(|err| layer.wrong(name, err))?;
     let dir = match &file.dir.0 {
         Some(dir) => value::folder(&dir.value).map_err(|err| layer.wrong(dir, err))?,
         None => String::new(),
@@ -97,7 +99,7 @@ fn mapping(layer: &Layer, at: &At<Runners>, file: &RunnerFile) -> Read<RunnerCon
         return Err(layer.wrong(extra, "only runner `custom` has a report to be trusted"));
     }
     Ok(RunnerConfig {
-        name: name.value.clone(),
+        name: own_name.to_owned(),
         dir,
         custom,
     })
@@ -119,6 +121,11 @@ fn custom(layer: &Layer, at: &At<Runners>, file: &RunnerFile) -> Read<CustomRunn
         report: report.value.clone(),
         trust_report: file.trust_report.0.as_ref().is_some_and(|at| at.value),
     })
+}
+
+/// `node:test` is how Node.js itself calls its runner.
+fn canonical(name: &str) -> &str {
+    if name == "node:test" { "node" } else { name }
 }
 
 fn known(name: &str) -> Result<(), String> {

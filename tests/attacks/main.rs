@@ -104,6 +104,7 @@ fn phpunit() {
 }
 
 /// Judges every case of a table, names all that got another verdict, and counts.
+#[expect(clippy::print_stdout, reason = "the counts are published")]
 fn walk(table: &str) {
     // A test's thread has its name, which is the table's.
     let thread = std::thread::current();

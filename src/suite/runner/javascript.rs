@@ -153,8 +153,12 @@ impl JavaScript {
     /// The version of a package that the project has installed, found as Node.js finds it.
     ///
     /// # Errors
-    /// [`UsageError`] if it is not installed.
-    pub fn package_version(&self, name: &str, toolbox: &Toolbox) -> anyhow::Result<String> {
+    /// [`UsageError`] if it is not installed, or older than the major version `oldest`.
+    pub fn package_version(
+        &self,
+        (name, oldest): (&str, u32),
+        toolbox: &Toolbox,
+    ) -> anyhow::Result<String> {
         #[derive(Deserialize)]
         struct Manifest {
             version: String,
@@ -183,6 +187,16 @@ impl JavaScript {
             fs::read_to_string(&path).with_context(|| format!("read `{}`", path.display()))?;
         let manifest: Manifest =
             serde_json::from_str(&text).with_context(|| format!("read `{}`", path.display()))?;
+        let major = manifest.version.split('.').next();
+        if major
+            .and_then(|n| n.parse::<u32>().ok())
+            .is_none_or(|major| major < oldest)
+        {
+            bail!(UsageError::with_hint(
+                format!("`{name}` is installed in version {}", manifest.version),
+                format!("koan-guard needs `{name}` {oldest} or later")
+            ));
+        }
         Ok(manifest.version)
     }
 

@@ -15,7 +15,7 @@ pub(super) struct Jest {
 
 pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Jest> {
     let javascript = javascript::JavaScript::open("jest", dir, toolbox)?;
-    let jest = javascript.package_version("jest", toolbox)?;
+    let jest = javascript.package_version(("jest", 27), toolbox)?;
     let version = format!("jest {jest}, {}", javascript.version());
     Ok(Jest {
         javascript,

@@ -3,6 +3,7 @@
 
 'use strict';
 
+const fs = require('fs');
 const path = require('path');
 const { createRequire } = require('module');
 const { pathToFileURL } = require('url');
@@ -25,11 +26,18 @@ const fail = (event, facts) => {
   emit(event, facts);
 };
 
+// A part of mocha's own command, which is called `.cjs` since version 12.
+function part(name) {
+  const own = path.join(path.dirname(fromTree.resolve('mocha/package.json')), 'lib', 'cli', name);
+  return require(fs.existsSync(`${own}.cjs`) ? `${own}.cjs` : own);
+}
+
 async function main() {
-  const Mocha = fromTree('mocha');
-  const { loadOptions } = fromTree('mocha/lib/cli/options');
-  const { handleRequires } = fromTree('mocha/lib/cli/run-helpers');
-  const collect = fromTree('mocha/lib/cli/collect-files');
+  const loaded = fromTree('mocha');
+  const Mocha = loaded.default ?? loaded;
+  const { loadOptions } = part('options');
+  const { handleRequires } = part('run-helpers');
+  const collect = part('collect-files');
   const options = { ...loadOptions(task.args), reporter: undefined, 'reporter-option': undefined, reporterOption: undefined };
   const spec = options._.length > 0 ? options._ : ['./test'];
   for (const value of [options.import, options.loader].flat()) {

@@ -1,6 +1,7 @@
 // The test runner in each worker of vitest. It is loaded before the test file, and watches the function of each test.
 
 import { createRequire } from 'node:module';
+import fs from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -9,10 +10,14 @@ delete process.env.KOAN_WORKER;
 const require = createRequire(import.meta.url);
 const { open, describer, namer } = require(path.join(path.dirname(new URL(import.meta.url).pathname), 'koan_report.cjs'));
 const fromTree = createRequire(path.join(tree, 'package.json'));
-const vitest = await import(pathToFileURL(fromTree.resolve('vitest/runners').replace(/\.cjs$/, '.js')).href);
-const suite = await import(pathToFileURL(fromTree.resolve('vitest/suite').replace(/\.cjs$/, '.js')).href);
-const Runner = vitest.VitestTestRunner;
-const { getFn } = suite;
+// By its file: what a name leads to may be for CommonJS. Old versions have an entry for each of these, new ones one for all.
+const folder = path.dirname(fromTree.resolve('vitest/package.json'));
+const entry = async (name) => {
+  const file = path.join(folder, 'dist', `${name}.js`);
+  return fs.existsSync(file) ? import(pathToFileURL(file).href) : {};
+};
+const Runner = (await entry('index')).TestRunner ?? (await entry('runners')).VitestTestRunner;
+const getFn = Runner.getTestFn ?? (await entry('suite')).getFn;
 
 const inTree = (file) => path.relative(tree, file);
 const { defineProperty } = Object;
