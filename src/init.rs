@@ -3,7 +3,9 @@
 //! An existing policy is never overwritten.
 
 mod javascript;
+mod php;
 mod render;
+mod ruby;
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -58,8 +60,12 @@ pub struct Facts {
 pub enum Language {
     Go,
     JavaScript,
+    Php,
     Python,
+    Ruby,
     Rust,
+    /// With tests of bats.
+    Shell,
 }
 
 /// A value and the reason for it, a sentence without a period.
@@ -144,8 +150,11 @@ impl Language {
         match self {
             Language::Go => "go",
             Language::JavaScript => "javascript",
+            Language::Php => "php",
             Language::Python => "python",
+            Language::Ruby => "ruby",
             Language::Rust => "rust",
+            Language::Shell => "shell",
         }
     }
 
@@ -153,8 +162,11 @@ impl Language {
         match self {
             Language::Go => &[b"go"],
             Language::JavaScript => &[b"js", b"cjs", b"mjs", b"jsx", b"ts", b"cts", b"mts", b"tsx"],
+            Language::Php => &[b"php"],
             Language::Python => &[b"py"],
+            Language::Ruby => &[b"rb"],
             Language::Rust => &[b"rs"],
+            Language::Shell => &[b"bats"],
         }
     }
 }
@@ -231,7 +243,10 @@ fn languages(files: &[RepoPath]) -> Vec<Language> {
         Language::Python,
         Language::Rust,
         Language::Go,
+        Language::Shell,
         Language::JavaScript,
+        Language::Ruby,
+        Language::Php,
     ];
     languages.retain(|&language| count(language) > 0);
     languages.sort_by_key(|&language| std::cmp::Reverse(count(language)));
@@ -277,8 +292,27 @@ fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>>
             why: format!("there is `{module}`"),
         }));
     }
-    if languages.contains(&Language::Python) {
-        return python_runner(seen).map(Some);
+    for language in languages {
+        let choice = match language {
+            Language::Python => Some(python_runner(seen)?),
+            Language::Ruby => ruby::runner(seen)?,
+            Language::Php => php::runner(seen)?,
+            _ => None,
+        };
+        if choice.is_some() {
+            return Ok(choice);
+        }
+    }
+    let bats = seen
+        .files
+        .iter()
+        .find(|path| path.extension() == Some(b"bats"));
+    if let Some(path) = bats {
+        return Ok(Some(Choice {
+            value: "bats",
+            dir: String::new(),
+            why: format!("`{path}` has tests of bats"),
+        }));
     }
     Ok(None)
 }
@@ -474,6 +508,29 @@ mod tests {
             &["a.py", "pyproject.toml=[tool.pytest.ini_options]"],
             "pytest",
         );
+        check_runner(&["lib/a.rb", ".rspec"], "rspec");
+        check_runner(
+            &["lib/a.rb", "Gemfile=gem 'rspec'", "spec/a_spec.rb"],
+            "rspec",
+        );
+        check_runner(&["lib/a.rb", "spec/a_spec.rb=RSpec.describe A do"], "rspec");
+        check_runner(
+            &["lib/a.rb", "a.gemspec=minitest", "spec/a_spec.rb"],
+            "minitest",
+        );
+        check_runner(&["lib/a.rb", "test/a_test.rb"], "minitest");
+        check_runner(
+            &["lib/a.rb", "test/test_a.rb", "Gemfile=gem 'rspec'"],
+            "minitest",
+        );
+        check_runner(&["lib/a.rb"], "none");
+        check_runner(&["src/A.php", "phpunit.xml.dist"], "phpunit");
+        check_runner(&["src/A.php", "composer.json=phpunit/phpunit"], "phpunit");
+        check_runner(
+            &["src/A.php", "tests/ATest.php=extends TestCase"],
+            "phpunit",
+        );
+        check_runner(&["src/A.php", "composer.json={}"], "none");
         check_runner(&["a.py", "pyproject.toml=[project]"], "unittest");
         check_runner(&["a.py", "requirements-dev.txt=pytest==9"], "pytest");
         check_runner(&["a.py", "tests/conftest.py"], "pytest");
@@ -523,6 +580,8 @@ mod tests {
         check_runner(&["main.go", "go.mod"], "go");
         check_runner(&["main.go", "tool/go.mod", "x.py", "y.go"], "go");
         check_runner(&["main.go", "testdata/go.mod"], "none");
+        check_runner(&["install.sh", "test/install.bats"], "bats");
+        check_runner(&["install.sh", "test.sh"], "none");
         check_runner(&[], "none");
     }
 
@@ -615,6 +674,7 @@ mod tests {
             &["a.py", "b.rs", "Cargo.toml"],
             &["x.go"],
             &["x.go", "go.mod", "x_test.go"],
+            &["x.sh", "test/x.bats"],
             &[],
         ] {
             let proposal = proposal(files, &["fix: a"], &[]);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the tests, and with `--all` the slow ones and a quick round of the benchmarks. What the tests need is put under the target folder.
-# Other arguments go to `cargo test`.
+# Runs the tests, and with `--all` the slow ones and a quick round of the benchmarks. What the tests need is put under the target folder, or,
+# by apt-get where root runs this, on the machine. Other arguments go to `cargo test`.
 set -eu
 cd "$(dirname -- "$0")/.."
 
@@ -9,49 +9,64 @@ fail() {
   exit 1
 }
 
+has() {
+  command -v "$1" >/dev/null 2>&1
+}
+
 all=
 if [ "${1:-}" = --all ]; then
   all=yes
   shift
 fi
 
-command -v cargo >/dev/null || fail 'cargo is missing: get Rust from https://rustup.rs'
-command -v git >/dev/null || fail 'git is missing: install git 2.34 or later'
-command -v python3 >/dev/null || fail 'python3 is missing: the tests of the Python runners need Python 3.9 or later'
+has cargo || fail 'cargo is missing: get Rust from https://rustup.rs'
+has git || fail 'git is missing: install git 2.34 or later'
+has python3 || fail 'python3 is missing: the tests of the Python runners need Python 3.9 or later'
 
-# program, its package in Debian and Ubuntu
-for needed in 'go golang-go' 'bats bats'; do
-  program=${needed% *} package=${needed#* }
-  command -v "$program" >/dev/null && continue
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y "$package"; } </dev/null >&2 ||
-      fail "apt-get could not install $package"
-  else
-    fail "$program is missing: the tests of its runner need it (Debian, Ubuntu: $package)"
+# Runners, services and their tools, by the names of their packages in Debian and Ubuntu.
+missing=
+want() {
+  missing="$missing $1"
+}
+python3 -c 'import venv, ensurepip' 2>/dev/null || want python3-venv
+has go || want golang-go
+has bats || want bats
+ruby -e 'gem "rspec"; gem "minitest"; gem "test-unit"' 2>/dev/null || want 'ruby ruby-rspec ruby-minitest ruby-test-unit'
+{ has phpunit && phpunit --version 2>/dev/null | grep -q 'PHPUnit 9\.'; } || want phpunit
+{ has redis-server && has redis-cli; } || want redis-server
+# Debian keeps servers beside the usual folders.
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || has postgres || want postgresql
+has psql || want postgresql-client
+ls /usr/lib*/faketime/libfaketimeMT.so.1 /usr/lib*/*/faketime/libfaketimeMT.so.1 /usr/local/lib/faketime/libfaketimeMT.so.1 2>/dev/null |
+  grep -q . || want faketime
+if [ -n "$all" ]; then
+  { has mysql && { has mariadbd || has mysqld || [ -x /usr/sbin/mariadbd ] || [ -x /usr/sbin/mysqld ]; }; } || want mariadb-server
+fi
+has node || want nodejs
+has npm || want npm
+if [ -n "$missing" ]; then
+  if [ "$(id -u)" != 0 ] || ! has apt-get; then
+    fail "these are missing, by their names in Debian and Ubuntu:$missing"
   fi
-done
+  # Only the programs are wanted: no server of the machine's own shall be started.
+  # shellcheck disable=SC2086
+  { apt-get update && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends $missing; } </dev/null >&2 ||
+    fail "apt-get could not install$missing"
+fi
 
 target=${CARGO_TARGET_DIR:-target}
 case $target in /*) ;; *) target=$PWD/$target ;; esac
+mkdir -p -- "$target"
+
 venv=$target/test-python
 if ! "$venv/bin/python" -c 'import pytest' 2>/dev/null; then
   rm -rf -- "$venv"
-  if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
-    # Debian keeps them in a package of their own.
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-      { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y python3-venv; } </dev/null >&2 ||
-        fail 'apt-get could not install python3-venv'
-    else
-      fail 'the module `venv` of python3 is missing: install it (Debian, Ubuntu: python3-venv)'
-    fi
-  fi
-  mkdir -p -- "$target"
   python3 -m venv "$venv" || fail 'python3 could not make a virtual environment'
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'pytest>=8,<10' || fail 'pip could not install pytest'
 fi
 KOAN_TEST_PYTHON=$venv/bin/python
 export KOAN_TEST_PYTHON
-command -v node >/dev/null && command -v npm >/dev/null || fail 'node is missing: the tests of the JavaScript runners need Node.js 20 or later with npm'
+
 packages=$target/test-node
 if ! [ -f "$packages/complete" ]; then
   rm -rf -- "$packages"
@@ -63,6 +78,7 @@ if ! [ -f "$packages/complete" ]; then
 fi
 KOAN_TEST_NODE_MODULES=$packages/node_modules
 export KOAN_TEST_NODE_MODULES
+
 # Tests that open repositories in their own process shall not see what the developer configured.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 

@@ -49,6 +49,12 @@ pub struct Predicate {
     pub trees: TreeIds,
     /// Every FAIL_TO_PASS test: what it did in each sample on each side.
     pub fail_to_pass: BTreeMap<TestId, Witness>,
+    /// Tests, helpers and imports that BEFORE went without, because they do not build there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pruned: Vec<String>,
+    /// Those of the FAIL_TO_PASS tests that are red by `proof.before: missing_symbol` alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub red_by_name: Vec<TestId>,
     pub pass_to_pass: TestSet,
     /// Tests that were red at the parent and stayed red.
     pub still_red: Vec<TestId>,
@@ -57,6 +63,9 @@ pub struct Predicate {
     /// What was installed for the tests, and from which tree: lines, digest, network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setup: Option<serde_json::Value>,
+    /// Servers that ran beside the tests, with their versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<serde_json::Value>,
     /// Globs over the names of tests that were left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests_exclude: Vec<String>,
@@ -144,6 +153,8 @@ impl Predicate {
                 .iter()
                 .map(|(test, detail)| (test.clone(), witness(detail)))
                 .collect(),
+            pruned: evidence.pruned.clone(),
+            red_by_name: evidence.red_by_name.clone(),
             pass_to_pass: TestSet::of(proof.pass_to_pass()),
             still_red: proof.still_red().iter().cloned().collect(),
             runner: RunnerRef {
@@ -157,6 +168,11 @@ impl Predicate {
                 .as_ref()
                 .map(serde_json::to_value)
                 .transpose()?,
+            services: evidence
+                .services
+                .iter()
+                .map(serde_json::to_value)
+                .collect::<Result<_, _>>()?,
             tests_exclude: evidence.tests_exclude.clone(),
             milliseconds: evidence.milliseconds,
             guard_version: env!("CARGO_PKG_VERSION").into(),

@@ -47,6 +47,18 @@ impl Ticker {
             } => format!("new tests on {tree}, sample {n} of {of}"),
             Progress::Running {
                 tree,
+                what: What::WithoutHunk { n },
+            } => format!("new tests on {tree} without a hunk, try {n}"),
+            Progress::Running {
+                tree,
+                what: What::OtherValue { n },
+            } => format!("new tests with other values on {tree}, try {n}"),
+            Progress::Running {
+                tree,
+                what: What::Varied,
+            } => format!("new tests on {tree} in other circumstances"),
+            Progress::Running {
+                tree,
                 what: What::Suite,
             } => format!("suite on {tree}"),
         };

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use gix::ObjectId;
 use gix::objs::Kind;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::Repo;
 use super::tree::{MAX_DEPTH, TreeEntry};
@@ -26,6 +27,17 @@ struct Used {
     n_bytes: u64,
 }
 
+impl Used {
+    fn count_entry(&mut self) -> anyhow::Result<()> {
+        self.n_entries += 1;
+        ensure!(
+            self.n_entries <= MAX_ENTRIES,
+            "it has more than {MAX_ENTRIES} entries"
+        );
+        Ok(())
+    }
+}
+
 impl Repo {
     /// Writes every file of a tree below `folder`, which must be empty: raw blobs, fresh times, no filters. Gitlinks become empty folders.
     /// Entries that would leave the folder are an error.
@@ -38,6 +50,63 @@ impl Repo {
             .with_context(|| format!("lay out tree `{tree_id}`"))
     }
 
+    /// Writes only what a tree has otherwise than `base_tree_id`, below `folder`, which must be empty: a layer that makes the one out of the
+    /// other. What is gone becomes a device of the number 0, as the kernel's overlays have it.
+    ///
+    /// # Errors
+    /// As of [`Repo::export`]; or this file system cannot hold such devices.
+    pub fn export_over(
+        &self,
+        base_tree_id: ObjectId,
+        tree_id: ObjectId,
+        folder: &Path,
+    ) -> anyhow::Result<()> {
+        let mut there =
+            fs::read_dir(folder).with_context(|| format!("list `{}`", shown(folder)))?;
+        ensure!(there.next().is_none(), "`{}` is not empty", shown(folder));
+        let mut used = Used::default();
+        self.export_difference((base_tree_id, tree_id), folder, 0, &mut used)
+            .with_context(|| format!("lay out tree `{tree_id}`"))
+    }
+
+    fn export_difference(
+        &self,
+        (base_tree_id, tree_id): (ObjectId, ObjectId),
+        folder: &Path,
+        depth: usize,
+        used: &mut Used,
+    ) -> anyhow::Result<()> {
+        ensure!(depth < MAX_DEPTH, "its folders are too deep");
+        if base_tree_id == tree_id {
+            return Ok(());
+        }
+        let (base, entries) = (self.tree(base_tree_id)?, self.tree(tree_id)?);
+        for gone in base
+            .iter()
+            .filter(|old| !entries.iter().any(|entry| entry.name == old.name))
+        {
+            let path = folder.join(OsStr::from_bytes(&gone.name));
+            mknodat(CWD, &path, FileType::CharacterDevice, Mode::empty(), 0)
+                .with_context(|| format!("hide `{}`", shown(&path)))?;
+        }
+        for entry in &entries {
+            let old = base.iter().find(|old| old.name == entry.name);
+            if old.is_some_and(|old| old.mode == entry.mode && old.id == entry.id) {
+                continue;
+            }
+            used.count_entry()?;
+            let path = folder.join(OsStr::from_bytes(&entry.name));
+            match (old, entry.mode) {
+                (Some(old), None) if old.mode.is_none() => {
+                    make_dir(&path)?;
+                    self.export_difference((old.id, entry.id), &path, depth + 1, used)?;
+                }
+                _ => self.export_entry(entry, path, depth, used)?,
+            }
+        }
+        Ok(())
+    }
+
     /// `folder` was made a moment ago and by us, and nothing in it is written twice: so no symlink of the tree is ever followed.
     fn export_tree(
         &self,
@@ -48,24 +117,30 @@ impl Repo {
     ) -> anyhow::Result<()> {
         ensure!(depth < MAX_DEPTH, "its folders are too deep");
         for entry in self.tree(tree_id)? {
-            used.n_entries += 1;
-            ensure!(
-                used.n_entries <= MAX_ENTRIES,
-                "it has more than {MAX_ENTRIES} entries"
-            );
+            used.count_entry()?;
             let path = folder.join(OsStr::from_bytes(&entry.name));
-            match entry.mode {
-                None => {
-                    make_dir(&path)?;
-                    self.export_tree(entry.id, path, depth + 1, used)?;
-                }
-                Some(FileMode::Gitlink) => make_dir(&path)?,
-                Some(mode) => self
-                    .export_blob(&entry, mode, &path, used)
-                    .with_context(|| format!("write `{}`", shown(&path)))?,
-            }
+            self.export_entry(&entry, path, depth, used)?;
         }
         Ok(())
+    }
+
+    fn export_entry(
+        &self,
+        entry: &TreeEntry,
+        path: PathBuf,
+        depth: usize,
+        used: &mut Used,
+    ) -> anyhow::Result<()> {
+        match entry.mode {
+            None => {
+                make_dir(&path)?;
+                self.export_tree(entry.id, path, depth + 1, used)
+            }
+            Some(FileMode::Gitlink) => make_dir(&path),
+            Some(mode) => self
+                .export_blob(entry, mode, &path, used)
+                .with_context(|| format!("write `{}`", shown(&path))),
+        }
     }
 
     fn export_blob(
@@ -193,5 +268,64 @@ mod tests {
             let tree_id = repo.git(&args).parse().expect("id");
             assert!(export(&repo, tree_id).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_difference_holds_only_what_is_otherwise() {
+        use std::os::unix::fs::FileTypeExt as _;
+
+        let repo = TestRepo::new();
+        repo.write("same/a", "1")
+            .write("gone/b", "1")
+            .write("changed", "1");
+        repo.write("file", "1").write("deep/er/f", "1");
+        repo.commit("old");
+        let old = repo.id("HEAD^{tree}");
+        fs::remove_dir_all(repo.path().join("gone")).expect("a folder");
+        fs::remove_file(repo.path().join("file")).expect("a file");
+        repo.write("changed", "2").write("file/is/a/folder", "1");
+        repo.write("deep/er/g", "2").write("new", "1");
+        repo.commit("new");
+        let new = repo.id("HEAD^{tree}");
+
+        let folder = tempfile::tempdir().expect("a folder");
+        repo.open()
+            .export_over(old, new, folder.path())
+            .expect("laid out");
+        let mut found = Vec::new();
+        let mut pending = vec![folder.path().to_owned()];
+        while let Some(next) = pending.pop() {
+            for entry in fs::read_dir(&next).expect("a folder") {
+                let entry = entry.expect("an entry");
+                let kind = entry.file_type().expect("a kind");
+                let path = entry.path();
+                let name = path
+                    .strip_prefix(folder.path())
+                    .expect("below")
+                    .display()
+                    .to_string();
+                match (kind.is_dir(), kind.is_char_device()) {
+                    (true, _) => pending.push(path),
+                    (_, true) => found.push(format!("-{name}")),
+                    _ => found.push(name),
+                }
+            }
+        }
+        found.sort();
+        assert_eq!(
+            found.join(" "),
+            "-gone changed deep/er/g file/is/a/folder new"
+        );
+
+        let none = tempfile::tempdir().expect("a folder");
+        repo.open()
+            .export_over(new, new, none.path())
+            .expect("laid out");
+        assert!(
+            fs::read_dir(none.path())
+                .expect("a folder")
+                .next()
+                .is_none()
+        );
     }
 }

@@ -47,7 +47,10 @@ fn presets(facts: &Facts) -> Vec<String> {
         languages => {
             let names: Vec<String> = languages
                 .iter()
-                .map(|language| format!("{language:?}"))
+                .map(|language| match language {
+                    Language::Php => "PHP".to_owned(),
+                    language => format!("{language:?}"),
+                })
                 .collect();
             format!("# Files in {}.", names.join(" and "))
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use gix::bstr::ByteSlice as _;
 
 use super::text::shown;
-use super::{Judged, Objection};
+use super::{Judged, Objection, blocks};
 use crate::change::FileVersion;
 use crate::policy::Rule;
 use crate::suite::{inline, titles};
@@ -115,6 +115,12 @@ fn tests(judged: &Judged, version: &Option<FileVersion>) -> Vec<Test> {
         Some(b"py") if judged.is_test() => {
             python_tests(text, is_python_test_file(path.file_name()))
         }
+        Some(b"rb") if judged.is_test() => {
+            block_tests(blocks::ruby(text), is_ruby_test_file(path.file_name()))
+        }
+        Some(b"php") if judged.is_test() => {
+            block_tests(blocks::php(text), path.file_name().ends_with(b"Test.php"))
+        }
         Some(b"rs") => rust_tests(text),
         extension if judged.is_test() && titles::speaks(extension) => titled_tests(text),
         _ => Vec::new(),
@@ -143,6 +149,19 @@ fn rust_tests(text: &str) -> Vec<Test> {
             is_collected: true,
         })
         .collect()
+}
+
+fn block_tests(blocks: Vec<blocks::Block>, is_collected: bool) -> Vec<Test> {
+    let test = |block: blocks::Block| Test {
+        name: block.name,
+        body: block.body,
+        is_collected,
+    };
+    blocks.into_iter().map(test).collect()
+}
+
+fn is_ruby_test_file(name: &[u8]) -> bool {
+    name.starts_with(b"test_") || name.ends_with(b"_test.rb") || name.ends_with(b"_spec.rb")
 }
 
 fn is_python_test_file(name: &[u8]) -> bool {
@@ -348,6 +367,28 @@ mod tests {
             &[
                 "`tests/test_a.py` defines more than once, so that the last one hides the others, 1 test: `test_b`",
             ],
+        );
+    }
+
+    #[test]
+    fn tests_of_ruby_and_php_are_tests() {
+        let spec = "RSpec.describe Cart do\n  it 'adds' do\n    expect(1).to eq(1)\n  end\nend\n";
+        check(
+            &[(
+                "tests/a_spec.rb",
+                spec,
+                &spec.replace("it 'adds'", "xit 'adds'"),
+            )],
+            &["`tests/a_spec.rb` loses 1 test: `Cart adds`"],
+        );
+        check(
+            &[("tests/a_spec.rb", spec, &spec.replace("'adds'", "'sums'"))],
+            &[],
+        );
+        let php = "<?php\nclass ATest extends TestCase\n{\n    public function testA()\n    {\n        $this->fail();\n    }\n}\n";
+        check(
+            &[("tests/ATest.php", php, &php.replace("testA", "checkA"))],
+            &["`tests/ATest.php` loses 1 test: `ATest testA`"],
         );
     }
 

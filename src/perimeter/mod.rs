@@ -1,5 +1,6 @@
 //! The safety perimeter: every way in which a change leaves it is a finding. Pure: no I/O, nothing printed.
 
+mod blocks;
 #[cfg(test)]
 mod change_of;
 mod content;

@@ -18,7 +18,7 @@ struct Language {
 }
 
 /// Each mark below has one of these in it, so that no pattern is compiled where there is none.
-const NEEDLES: [&str; 26] = [
+const NEEDLES: [&str; 33] = [
     "assum",
     "nabled",
     "equires",
@@ -36,6 +36,13 @@ const NEEDLES: [&str; 26] = [
     "xtest",
     "xcontext",
     "fit(",
+    "fit ",
+    "fcontext",
+    "xspecify",
+    "xscenario",
+    "xfeature",
+    "omit",
+    "pend",
     "fdescribe",
     "todo",
     "pending",
@@ -96,7 +103,7 @@ static LANGUAGES: [Language; 10] = [
     language!(
         ["rb"],
         "#",
-        r"^\s*(?:skip|pending|omit)\b | \b(?:xit|xdescribe|xcontext|xspecify|xfeature|xscenario|fit|fdescribe|fcontext)\b\s*[\x22'(] | :skip\b | \b(?:skip|pending|focus)\s*:"
+        r"(?:^|[{;])\s*(?:skip|pending|pend|omit|omit_if|omit_unless)\b | :(?:focus|pending)\b | \b(?:xit|xdescribe|xcontext|xspecify|xfeature|xscenario|fit|fdescribe|fcontext)\b\s*[\x22'(] | :skip\b | \b(?:skip|pending|focus)\s*:"
     ),
     language!(
         ["php", "phpt"],
@@ -211,6 +218,12 @@ mod tests {
             ("cs", "[Ignore]"),
             ("rb", "  skip 'x'"),
             ("rb", "xit 'adds' do"),
+            ("rb", "  fit 'adds' do"),
+            ("rb", "  it 'adds', :focus do"),
+            ("rb", "  before { skip 'x' }"),
+            ("rb", "    omit('x')"),
+            ("rb", "    pend"),
+            ("php", "    #[RequiresPhp('>= 9')]"),
             ("php", "$this->markTestSkipped('x');"),
             ("exs", "@tag :skip"),
             ("exs", "@tag skip: true"),
@@ -232,6 +245,9 @@ mod tests {
             ("js", "const fitness = benefit(1)"),
             ("go", "\tskipped := 1"),
             ("rb", "  assert skipped"),
+            ("rb", "  it 'appends' do"),
+            ("rb", "  expect(benefit 'x').to eq(1)"),
+            ("php", "    $this->skip = true;"),
             ("bats", "  run skip_it"),
         ] {
             check(extension, line, false);

@@ -73,8 +73,13 @@ const JUDGE_INPUT_ENTRIES: &[&str] = &[
     "karma.conf.*", "babel.config.*", ".babelrc*", ".swcrc", ".nycrc*", ".c8rc*", "mocha.opts", "setuptests.*", "setup-tests.*",
     "jest-setup.*", ".pnp.*", "lerna.json", "nx.json", "turbo.json", "ava.config.*", ".taprc", "playwright.config.*",
     "cypress.config.*", "bunfig.toml", "deno.json*", ".nvmrc", ".node-version", "pnpm-workspace.yaml", "node_modules",
-    // Ruby, PHP, Go, JVM, .NET, Elixir, C
-    ".rspec", "rakefile", "gemfile", ".ruby-version", "phpunit.xml*", "phpunit.dist.xml", "composer.json", "go.mod", "go.work", "pom.xml",
+    // Ruby: what sets its frameworks up, as `conftest.py` does, is not among the tests.
+    ".rspec*", "rakefile", "gemfile", "gems.rb", "*.gemspec", ".ruby-version", ".simplecov", "spec_helper.rb", "rails_helper.rb",
+    "test_helper.rb", "minitest_helper.rb",
+    // PHP
+    "phpunit.xml*", "phpunit.dist.xml", "composer.json", "tests/bootstrap.php", "test/bootstrap.php", "php.ini", ".user.ini",
+    // Go, JVM, .NET, Elixir, C
+    "go.mod", "go.work", "pom.xml",
     "build.gradle*", "settings.gradle*", "gradle.properties", "gradlew*", "gradle-wrapper.*", "*.csproj", "*.runsettings",
     "directory.build.props", "directory.build.targets", "mix.exs", ".formatter.exs", "cmakelists.txt", "ctesttestfile.cmake", "meson.build",
     "module.bazel", "build.bazel", "workspace.bazel", ".bazelrc",
@@ -354,6 +359,11 @@ mod tests {
             "Makefile",
             "jest.config.mjs",
             ".config/nextest.toml",
+            "spec/spec_helper.rb",
+            "test/unit/test_helper.rb",
+            "shop.gemspec",
+            "tests/bootstrap.php",
+            "phpunit.xml.dist",
         ] {
             assert!(JUDGE_INPUTS.hit(&fold(path.as_bytes())).is_some(), "{path}");
         }
@@ -363,6 +373,8 @@ mod tests {
             "tests/test_conftest.py",
             "src/setup_db.py",
             "src/package.rs",
+            "test/helper.rb",
+            "src/bootstrap.php",
         ] {
             check(&JUDGE_INPUTS, path, None);
         }

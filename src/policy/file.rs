@@ -97,6 +97,7 @@ section!(ProofFile {
     hook: HookFile,
     suite: Said<String>,
     env: Said<Entries<String>>,
+    before: Said<String>,
     red_commits: Said<String>,
     existing_tests: Said<String>,
     existing_red: Said<String>,
@@ -109,8 +110,12 @@ section!(ProofFile {
     setup_network: Said<String>,
     setup_timeout: Said<String>,
     tests_exclude: List,
+    services: Said<Vec<At<ServiceFile>>>,
     sandbox: SandboxFile,
     signature: Said<String>,
+    necessity: Said<String>,
+    neighbours: Said<String>,
+    variations: List,
 });
 section!(RunnerFile {
     name: Said<String>,
@@ -119,6 +124,16 @@ section!(RunnerFile {
     command: Said<String>,
     report: Said<String>,
     trust_report: Said<bool>,
+});
+section!(ServiceFile {
+    name: Said<String>,
+    preset: Said<String>,
+    prepare: Said<String>,
+    start: Said<String>,
+    ready: Said<String>,
+    env: Said<Entries<String>>,
+    port: Said<u64>,
+    ready_timeout: Said<String>,
 });
 section!(HookFile {
     suite: Said<String>,
@@ -160,14 +175,10 @@ pub(super) enum Runners {
 const LATER: &[&str] = &[
     "agent",
     "attempts",
-    "before",
     "document_limits",
     "environment",
-    "neighbours",
-    "necessity",
     "network",
     "preset",
-    "services",
     "source_sensitive",
     "strict_role",
     "url_env",
@@ -472,12 +483,12 @@ mod tests {
     #[test]
     fn a_key_of_a_later_version_is_said_to_be_one() {
         check(
-            "services: []\n",
-            "1:1: key `services` is not supported by this version",
+            "waivers: []\n",
+            "1:1: key `waivers` is not supported by this version",
         );
         check(
-            "proof:\n  before: failed\n",
-            "2:3: key `before` is not supported by this version",
+            "proof:\n  writable: [x]\n",
+            "2:3: key `writable` is not supported by this version",
         );
         check(
             "agent: {command: [x]}\n",

@@ -1,7 +1,7 @@
 //! Looks for what a policy says that is surely not what its writer meant, though it can be read.
 
 use super::file::At;
-use super::{Level, Mode, Origin, Policy, Rule, merge};
+use super::{Before, Level, Mode, Origin, Policy, Rule, merge};
 
 /// Something to look at again. The policy loads all the same.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -172,6 +172,11 @@ fn whole(policy: &Policy) -> Vec<Warning> {
     }
     if proof.tests.globs.is_empty() {
         messages.push("no `proof.tests`: only tests inside source files count as tests");
+    }
+    if proof.before == Before::MissingSymbol {
+        messages.push(
+            "`proof.before: missing_symbol` takes a name that is new for a bug: it shows less than a test that fails",
+        );
     }
     if proof.samples == 1 {
         messages.push("`proof.samples: 1` cannot see that a test is flaky");

@@ -14,12 +14,13 @@ mod preset;
 pub mod rule;
 mod runners;
 mod sections;
+mod services;
 mod setup;
 mod sources;
 mod stdlib;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub use explain::{Explanation, Limit};
 pub use lint::{Warning, lint};
 pub use paths::{Hit, PathSet, fold};
 pub use rule::{Level, Rule};
+pub use services::{Preset, ServiceKind, ServicePolicy};
 pub use setup::{Network, SetupPolicy, TestGlobs};
 pub use value::Pattern;
 
@@ -180,6 +182,7 @@ pub struct ProofPolicy {
     pub suite: Suite,
     /// What the tests see besides the allow-list.
     pub env: BTreeMap<String, String>,
+    pub before: Before,
     pub red_commits: RedCommits,
     pub existing_tests: ExistingTests,
     pub existing_red: ExistingRed,
@@ -190,10 +193,18 @@ pub struct ProofPolicy {
     pub sandbox_min_level: u8,
     /// How dependencies are installed; `None` where tests find them on the machine.
     pub setup: Option<SetupPolicy>,
+    /// Servers that run beside the tests.
+    pub services: Vec<ServicePolicy>,
     /// Tests that are left out, on every tree.
     pub tests_exclude: TestGlobs,
     /// Whether a fix that names an error of production must be shown by a test that failed as production did.
     pub signature: Signature,
+    /// What a hunk weighs that no new test needs.
+    pub necessity: Level,
+    /// What code weighs that only knows the new tests' own values.
+    pub neighbours: Level,
+    /// Further runs of the new tests, in other circumstances.
+    pub variations: BTreeSet<Variation>,
 }
 
 /// What becomes of a fix for an error of production whose tests failed in another way.
@@ -206,6 +217,15 @@ pub enum Signature {
     /// Said.
     Preferred,
     Off,
+}
+
+/// A circumstance that no test should depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Variation {
+    /// More than a year later.
+    Clock,
+    /// Another order of sets and maps.
+    HashSeed,
 }
 
 /// One runner and where it works.
@@ -238,6 +258,15 @@ pub enum Suite {
     All,
     /// The touched test files only.
     Touched,
+}
+
+/// What a new test must do without the fix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// Run, and fail.
+    Failed,
+    /// Fail, or not even start because a name is not there yet.
+    MissingSymbol,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

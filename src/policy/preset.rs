@@ -5,8 +5,11 @@ pub(super) const PRESETS: &[(&str, &str)] = &[
     (DEFAULT, include_str!("../../policies/default.yaml")),
     ("go", include_str!("../../policies/go.yaml")),
     ("javascript", include_str!("../../policies/javascript.yaml")),
+    ("php", include_str!("../../policies/php.yaml")),
     ("python", include_str!("../../policies/python.yaml")),
+    ("ruby", include_str!("../../policies/ruby.yaml")),
     ("rust", include_str!("../../policies/rust.yaml")),
+    ("shell", include_str!("../../policies/shell.yaml")),
     ("strict", include_str!("../../policies/strict.yaml")),
 ];
 
@@ -52,8 +55,14 @@ const NEEDLES: &[(&str, &[&str])] = &[
             "import.meta.",
         ],
     ),
+    ("test-probe-php", &["phpunit"]),
     ("test-probe-python", &["pytest", "unittest"]),
+    (
+        "test-probe-ruby",
+        &["rspec", "minitest", "test", "spec", "caller"],
+    ),
     ("test-probe-rust", &["cfg!"]),
+    ("test-probe-shell", &["bats_", "funcname"]),
     (
         "dynamic-code",
         &["eval", "exec", "new function", "__import__"],
@@ -147,7 +156,7 @@ mod tests {
 
     #[test]
     fn every_match_of_a_preset_holds_a_needle() {
-        let text = "version: 1\nextends: [default, go, javascript, python, rust, strict]\n";
+        let text = "version: 1\nextends: [default, go, javascript, php, python, ruby, rust, shell, strict]\n";
         let policy = Policy::load(text, "policy").expect("the presets load");
         assert_eq!(policy.perimeter.forbid.len(), NEEDLES.len());
         for forbidden in &policy.perimeter.forbid {

@@ -1,14 +1,14 @@
 //! The sections of a policy, key by key: what each may hold and how presets and file are put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::file::{Names, shown};
 use super::merge::{Merge, Read, nobody_says};
 use super::value::{self, Pattern};
 use super::{
-    ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On, Origin,
-    PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits, builtin,
-    later, preset,
+    Before, ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On,
+    Origin, PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits,
+    Variation, builtin, later, preset,
 };
 use crate::change::Content;
 
@@ -279,6 +279,14 @@ impl Merge<'_> {
             hook_budget: self.duration("proof.hook.budget", |file| &file.proof.hook.budget)?,
             suite: self.word("proof.suite", |file| &file.proof.suite, &suites)?,
             env: self.env()?,
+            before: self.word(
+                "proof.before",
+                |file| &file.proof.before,
+                &[
+                    ("failed", Before::Failed),
+                    ("missing_symbol", Before::MissingSymbol),
+                ],
+            )?,
             red_commits: self.word(
                 "proof.red_commits",
                 |file| &file.proof.red_commits,
@@ -303,6 +311,7 @@ impl Merge<'_> {
                 3,
             )?,
             setup: self.setup()?,
+            services: self.services()?,
             tests_exclude: self.tests_exclude()?,
             signature: self.word(
                 "proof.signature",
@@ -314,7 +323,20 @@ impl Merge<'_> {
                     ("off", Signature::Off),
                 ],
             )?,
+            necessity: self.word("proof.necessity", |file| &file.proof.necessity, &LEVELS)?,
+            neighbours: self.word("proof.neighbours", |file| &file.proof.neighbours, &LEVELS)?,
+            variations: self.variations()?,
         })
+    }
+
+    fn variations(&mut self) -> Read<BTreeSet<Variation>> {
+        let named = |name: &str| value::choice(name, &VARIATIONS);
+        let names = self.list(
+            "proof.variations",
+            |file| &file.proof.variations,
+            |name| named(name).map(|_| ()),
+        )?;
+        Ok(names.iter().flat_map(|name| named(name)).collect())
     }
 
     fn env(&mut self) -> Read<BTreeMap<String, String>> {
@@ -371,6 +393,11 @@ const LEVELS: [(&str, Level); 3] = [
     ("deny", Level::Deny),
     ("warn", Level::Warn),
     ("off", Level::Off),
+];
+
+const VARIATIONS: [(&str, Variation); 2] = [
+    ("clock", Variation::Clock),
+    ("hash-seed", Variation::HashSeed),
 ];
 
 fn known_or_list(word: &str) -> String {

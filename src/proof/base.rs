@@ -1,8 +1,9 @@
-//! The build output that all trees of a proof start from: the trusted tree's, built once and kept for later proofs.
+//! What all trees of a proof start from: the trusted tree, laid out and built once, and kept for later proofs.
 //!
-//! Only the trusted tree is kept. What compiles judged code could leave anything in its build output, and a later commit would profit.
+//! Only the trusted tree is kept. What compiles judged code could leave anything in its build output, and a later commit would profit. A file
+//! that a side has otherwise is younger than all build output below it, so that build tools see which it is.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use gix::ObjectId;
@@ -10,12 +11,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::setup::SetupEvidence;
 use super::trees::Base;
-use crate::git::{Repo, TreeFile};
+use crate::git::Repo;
 use crate::policy::Policy;
 use crate::suite::area::{Area, Kept};
 use crate::suite::runner::{Order, Runner, Selection};
 
-/// With more files changed since, building anew is cheaper than building each side's.
+/// With more files changed since, laying out and building anew is cheaper than doing so on each side.
 const MAX_DISTANCE: usize = 200;
 
 /// Files that decide what else is built.
@@ -28,7 +29,7 @@ const MANIFESTS: [&[u8]; 6] = [
     b"go.sum",
 ];
 
-/// Finds the base of an earlier proof, or builds one of the trusted tree.
+/// Finds the base of an earlier proof, or makes one of the trusted tree.
 ///
 /// # Errors
 /// The tree cannot be laid out, or the runner not be started. What does not build is no error here.
@@ -42,15 +43,14 @@ pub(super) fn base(
     time_left: Duration,
 ) -> anyhow::Result<Base> {
     let key = key(policy, area, runner, setup);
-    let files = repo.files(parent_tree_id)?;
-    if let Some(kept) = area.kept(&key)?
-        && let Ok(base) = Base::new(repo, kept)
-        && is_near(&base, &files)
-    {
-        return Ok(base);
+    if let Some(kept) = area.kept(&key)? {
+        let tree_id = ObjectId::from_hex(kept.tree_id.as_bytes())?;
+        // A tree that was rewritten away may be gone from the repository.
+        if is_near(repo, tree_id, parent_tree_id).unwrap_or(false) {
+            let side = kept.side;
+            return Ok(Base { side, tree_id });
+        }
     }
-    // Before the first file is written: whatever has this age is older than what is built from it.
-    let laid_out = SystemTime::now();
     let side = area
         .add_side(None, |folder| repo.export(trusted_tree_id, folder))
         .context("lay out the trusted tree")?;
@@ -65,20 +65,27 @@ pub(super) fn base(
     let kept = Kept {
         side,
         tree_id: trusted_tree_id.to_string(),
-        laid_out,
     };
     // Half a build is of use to this proof only.
     let kept = match is_complete {
         true => area.keep(&key, kept)?,
         false => kept,
     };
-    Base::new(repo, kept)
+    Ok(Base {
+        side: kept.side,
+        tree_id: trusted_tree_id,
+    })
 }
 
-fn is_near(base: &Base, files: &[TreeFile]) -> bool {
-    let is_manifest = |file: &&TreeFile| MANIFESTS.contains(&file.path.file_name());
-    let mut manifests = files.iter().filter(is_manifest);
-    manifests.all(|file| base.has(file)) && base.distance(files) <= MAX_DISTANCE
+fn is_near(repo: &Repo, base_id: ObjectId, tree_id: ObjectId) -> anyhow::Result<bool> {
+    if base_id == tree_id {
+        return Ok(true);
+    }
+    let paths = repo.changed_paths(base_id, tree_id)?;
+    let is_manifest = paths
+        .iter()
+        .any(|path| MANIFESTS.contains(&path.file_name()));
+    Ok(!is_manifest && paths.len() <= MAX_DISTANCE)
 }
 
 /// All that makes one tree's build output another one.

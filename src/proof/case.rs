@@ -8,7 +8,7 @@ use gix::ObjectId;
 use serde::Serialize;
 
 use super::signature::{Compared, Named};
-use super::{Gap, Proof, SetupEvidence, Shortfall, Tree};
+use super::{Gap, Proof, ServiceEvidence, SetupEvidence, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::policy::Suite;
 use crate::suite::TestId;
@@ -72,10 +72,19 @@ pub struct Evidence {
     pub sandbox: Sandbox,
     pub suite: Suite,
     pub before_tree_id: String,
+    /// The tests, helpers and imports that BEFORE went without, because they do not build there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pruned: Vec<String>,
+    /// The tests that count as red by `proof.before: missing_symbol` alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub red_by_name: Vec<TestId>,
     pub old_tests_tree_id: String,
     /// What was installed for the tests; `None` where they found it on the machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub setup: Option<SetupEvidence>,
+    /// Servers that ran beside the tests, anew for each run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceEvidence>,
     /// Tests of these names were left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tests_exclude: Vec<String>,
@@ -111,4 +120,14 @@ pub enum What {
         of: usize,
     },
     Suite,
+    /// The new tests without a part of the fix, the `n`th try.
+    WithoutHunk {
+        n: usize,
+    },
+    /// The new tests with another value, the `n`th try.
+    OtherValue {
+        n: usize,
+    },
+    /// The new tests in other circumstances.
+    Varied,
 }

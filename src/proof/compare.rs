@@ -170,7 +170,7 @@ pub fn green(
         after
             .not_built
             .iter()
-            .filter(|what| !parent.not_built.contains(what))
+            .filter(|what| !parent.not_built.iter().any(|other| other.agrees_with(what)))
             .map(|what| Gap::NotBuilt {
                 what: what.what.clone(),
                 detail: what.detail.clone(),
@@ -590,10 +590,7 @@ mod tests {
     #[test]
     fn a_file_that_builds_on_neither_side_is_undecided() {
         let broken = TestRun {
-            not_built: vec![NotBuilt {
-                what: "it".into(),
-                detail: "no module".into(),
-            }],
+            not_built: vec![NotBuilt::new("it", "no module")],
             ..TestRun::default()
         };
         let terms = Terms {
@@ -727,7 +724,7 @@ mod tests {
         fn a_target_that_no_longer_builds_refuses(side in 2..4usize) {
             let rows = rows("proof - F P -, old P P P P");
             let mut runs = [0, 1, 2, 3].map(|side| run(&rows, side));
-            runs[side].not_built.push(NotBuilt { what: "it".into(), detail: "error".into() });
+            runs[side].not_built.push(NotBuilt::new("it", "error"));
             let [parent, before, after, old_tests] = &runs;
             prop_assert!(weigh_runs(parent, before, after, old_tests, ExistingTests::Strict).is_err());
         }

@@ -18,10 +18,10 @@ pub(super) struct Echoes {
 }
 
 /// What begins a comment that ends with its line.
-fn comment_mark(path: &RepoPath) -> Option<&'static str> {
-    const SLASHES: [&[u8]; 19] = [
+pub(super) fn comment_mark(path: &RepoPath) -> Option<&'static str> {
+    const SLASHES: [&[u8]; 20] = [
         b"rs", b"go", b"js", b"jsx", b"mjs", b"cjs", b"ts", b"mts", b"cts", b"tsx", b"java", b"kt",
-        b"swift", b"c", b"h", b"cc", b"cpp", b"hpp", b"cs",
+        b"swift", b"c", b"h", b"cc", b"cpp", b"hpp", b"cs", b"php",
     ];
     const HASHES: [&[u8]; 7] = [b"py", b"pyi", b"rb", b"ex", b"exs", b"sh", b"bash"];
     let extension = path.extension()?;
@@ -46,7 +46,14 @@ pub(super) fn echoes(
         let (Some(old), Some(new)) = (&file.old, &file.new) else {
             continue;
         };
-        if old.content.text().is_none() || new.content.text().is_none() {
+        let (Some(old_text), Some(new_text)) = (old.content.text(), new.content.text()) else {
+            continue;
+        };
+        // What stands below this mark in Ruby is data of the program.
+        if [old_text, new_text]
+            .iter()
+            .any(|text| text.lines().any(|line| line == "__END__"))
+        {
             continue;
         }
         let added = comments(mark, file.added_lines());
@@ -74,6 +81,9 @@ fn append(
     if !content.is_empty() && !content.ends_with(b"\n") {
         content.push(b'\n');
     }
+    if content.trim_ascii_end().ends_with(b"?>") && path.extension() == Some(b"php") {
+        content.extend_from_slice(b"<?php\n");
+    }
     content.extend_from_slice(comments);
     Ok(Edit::Put {
         path: path.clone(),
@@ -87,7 +97,12 @@ fn comments<'a>(mark: &str, lines: impl Iterator<Item = (usize, &'a [u8])>) -> V
     for (_, line) in lines {
         text.extend_from_slice(mark.as_bytes());
         // A carriage return would end the comment in some languages.
+        let start = text.len();
         text.extend(line.iter().filter(|&&byte| byte != b'\r'));
+        // So would this in PHP.
+        while let Some(at) = text[start..].windows(2).position(|pair| pair == b"?>") {
+            text.insert(start + at + 1, b' ');
+        }
         text.push(b'\n');
     }
     text
@@ -99,11 +114,16 @@ mod tests {
 
     #[test]
     fn lines_become_comments_whatever_they_are() {
-        let lines = [(1, &b"let x = 1;"[..]), (2, b"*/ // \r#!"), (3, b"")];
+        let lines = [
+            (1, &b"let x = 1;"[..]),
+            (2, b"*/ // \r#!"),
+            (3, b""),
+            (4, b"?>?\r>"),
+        ];
         let text = comments("// ", lines.into_iter());
         assert_eq!(
             String::from_utf8(text).expect("text"),
-            "// let x = 1;\n// */ // #!\n// \n"
+            "// let x = 1;\n// */ // #!\n// \n// ? >? >\n"
         );
     }
 

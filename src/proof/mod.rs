@@ -5,7 +5,12 @@ mod bodies;
 mod case;
 mod compare;
 mod echo;
+mod lexer;
+mod missing;
 mod modules;
+mod necessity;
+mod neighbours;
+mod prune;
 mod renamed;
 mod rewritten;
 mod runs;
@@ -14,6 +19,7 @@ mod signature;
 mod smells;
 mod split;
 mod trees;
+mod variations;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,8 +30,9 @@ use crate::change::RepoPath;
 use crate::suite::{NotBuilt, TestId};
 
 pub use case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
+pub use neighbours::SpecialCase;
 pub use runs::prove;
-pub use setup::SetupEvidence;
+pub use setup::{ServiceEvidence, SetupEvidence};
 pub use signature::{Compared, Known, Named, Standing};
 
 /// A proof that holds. It has at least one FAIL_TO_PASS test; [`compare`](compare::compare) is the only way to build one.
@@ -68,6 +75,20 @@ pub enum Gap {
         expected: String,
         /// What the new tests failed with.
         seen: Vec<String>,
+    },
+    /// Every new test passes without this part of the fix.
+    UnprovenHunk {
+        path: RepoPath,
+        line: usize,
+        n_added: usize,
+        n_removed: usize,
+    },
+    /// The code only knows the new tests' own values.
+    SpecialCased {
+        path: RepoPath,
+        line: usize,
+        value: String,
+        how: SpecialCase,
     },
 }
 
@@ -121,6 +142,10 @@ pub enum Doubt {
     },
     /// The test does something else where the other side's lines stand in comments: it reads its sources.
     ReadsSource(TestId),
+    /// It passes today, and not more than a year later.
+    TimeDependent(TestId),
+    /// It passes with one order of sets and maps, and not with another.
+    SeedDependent(TestId),
     /// The policy wants the failure compared with an issue that nobody knows.
     IssueUnknown(String),
     SandboxBelowPolicy {

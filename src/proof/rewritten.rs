@@ -55,8 +55,14 @@ pub(super) fn doubts<'a>(
 
 /// Whether an assertion of the old text is gone, or the new text has more ways round its assertions.
 fn says_less(old: &[String], new: &[String]) -> bool {
-    const ASSERTIONS: [&str; 5] = ["assert", "expect", "raises", "should_panic", "fail"];
-    const ESCAPES: [&str; 6] = ["return", "except", "catch", "if ", "skip", "xfail"];
+    // Go asserts by a comparison and a call.
+    const ASSERTIONS: [&str; 10] = [
+        "assert", "expect", "raises", "should", "fail", "must_", "wont_", ".Error", ".Fatal",
+        " != ",
+    ];
+    const ESCAPES: [&str; 9] = [
+        "return", "except", "catch", "if ", "skip", "xfail", "rescue", "unless ", "pending",
+    ];
     let lines = |texts: &[String], marks: &[&str]| -> Vec<String> {
         let lines = texts.iter().flat_map(|text| text.lines());
         let marked = lines.filter(|line| marks.iter().any(|mark| line.contains(mark)));
@@ -130,7 +136,45 @@ mod tests {
         );
     }
 
+    #[test]
+    fn ruby_and_php_tests_are_methods() {
+        let ruby = "class T\n  def test_a\n    assert_equal 1, a\n  end\n  def test_b\n    b.must_equal 2\n  end\nend\n";
+        check(
+            "def ",
+            ruby,
+            &ruby.replace("_equal 1", "_equal 2"),
+            "test_a",
+        );
+        check(
+            "def ",
+            ruby,
+            &ruby.replace("    b.m", "    return\n    b.m"),
+            "test_b",
+        );
+        check("def ", ruby, &ruby.replace("class T", "class U"), "");
+        let php = "class T\n{\n    public function testA(): void\n    {\n        $this->assertSame(1, 1);\n    }\n}\n";
+        check("function ", php, &php.replace("1, 1", "1, 2"), "testA");
+        check("function ", php, &php.replace("class T", "class U"), "");
+    }
+
     const RUST: &str = "mod tests {\n    use super::*;\n    #[test]\n    fn a() {\n        assert_eq!(1, 1);\n    }\n    #[test]\n    fn b() {\n        for x in y {\n            assert!(x);\n        }\n    }\n}\n";
+
+    #[test]
+    fn a_go_test_compares_and_complains() {
+        let go = "func TestA(t *testing.T) {\n\tif got := A(); got != 1 {\n\t\tt.Errorf(\"%d\", got)\n\t}\n}\n";
+        let edit = |from: &str, to: &str| go.replace(from, to);
+        check("func ", go, &edit("got != 1", "got == 9"), "TestA");
+        check("func ", go, &edit("t.Errorf", "t.Logf"), "TestA");
+        check(
+            "func ",
+            go,
+            &edit(
+                "TestA(t *testing.T) {\n",
+                "TestA(t *testing.T) {\n\tt.Helper()\n",
+            ),
+            "",
+        );
+    }
 
     #[test]
     fn a_rust_test_is_its_attributes_and_its_block() {

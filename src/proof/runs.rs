@@ -12,21 +12,23 @@ use super::base;
 use super::case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
 use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
+use super::missing::{self, Missing};
 use super::modules;
+use super::prune::Pruned;
 use super::renamed::Renames;
 use super::rewritten;
 use super::setup;
-use super::signature::{self, Compared};
+use super::signature::Compared;
 use super::smells;
 use super::split::Split;
 use super::trees::{self, Base, LaidOut};
 use super::{Doubt, Gap, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::git::Repo;
-use crate::policy::{ExistingRed, Policy, RedCommits, Suite};
+use crate::policy::{Before, ExistingRed, Policy, RedCommits, Suite};
 use crate::suite::area::Area;
 use crate::suite::runner::{self, Canary, Order, Runner, Selection};
-use crate::suite::{RaisedIn, TestId, TestRun};
+use crate::suite::{TestId, TestRun};
 
 /// Proves that a change fixes what its tests show.
 ///
@@ -77,20 +79,20 @@ pub fn prove(
         patience(policy, deadline),
     )?);
     let mut toolbox = workshop.toolbox.clone();
-    let mut setup = None;
-    if let Some(policy_of_setup) = &policy.proof.setup {
+    let (mut setup, mut services) = (None, Vec::new());
+    if policy.proof.setup.is_some() || !policy.proof.services.is_empty() {
         let site = setup::Site {
             repo,
-            policy: policy_of_setup,
+            policy: &policy.proof,
             area: &area,
             toolbox: &workshop.toolbox,
             deadline,
-            hook_budget: policy.proof.hook_budget,
         };
         match setup::install(&site, case, progress)? {
             Ok(installed) => {
                 toolbox.setup = Some(installed.set_up);
-                setup = Some(installed.evidence);
+                setup = installed.evidence;
+                services = installed.services;
             }
             Err(short) => {
                 return Ok(Attempt {
@@ -102,6 +104,19 @@ pub fn prove(
     }
     let runner = runner::open(&policy.proof.runners, &toolbox)?;
     let is_revival = !split.has_tests() && case.carried.tests.is_empty();
+    let time_left = deadline.map_or(Duration::MAX, |deadline| {
+        deadline.saturating_duration_since(Instant::now())
+    });
+    progress(Progress::Building);
+    let base = base::base(
+        repo,
+        policy,
+        &area,
+        runner.as_ref(),
+        (case.trusted_tree_id, case.parent_tree_id),
+        setup.as_ref(),
+        time_left,
+    )?;
     let mut bench = Bench {
         repo,
         policy,
@@ -115,27 +130,14 @@ pub fn prove(
             .chain(split.fix.first().filter(|_| is_revival).cloned())
             .collect(),
         deadline,
+        pruned: None,
+        missing: None,
+        red_by_name: BTreeSet::new(),
         progress,
-        base: None,
+        base,
         issues: Vec::new(),
         warnings: Vec::new(),
     };
-    if runner.builds() {
-        let trees = (case.trusted_tree_id, case.parent_tree_id);
-        let time_left = deadline.map_or(Duration::MAX, |deadline| {
-            deadline.saturating_duration_since(Instant::now())
-        });
-        (bench.progress)(Progress::Building);
-        bench.base = Some(base::base(
-            repo,
-            policy,
-            &area,
-            bench.runner,
-            trees,
-            setup.as_ref(),
-            time_left,
-        )?);
-    }
     let trees = Trees {
         parent: case.parent_tree_id,
         before: before_tree_id,
@@ -156,9 +158,29 @@ pub fn prove(
         runner_version: runner.version().to_owned(),
         sandbox: workshop.sandbox.clone(),
         suite: case.suite,
-        before_tree_id: before_tree_id.to_string(),
+        before_tree_id: (bench.pruned.as_ref())
+            .map_or(before_tree_id, |pruned| pruned.before)
+            .to_string(),
+        pruned: (bench.pruned.iter())
+            .flat_map(|pruned| pruned.names.iter().cloned())
+            .collect(),
+        red_by_name: match &result {
+            Ok(Shown::Fix(proof)) => {
+                let proving = proof.fail_to_pass();
+                let by_name = bench.red_by_name.iter();
+                let by_name = by_name.filter(|test| proving.contains_key(test));
+                by_name.cloned().collect()
+            }
+            Ok(Shown::Red(carried)) => carried
+                .tests
+                .intersection(&bench.red_by_name)
+                .cloned()
+                .collect(),
+            Err(_) => Vec::new(),
+        },
         old_tests_tree_id: old_tests_tree_id.to_string(),
         setup,
+        services,
         tests_exclude: policy.proof.tests_exclude.globs.clone(),
         milliseconds: started.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
         issues,
@@ -205,33 +227,39 @@ fn patience(policy: &Policy, deadline: Option<Instant>) -> Duration {
     }
 }
 
-struct Trees {
+pub(super) struct Trees {
     parent: ObjectId,
-    before: ObjectId,
-    after: ObjectId,
+    pub(super) before: ObjectId,
+    pub(super) after: ObjectId,
     old_tests: ObjectId,
     echoes: Echoes,
 }
 
 /// All that one proof works with.
-struct Bench<'a> {
-    repo: &'a Repo,
-    policy: &'a Policy,
-    runner: &'a dyn Runner,
+pub(super) struct Bench<'a> {
+    pub(super) repo: &'a Repo,
+    pub(super) policy: &'a Policy,
+    pub(super) runner: &'a dyn Runner,
     area: &'a Area,
-    canary: Canary,
+    pub(super) canary: Canary,
     touched: Vec<RepoPath>,
     deadline: Option<Instant>,
+    /// What BEFORE went without.
+    pub(super) pruned: Option<Pruned>,
+    /// Where the policy takes them: new tests that BEFORE cannot build for want of a name.
+    pub(super) missing: Option<Missing>,
+    /// Tests that were red only because the policy takes a missing name for it.
+    red_by_name: BTreeSet<TestId>,
     progress: &'a mut dyn FnMut(Progress),
-    /// Build output that all trees start from.
-    base: Option<Base>,
+    /// What all trees start from.
+    base: Base,
     issues: Vec<Compared>,
     /// What the policy lets pass, and says.
     warnings: Vec<Gap>,
 }
 
 /// A stage's answer: an error of ours, or a shortfall of the change's.
-type Staged<T> = anyhow::Result<Result<T, Shortfall>>;
+pub(super) type Staged<T> = anyhow::Result<Result<T, Shortfall>>;
 
 /// Leaves the function with a shortfall, as `?` leaves it with an error.
 macro_rules! stage {
@@ -242,6 +270,9 @@ macro_rules! stage {
         }
     };
 }
+pub(super) use stage;
+
+mod steps;
 
 impl Bench<'_> {
     fn fix(&mut self, trees: &Trees, split: &Split, case: &Case) -> Staged<Shown> {
@@ -254,25 +285,41 @@ impl Bench<'_> {
         let n_samples = self.policy.proof.samples;
 
         // BEFORE comes first: where nothing is red there, the whole suite need not run.
-        let before = self.lay_out(Tree::Before, trees.before)?;
-        let mut before_runs = vec![stage!(self.run_touched(&before, 1)?)];
+        let (before, first) = stage!(self.first_before(trees, split, case.change)?);
+        let mut before_runs = vec![first];
         let parent = self.lay_out(Tree::Parent, trees.parent)?;
-        if !compare::has_red(&before_runs[0]) {
+        if !compare::has_red(&before_runs[0]) && self.missing.is_none() {
             let parent_run = stage!(self.run_touched(&parent, 1)?);
             stage!(compare::red(&parent_run, &before_runs[0], &terms));
         }
         // From here on a proof is likely: what must still pass runs with what is new.
         let parent_run = stage!(self.run_suite(&parent, case.suite)?);
+        let after = self.lay_out(Tree::After, trees.after)?;
+        let mut after_runs = Vec::new();
+        if self.missing.is_some() {
+            // Which tests a name is missing for is known only from where it is there.
+            after_runs.push(stage!(self.run_suite(&after, case.suite)?));
+            self.find_missing(&parent_run, &mut before_runs[0], &after_runs[0]);
+        }
         let candidates = stage!(compare::red(&parent_run, &before_runs[0], &terms));
         stage!(
             Shortfall {
                 gaps: Vec::new(),
-                doubts: smells::markers(case.change, split, &before_runs[0]),
+                doubts: match self.missing {
+                    // What is red is so because it stumbled, with its whole file.
+                    Some(_) => Vec::new(),
+                    None => {
+                        let left = self.pruned.as_ref().map(|pruned| &pruned.left);
+                        let left = left.unwrap_or(const { &BTreeMap::new() });
+                        smells::markers(case.change, split, &before_runs[0], left)
+                    }
+                },
             }
             .into_result(())
         );
-        let after = self.lay_out(Tree::After, trees.after)?;
-        let mut after_runs = vec![stage!(self.run_suite(&after, case.suite)?)];
+        if after_runs.is_empty() {
+            after_runs.push(stage!(self.run_suite(&after, case.suite)?));
+        }
         stage!(compare::green(
             &candidates,
             &parent_run,
@@ -307,7 +354,15 @@ impl Bench<'_> {
             .into_result(())
         );
         stage!(self.right_red(trees, split, case, fail_to_pass.keys(), &before_runs[0])?);
-        stage!(self.deaf(&candidates, &trees.echoes, Suite::Touched)?);
+        stage!(self.same_tests(&candidates)?);
+        let echoes = match before.tree_id == trees.before {
+            true => trees.echoes,
+            false => {
+                let sides = (before.tree_id, trees.after);
+                echo::echoes(self.repo, case.change, split, sides)?
+            }
+        };
+        stage!(self.deaf(&candidates, &echoes, Suite::Touched)?);
 
         let old_tests = self.lay_out(Tree::OldTests, trees.old_tests)?;
         let old_tests_run = stage!(self.run_suite(&old_tests, case.suite)?);
@@ -323,7 +378,13 @@ impl Bench<'_> {
             ..terms
         };
         let short = match compare::compare(&runs, &terms) {
-            Ok(proof) => return Ok(Ok(Shown::Fix(proof))),
+            Ok(proof) => {
+                stage!(self.every_hunk_is_needed(trees, split, case, &proof, Suite::Touched)?);
+                stage!(self.varied(&after, &proof)?);
+                let shown = (&proof, &before_runs[0]);
+                stage!(self.near_values_hold(trees, split, case, shown)?);
+                return Ok(Ok(Shown::Fix(proof)));
+            }
             Err(short) => short,
         };
         if !compare::blames_an_old_test(&short) {
@@ -376,26 +437,8 @@ impl Bench<'_> {
         let shown = proof.fail_to_pass().keys();
         stage!(self.right_red(trees, split, case, shown, &before_runs[0])?);
         stage!(self.deaf(&revived, &trees.echoes, Suite::All)?);
+        stage!(self.every_hunk_is_needed(trees, split, case, &proof, Suite::All)?);
         Ok(Ok(Shown::Fix(proof)))
-    }
-
-    /// Whether a new test failed as production did, where the message names an error of production.
-    fn right_red<'a>(
-        &mut self,
-        trees: &Trees,
-        split: &Split,
-        case: &Case,
-        fail_to_pass: impl Iterator<Item = &'a TestId> + Clone,
-        before: &TestRun,
-    ) -> Staged<()> {
-        let regions = signature::test_regions(self.repo, split, trees.before)?;
-        let is_test =
-            |frame: &RaisedIn| signature::is_test_frame(frame, self.policy, split, &regions);
-        let level = self.policy.proof.signature;
-        let answer = signature::compare(level, &case.issues, fail_to_pass, before, is_test);
-        self.issues.extend(answer.compared);
-        self.warnings.extend(answer.warnings);
-        Ok(answer.short.into_result(()))
     }
 
     /// The new tests once more, with the other side's lines in comments: whoever reads sources does something else now.
@@ -443,11 +486,20 @@ impl Bench<'_> {
         })))
     }
 
-    fn lay_out(&self, tree: Tree, tree_id: ObjectId) -> anyhow::Result<LaidOut> {
+    /// Takes what BEFORE cannot build for want of a name for red.
+    fn find_missing(&mut self, parent: &TestRun, before: &mut TestRun, after: &TestRun) {
+        if let Some(missing) = &mut self.missing {
+            missing.find(parent, before, after);
+            missing.add_to(before);
+            self.red_by_name.extend(missing.tests().cloned());
+        }
+    }
+
+    pub(super) fn lay_out(&self, tree: Tree, tree_id: ObjectId) -> anyhow::Result<LaidOut> {
         trees::lay_out(
             self.repo,
             self.area,
-            self.base.as_ref(),
+            &self.base,
             self.runner,
             &self.canary,
             (tree, tree_id),
@@ -455,7 +507,7 @@ impl Bench<'_> {
         )
     }
 
-    fn run_touched(&mut self, laid_out: &LaidOut, n: usize) -> Staged<TestRun> {
+    pub(super) fn run_touched(&mut self, laid_out: &LaidOut, n: usize) -> Staged<TestRun> {
         let what = What::Sample {
             n,
             of: self.policy.proof.samples,
@@ -463,7 +515,7 @@ impl Bench<'_> {
         self.run(laid_out, what, Selection::Files(&laid_out.files), None)
     }
 
-    fn run_candidates(
+    pub(super) fn run_candidates(
         &mut self,
         laid_out: &LaidOut,
         tests: &BTreeSet<TestId>,
@@ -513,6 +565,13 @@ impl Bench<'_> {
         let mut run = self.runner.run(self.area, &laid_out.side, &order)?;
         let excluded = &self.policy.proof.tests_exclude;
         run.results.retain(|test, _| !excluded.is_match(&test.0));
+        let takes_names = self.policy.proof.before == Before::MissingSymbol;
+        if takes_names && matches!(laid_out.tree, Tree::Parent | Tree::Before) {
+            self.red_by_name.extend(missing::as_red(&mut run));
+            if let (Some(missing), Tree::Before) = (&self.missing, laid_out.tree) {
+                missing.add_to(&mut run);
+            }
+        }
         // What was cut short by the budget says nothing about the tests.
         stage!(self.time_left());
         Ok(Ok(run))

@@ -1,7 +1,9 @@
 //! Installs what the tests need, once for all trees and from the trusted tree only: no line of a judged change runs with a network.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,12 +13,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Case, Doubt, Gap, Progress, Shortfall};
 use crate::git::{Repo, TreeFile};
-use crate::policy::{Network, SetupPolicy};
+use crate::policy::{Network, ProofPolicy};
 use crate::suite::area::Area;
 use crate::suite::area::setup::{Layer, SetUp};
-use crate::suite::process::{End, Finished, Job};
+use crate::suite::process::{self, End, Finished, Job};
 use crate::suite::runner::Toolbox;
-use crate::suite::setup::Surroundings;
+use crate::suite::service::{self, Places, Service};
+use crate::suite::setup::{self, Surroundings};
 
 /// What was installed, for the statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,11 +39,30 @@ pub struct SetupEvidence {
     pub shown_as: &'static str,
 }
 
-/// Dependencies below every tree.
+/// A server that ran beside the tests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServiceEvidence {
+    pub name: String,
+    /// What it says of itself; `null` for one that the policy starts in its own way.
+    pub version: Option<String>,
+    pub start: String,
+}
+
+/// What lies below every tree and runs beside every run.
 #[derive(Debug)]
 pub struct Installed {
     pub set_up: Arc<SetUp>,
-    pub evidence: SetupEvidence,
+    /// `None` where the policy has no lines, but services only.
+    pub evidence: Option<SetupEvidence>,
+    pub services: Vec<ServiceEvidence>,
+}
+
+/// One line of shell, and what it is given.
+struct Step<'a> {
+    line: &'a str,
+    env: BTreeMap<OsString, OsString>,
+    readable: &'a [PathBuf],
+    has_network: bool,
 }
 
 /// How much of a command's last words is told.
@@ -49,32 +71,44 @@ const N_LINES: usize = 12;
 /// All that the phase works with.
 pub struct Site<'a> {
     pub repo: &'a Repo,
-    pub policy: &'a SetupPolicy,
+    pub policy: &'a ProofPolicy,
     pub area: &'a Arc<Area>,
     pub toolbox: &'a Toolbox,
     /// Of a hook.
     pub deadline: Option<Instant>,
-    pub hook_budget: Duration,
 }
 
-/// Installs, or finds what was installed before, and lays it below every tree of the area.
+/// Installs, or finds what was installed before, and lays it below every tree of the area; services run beside it from now on.
 pub fn install(
     site: &Site,
     case: &Case,
     progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<Result<Installed, Shortfall>> {
+    let namespaces = site.area.sandbox().namespaces;
+    if !site.policy.services.is_empty() && !namespaces {
+        let reason = "`proof.services` needs a network of its own for each run: sandbox level 3, which this machine does not give";
+        return Ok(Err(Doubt::Other(reason.into()).into()));
+    }
     let inputs = site.inputs(case.trusted_tree_id)?;
     if let Some(doubt) = site.other_inputs(&inputs, case)? {
         return Ok(Err(doubt.into()));
     }
-    let given = Surroundings::of(site.toolbox, &site.policy.lines, &site.policy.env)?;
-    let digest = site.digest(&inputs, &given);
+    let (lines, names) = match &site.policy.setup {
+        Some(setup) => (&setup.lines[..], &setup.env[..]),
+        None => (&[][..], &[][..]),
+    };
+    let given = Surroundings::of(site.toolbox, lines, names)?;
+    let services = Services::of(site)?;
+    let digest = site.digest(&inputs, &given, &services);
     let (layer, reused) = match site.area.find_layer(&digest)? {
         Some(layer) => (layer, true),
-        None => match site.make(case.trusted_tree_id, &given, &digest, progress)? {
-            Ok(layer) => (layer, false),
-            Err(doubt) => return Ok(Err(doubt.into())),
-        },
+        None => {
+            let tree_id = case.trusted_tree_id;
+            match site.make(tree_id, &given, &services, &digest, progress)? {
+                Ok(layer) => (layer, false),
+                Err(doubt) => return Ok(Err(doubt.into())),
+            }
+        }
     };
     let short = Shortfall {
         gaps: covered(case, &layer),
@@ -83,22 +117,65 @@ pub fn install(
     if !short.is_empty() {
         return Ok(Err(short));
     }
-    let sandbox = site.area.sandbox();
-    let evidence = SetupEvidence {
+    let evidence = site.policy.setup.as_ref().map(|setup| SetupEvidence {
         digest,
         tree_id: case.trusted_tree_id.to_string(),
-        lines: site.policy.lines.clone(),
-        env: site.policy.env.clone(),
-        network: site.policy.network,
+        lines: setup.lines.clone(),
+        env: setup.env.clone(),
+        network: setup.network,
         reused,
-        shown_as: if sandbox.namespaces {
-            "layers"
-        } else {
-            "copies"
-        },
-    };
+        shown_as: if namespaces { "layers" } else { "copies" },
+    });
     let set_up = Arc::new(site.area.use_layer(layer)?);
-    Ok(Ok(Installed { set_up, evidence }))
+    Ok(Ok(Installed {
+        set_up,
+        evidence,
+        services: services.evidence(),
+    }))
+}
+
+/// The services of a proof, with what of the machine they need.
+struct Services {
+    all: Vec<Service>,
+    readable: Vec<PathBuf>,
+    env: BTreeMap<OsString, OsString>,
+}
+
+impl Services {
+    /// Finds them, and tells the area, which from now on is who they can be.
+    fn of(site: &Site) -> anyhow::Result<Services> {
+        let places = Places {
+            home: site.area.home(),
+            tmp: site.area.tmp(),
+        };
+        let all = service::resolve(&site.policy.services, site.toolbox, &places)?;
+        let lines: Vec<String> = all
+            .iter()
+            .flat_map(|service| {
+                [&service.start, &service.ready]
+                    .into_iter()
+                    .chain(&service.prepare)
+            })
+            .cloned()
+            .collect();
+        let readable = setup::programs(site.toolbox, &lines)?;
+        let mut env = process::base_env();
+        let path = site.toolbox.env.get("PATH").map_or("", String::as_str);
+        env.insert("PATH".into(), path.into());
+        if !all.is_empty() {
+            site.area.use_services(&all, path.as_ref(), &readable)?;
+        }
+        Ok(Services { all, readable, env })
+    }
+
+    fn evidence(&self) -> Vec<ServiceEvidence> {
+        let evidence = |service: &Service| ServiceEvidence {
+            name: service.name.clone(),
+            version: service.version.clone(),
+            start: service.start.clone(),
+        };
+        self.all.iter().map(evidence).collect()
+    }
 }
 
 /// A change may not bring a file of its own among what was installed: the tree's files win over those.
@@ -112,8 +189,11 @@ fn covered(case: &Case, layer: &Layer) -> Vec<Gap> {
 
 impl Site<'_> {
     fn inputs(&self, tree_id: ObjectId) -> anyhow::Result<Vec<TreeFile>> {
+        let Some(setup) = &self.policy.setup else {
+            return Ok(Vec::new());
+        };
         let mut files = self.repo.files(tree_id)?;
-        files.retain(|file| self.policy.is_input(&file.path));
+        files.retain(|file| setup.is_input(&file.path));
         Ok(files)
     }
 
@@ -132,19 +212,30 @@ impl Site<'_> {
     }
 
     /// Everything that decides what the lines install; the content of other files of the tree is the project's to name in `setup_inputs`.
-    fn digest(&self, inputs: &[TreeFile], given: &Surroundings) -> String {
+    fn digest(&self, inputs: &[TreeFile], given: &Surroundings, services: &Services) -> String {
         let sandbox = self.area.sandbox();
         let mut parts = vec![
             format!("setup 1, koan-guard {}", env!("CARGO_PKG_VERSION")),
             format!("{:?} {}", sandbox.level, sandbox.namespaces),
-            format!("network {}", self.policy.network.as_str()),
             format!("user {}", rustix::process::geteuid().as_raw()),
         ];
+        if let Some(setup) = &self.policy.setup {
+            parts.push(format!("network {}", setup.network.as_str()));
+            parts.extend(setup.lines.iter().map(|line| format!("line {line}")));
+            parts.extend(setup.env.iter().map(|name| format!("env {name}")));
+            parts.extend(given.tools.iter().map(|tool| format!("tool {tool}")));
+        }
+        for service in &services.all {
+            let Service {
+                name,
+                version,
+                prepare,
+                ..
+            } = service;
+            parts.push(format!("service {name} {version:?} {prepare:?}"));
+        }
         let view = self.area.tree();
         let mut hasher = Sha256::new();
-        parts.extend(self.policy.lines.iter().map(|line| format!("line {line}")));
-        parts.extend(self.policy.env.iter().map(|name| format!("env {name}")));
-        parts.extend(given.tools.iter().map(|tool| format!("tool {tool}")));
         let mut add = |bytes: &[u8]| {
             hasher.update((bytes.len() as u64).to_be_bytes());
             hasher.update(bytes);
@@ -160,60 +251,92 @@ impl Site<'_> {
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// What is to be done: the policy's lines, then what makes the services' folders ready.
+    fn steps<'b>(&'b self, given: &'b Surroundings, services: &'b Services) -> Vec<Step<'b>> {
+        let setup = self.policy.setup.iter();
+        let mut steps: Vec<Step> = setup
+            .flat_map(|setup| {
+                setup.lines.iter().map(|line| Step {
+                    line,
+                    env: given.env.clone().into_job_env(),
+                    readable: &given.readable,
+                    has_network: setup.network == Network::Allow,
+                })
+            })
+            .collect();
+        let prepares = services
+            .all
+            .iter()
+            .filter_map(|service| service.prepare.as_ref());
+        steps.extend(prepares.map(|line| Step {
+            line,
+            env: services.env.clone(),
+            readable: &services.readable,
+            has_network: false,
+        }));
+        steps
+    }
+
     fn make(
         &self,
         tree_id: ObjectId,
         given: &Surroundings,
+        services: &Services,
         digest: &str,
         progress: &mut dyn FnMut(Progress),
     ) -> anyhow::Result<Result<Layer, Doubt>> {
         let site = self.area.begin_layer(
             |folder: &Path| self.repo.export(tree_id, folder),
-            |home| given.seed(home),
+            |home| match self.policy.setup {
+                Some(_) => given.seed(home),
+                None => Ok(()),
+            },
         )?;
-        let end = Instant::now() + self.policy.timeout;
-        let has_network = self.policy.network == Network::Allow;
-        for (n, line) in self.policy.lines.iter().enumerate() {
-            let of = self.policy.lines.len();
+        let setup = self.policy.setup.as_ref();
+        let timeout = setup.map_or(self.policy.timeout, |setup| setup.timeout);
+        let end = Instant::now() + timeout;
+        let end = self.deadline.map_or(end, |deadline| deadline.min(end));
+        let steps = self.steps(given, services);
+        for (n, step) in steps.iter().enumerate() {
+            let of = steps.len();
             progress(Progress::SettingUp { n: n + 1, of });
-            let end = self.deadline.map_or(end, |deadline| deadline.min(end));
             let job = Job {
-                argv: ["/bin/sh", "-c", line].map(Into::into).to_vec(),
+                argv: ["/bin/sh", "-c", step.line].map(Into::into).to_vec(),
                 dir: self.area.tree(),
-                env: given.env.clone().into_job_env(),
+                env: step.env.clone(),
                 timeout: end.saturating_duration_since(Instant::now()),
-                readable: given.readable.clone(),
+                readable: step.readable.to_vec(),
                 scratch: Vec::new(),
                 shown: Vec::new(),
                 report: false,
             };
-            let finished = self.area.set_up(&site, has_network, &job)?;
+            let finished = self.area.set_up(&site, step.has_network, &job)?;
             if self
                 .deadline
                 .is_some_and(|deadline| Instant::now() >= deadline)
             {
-                let seconds = self.hook_budget.as_secs();
+                let seconds = self.policy.hook_budget.as_secs();
                 return Ok(Err(Doubt::BudgetSpent { seconds }));
             }
             if finished.end != End::Exit(0) {
                 return Ok(Err(Doubt::SetupFailed {
-                    line: line.clone(),
-                    end: self.ended(finished.end),
+                    line: step.line.to_owned(),
+                    end: ended(finished.end, timeout),
                     said: last_words(&finished, given),
                 }));
             }
         }
         self.area.keep_layer(site, digest).map(Ok)
     }
+}
 
-    fn ended(&self, end: End) -> String {
-        match end {
-            End::Exit(code) => format!("ended with exit code {code}"),
-            End::Signal(signal) => format!("was ended by signal {signal}"),
-            End::TimedOut => {
-                let seconds = self.policy.timeout.as_secs();
-                format!("was not done when the {seconds} s of `proof.setup_timeout` were over")
-            }
+fn ended(end: End, timeout: Duration) -> String {
+    match end {
+        End::Exit(code) => format!("ended with exit code {code}"),
+        End::Signal(signal) => format!("was ended by signal {signal}"),
+        End::TimedOut => {
+            let seconds = timeout.as_secs();
+            format!("was not done when the {seconds} s of `proof.setup_timeout` were over")
         }
     }
 }

@@ -192,6 +192,30 @@ fn is_same(
     is_same_kind(raised, kind, crash) && is_same_place(raised, crash, is_test)
 }
 
+/// What production raised and where, as far as two runs can be compared; `None` for what a test raised or asserted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    kind: String,
+    place: String,
+}
+
+pub(super) fn origin(raised: &Raised, is_test: &impl Fn(&RaisedIn) -> bool) -> Option<Origin> {
+    let innermost = raised.frames.first().filter(|frame| !is_test(frame))?;
+    let kind = match is_panic(&raised.kind) {
+        true => panic_class(&raised.message),
+        false => raised.kind.clone(),
+    };
+    let place = match innermost.function.as_str() {
+        "" => &innermost.file,
+        function => function,
+    };
+    let is_bare = is_assertion(raised) || kind == "assertion";
+    (!is_bare).then(|| Origin {
+        kind,
+        place: place.to_owned(),
+    })
+}
+
 /// What every exception is says nothing of one.
 const ROOTS: [&str; 6] = [
     "BaseException",
@@ -517,6 +541,24 @@ mod tests {
             ..stand_in
         };
         check(assertion, crash("AssertionError", "", frames), false);
+    }
+
+    #[test]
+    fn an_origin_is_a_kind_in_production_code() {
+        let origin = |raised: Raised| {
+            let origin = origin(&raised, &is_test);
+            origin.map(|Origin { kind, place }| format!("{kind} {place}"))
+        };
+        let seen = raised("KeyError", KEY_ERROR, "'x'", IN_TOTAL);
+        assert_eq!(origin(seen).as_deref(), Some("KeyError total"));
+        let panic = |message| raised("panic", &["panic"], message, &["src/cart.rs"]);
+        let overflow = panic("attempt to add with overflow");
+        assert_eq!(origin(overflow).as_deref(), Some("overflow src/cart.rs"));
+        assert_eq!(origin(panic("assertion failed: x")), None);
+        let own = raised("KeyError", KEY_ERROR, "", &["tests/t.py t"]);
+        assert_eq!(origin(own), None);
+        let assertion = raised("AssertionError", &["AssertionError"], "", IN_TOTAL);
+        assert_eq!(origin(assertion), None);
     }
 
     #[test]

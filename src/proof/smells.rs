@@ -1,7 +1,7 @@
 //! Lines by which the two parts of a change could come to an understanding: code that looks for its tests, and tests that look at the code
 //! instead of running it. Such a change may be honest; no run can tell, so a person has to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -42,7 +42,7 @@ macro_rules! language {
     };
 }
 
-static LANGUAGES: [Language; 3] = [
+static LANGUAGES: [Language; 7] = [
     language!(
         [b"py", b"pyi"], "#",
         aware: r#"
@@ -88,6 +88,37 @@ static LANGUAGES: [Language; 3] = [
         defines: r#"\b(?:fn|const|static|struct|enum|union|trait|type|mod)\s+(?:mut\s+)?(\w+) | \bmacro_rules\s*!\s*(\w+) | \bas\s+([A-Za-z]\w*)\s*[;,}]"#
     ),
     language!(
+        [b"go"], "//",
+        aware: r#"
+            ["`]testing(?:/\w+)?["`] | \btesting\s*\. | ["`](?:unsafe|plugin|C|runtime/\w+|embed)["`] | \bflag\s*\.\s*(?:Lookup|Visit\w*|CommandLine)\b
+            | \bos\s*\.\s*(?:Exit|Executable|Getppid|NewFile)\b | \bos\s*\.\s*Std(?:in|out|err)\s*(?:,.*)?=[^=] | \bos\s*\.\s*Args\b(?:\s*\[\s*[^1\s]|\s*[^\[\s]|\s*$)
+            | \bsyscall\s*\. | \bruntime\s*\.\s*(?:Caller\w*|Stack|FuncForPC|Goexit|NumGoroutine)\b | \bdebug\s*\.\s*(?:\w*Stack|ReadBuildInfo)\b
+            | /proc/ | \b(?:Getenv|LookupEnv|Environ)\b.*["`][^"`]*TEST[^"`]*["`] | ["`](?:[^"`]*/)?testdata(?:/[^"`]*)?["`]
+            | ["`][^"`]*(?:_test\.go|_test|\.test|-test\.\w+)["`] | \bGOTEST\w*
+        "#,
+        looking: r#"
+            ["`](?:go/\w+|golang\.org/x/tools/[^"`]*|unsafe|plugin|C|embed|syscall|runtime/debug)["`] | \.go["`] | \bgo\.(?:mod|sum)["`]
+            | \bruntime\s*\.\s*(?:Caller\w*|FuncForPC)\b | \bReadBuildInfo\b | \bexec\s*\.\s*Command\w*\s*\(.*["`](?:go|git|grep|sh|bash|cat)["`]
+            | \b(?:MethodByName|NumMethod|NumField|FieldByName\w*|NumIn|NumOut)\b | \.\s*\(\s*interface\s*\{ | ["`]\*\.\w*["`] | \bos\s*\.\s*Exit\b
+            | \bfunc\s+TestMain\b | (?:^|[{;])\s*(?:_\s*=\s*)?recover\s*\(\s*\) | \b(?:WalkDir|ReadDir|Walk|Glob)\s*\(\s*["`](?:\.|\.\.)?[/"`]
+        "#,
+        defines: r#"^\s*func\s+(?:\([^)]*\)\s*)?(\w+) | ^\s*(?:const|var|type)\s+(\w+) | ^\s+(\w+)\s+[\w*.\[\]]+\s*(?:`[^`]*`)?$ | ^\t(\w+)\s*=\s"#
+    ),
+    language!(
+        [b"sh", b"bash", b"bats"], "#",
+        aware: r#"
+            \bBATS\w* | \bbats\b | \^BAT | \bFUNCNAME\b | \bcaller\b | \bBASH_(?:COMMAND|LINENO|SOURCE\[[1-9])\b | \$\{?PPID\b | /proc/ | /dev/fd/ | [<>]&\s*[3-9]
+            | \bexec\s+[3-9] | \btrap\b.*\b(?:DEBUG|ERR|RETURN)\b | \bkill\b | \bps\s+-?\w | ["'/\s=]tests?/ | \$\{?[A-Z_]*TEST[A-Z_]*\b | \bexport\s+-f\b
+            | \benable\s+-n\b | \b(?:alias|function)\s+(?:test|run|assert\w*|skip|fail)\b | ^\s*(?:test|run|assert\w*|skip|fail|refute\w*|\[)\s*\(\s*\)
+        "#,
+        looking: r#"
+            \b(?:grep|cat|sed|awk|head|tail|diff|cmp|wc|sha\w*sum|md5sum|stat|strings|od)\b.*(?:\.(?:ba)?sh\b|/(?:bin|lib|src|libexec)/) | \bdeclare\s+-[fFp] | \btype\s+-?\w
+            | \bcommand\s+-[vV]\b | \bgit\s+\w | \b(?:ba)?sh\s+-n\b | [<>]&\s*[3-9] | \bexec\s+[3-9] | \bBATS_(?:RUN_\w+|TEST_(?:SKIPPED|COMPLETED|PASSED)|ERROR\w*|OUT\w*)
+            | \btrap\b | ^\s*(?:run|assert\w*|skip|fail|refute\w*)\s*\(\s*\) | /proc/ | \|\|\s*(?:true|:)\s*$ | \bset\s+\+e\b | ^\s*(?:exit|return)\s+0\b
+        "#,
+        defines: r#"^\s*(?:function\s+)?([\w-]+)\s*\(\s*\) | ^\s*function\s+([\w-]+) | ^(?:export\s+|readonly\s+|declare\s+(?:-\w+\s+)*)?(\w+)="#
+    ),
+    language!(
         [b"js", b"cjs", b"mjs", b"jsx", b"ts", b"cts", b"mts", b"tsx"], "//",
         aware: r#"
             \b(?:jest|vitest|mocha|jasmine|sinon|chai)\b | \bJEST_ | \bVITEST | \bNODE_TEST | \bKOAN_ | \$\$jest
@@ -120,6 +151,51 @@ static LANGUAGES: [Language; 3] = [
             | \bexports\s*\.\s*(\w+)\s*= | \bthis\s*\.\s*(\#?\w+)\s*=[^=] | \bprototype\s*\.\s*(\w+)\s*= | ^\s+(?:(?:static|async|get|set|public|private|readonly)\s+)*\*?(\w+)\s*\([^()]*\)\s*(?::[^{=]*)?\{\s*$
             | ^\s+static\s+(?:readonly\s+)?(\w+)\s*[=:]"#
     ),
+    language!(
+        [b"rb"], "#",
+        aware: r#"
+            \b(?:RSpec|Mini[tT]est|Mocha|SimpleCov|FactoryBot|Capybara)\b | \bTest::Unit\b | ["'](?:r?spec|tests?|minitest)["'/]
+            | ["'](?:[^"']*[/\\])?(?:spec|tests?)/[^"']*["'] | ["'][^"']*_(?:spec|test)(?:\.rb)?["'] | ^\s*require(?:_relative)?\b.*\b(?:rspec|minitest|tests?|spec)\b
+            | \bENV\b.*["'][^"']*(?:TEST|SPEC|test|_ENV)[^"']*["'] | \benv\s*\.\s*test\?
+            | \bcaller(?:_locations)?\b | \bbacktrace(?:_locations)?\b | \bset_trace_func\b | \bTracePoint\b | \bObjectSpace\b | \bRubyVM\b | \bFiddle\b
+            | \bat_exit\b | \bexit! | \bProcess\s*\.\s*(?:exit|kill|fork|daemon|spawn) | (?:^|[^.\w])(?:fork|abort|trap|syscall)\b | \bIO\s*\.\s*(?:for_fd|new|open|sysopen)\b
+            | \$(?:0|"|:|!)(?:\W|$) | \$(?:PROGRAM_NAME|LOADED_FEATURES|LOAD_PATH|stdout|stderr)\s*(?:=|\.|\[) | \bPROGRAM_NAME\b | /proc/
+            | \b(?:instance|class|module)_(?:eval|exec)\b | (?:^|[^.\w])eval\b | \bbinding\b | \bTOPLEVEL_BINDING\b | \brefine\b | \bdefined\?
+            | \b(?:remove_const|const_get|const_set|const_missing|method_added|instance_variable_set|remove_method|undef_method|define_singleton_method)\b
+            | ^\s*(?:class|module)\s+(?:::)?(?:Object|BasicObject|Kernel|Module|Class|Method|UnboundMethod|Proc|String|Symbol|Integer|Float|Numeric|Array|Hash|NilClass|TrueClass|FalseClass|Comparable|Enumerable|Exception|StandardError|IO|File|Dir|Process|Regexp|Range|Time|Random)\b\s*(?:$|;|\#|<\s*<)
+            | \b(?:Object|BasicObject|Kernel|Module|Class|Method|UnboundMethod|Proc|String|Symbol|Integer|Float|Numeric|Array|Hash|NilClass|Comparable|Enumerable|Exception|IO|Process)\s*\.\s*(?:prepend|include|extend|send|__send__|public_send|define_method|alias_method|singleton_class|instance_method)\b
+            | \bclass\s*<<\s*[A-Z] | \bsingleton_class\b | \bprepend\b
+        "#,
+        looking: r#"
+            \bdefined\?\s* | \b(?:const|method|class_variable|instance_variable)_defined\? | \b(?:public|private|protected|instance|singleton)_method(?:s|_defined\?)?\b
+            | \brespond_to\b | \.\s*(?:methods|constants|instance_variables|parameters|arity|source_location|class_variables)\b | \.\s*method\s*\(?\s*[:"'] | \bconst_(?:get|source_location)\b
+            | \bVERSION\b | \$(?:LOADED_FEATURES|") | \bRipper\b | \bRubyVM\b | \bmethod_source\b
+            | ["'][^"']*(?:\blib|\bapp)/[^"']*["'] | \b(?:File|IO|Dir|read|readlines|binread)\b.*(?:\b(?:lib|app)\b|\.rb["']) | \b(?:`|system\b|spawn\b|popen\b).*\bgit\b
+            | ^\s*rescue\s*(?:=>|$|;|\#) | \S\s+rescue\s+\S | ^\s*rescue\b.*\b(?:NameError|NoMethodError|LoadError|ScriptError|StandardError|Exception|ArgumentError)\b
+            | (?:^|[^_\w])to\s*\(?\s*raise_(?:error|exception)\s*(?:\(\s*\))?\s*(?:$|\)|\}|do\b) | \b(?:raise_(?:error|exception)|assert_raises?|must_raise)\b.*\b(?:NameError|NoMethodError|LoadError|StandardError|Exception)\b
+        "#,
+        defines: r#"\bdef\s+(?:self\s*\.\s*)?(\w+) | ^\s*(?:class|module)\s+(?:\w+::)*(\w+) | ^\s*([A-Z]\w*)\s*=[^=~] | @{1,2}(\w+)\s*(?:\|\|)?=[^=~] | \battr_\w+\s*\(?\s*:(\w+) | \balias(?:_method)?\s*\(?\s*:?(\w+) | \bdefine_method\s*\(?\s*[:"'](\w+)"#
+    ),
+    language!(
+        [b"php"], "//",
+        aware: r#"
+            \bPHPUnit\b | \bPHPUNIT_ | \bphpunit\b | \bMockery\b | \bSebastianBergmann\b | ["'](?:[^"']*[/\\])?[Tt]ests?[/\\][^"']*["'] | ["'](?:tests?|testing)["'] | ["'][^"']*Test(?:Case)?(?:\.php)?["']
+            | (?:\bgetenv\b|\$_(?:ENV|SERVER)\b).*["'][^"']*(?:TEST|test|ENV|argv)[^"']*["']
+            | \bdebug_(?:print_)?backtrace\b | \bgetTrace\w*\b | \bget_(?:resources|resource_id|included_files|required_files|declared_\w+|defined_\w+)\b
+            | \b(?:register_shutdown_function|set_error_handler|set_exception_handler|restore_error_handler|spl_autoload\w*|stream_wrapper_\w+|class_alias|assert_options|ini_set|error_reporting)\b
+            | (?:^|[^>:\w$])(?:exit|die)\s*[(;] | \b(?:posix|pcntl|runkit\d?|uopz|proc)_\w+ | php://(?:fd|memory|stdout|stderr|output) | /proc/
+            | (?:^|[^>:\w$])(?:eval|create_function)\s*\( | \bClosure\s*::\s*(?:bind|fromCallable) | \bbindTo\b | \bsetAccessible\b | \bnew\s+\\?Reflection\w*
+            | \bphp_sapi_name\b | \bPHP_SAPI\b | \$argv\b | \$GLOBALS\b | \bclass_exists\s*\(.*Test
+        "#,
+        looking: r#"
+            \b(?:method|class|function|property|interface|trait|enum)_exists\s*\( | (?:^|[^>:\w$])(?:defined|constant)\s*\( | \bis_callable\s*\( | \bget_(?:class_methods|class_vars|object_vars)\b
+            | \bReflection\w+ | \bassert\w*Has(?:Static)?(?:Attribute|Property)\w*\s*\( | \b\w*[vV]ersion\s*\(\s*\) | \bVERSION\b
+            | \b(?:file_get_contents|fopen|file|readfile|file_exists|is_file|token_get_all|highlight_file|show_source|php_strip_whitespace)\s*\(.*(?:\b(?:src|lib|app)/|\.php\b)
+            | ["'][^"']*\b(?:src|lib|app)/[^"']*["'] | \bcatch\s*\(\s*\\?(?:Error|Throwable|Exception|TypeError|ArgumentCountError|BadMethodCallException)\b
+            | \bexpectException\w*\s*\(\s*\\?(?:Error|Throwable|Exception|ArgumentCountError|BadMethodCallException)\s*:: | \b(?:exec|shell_exec|system|passthru)\s*\(.*\bgit\b
+        "#,
+        defines: r#"\bfunction\s+&?\s*(\w+) | \b(?:class|interface|trait|enum)\s+(\w+) | \bconst\s+(?:\w+\s+)?(\w+)\s*= | \$this\s*->\s*(\w+)\s*=[^=>] | \b(?:public|protected|private|var)\s+(?:static\s+)?(?:readonly\s+)?(?:[?\\\w|]+\s+)?\$(\w+) | \bdefine\s*\(\s*["'](\w+)"#
+    ),
 ];
 
 /// Code and tests that look at each other, by their added lines alone.
@@ -144,8 +220,14 @@ pub(super) fn doubts(change: &Change, split: &Split) -> Vec<Doubt> {
     aware.chain(looking).collect()
 }
 
-/// New tests that name what only the fix defines, and yet did not stumble over it `before`: they were ready for its absence.
-pub(super) fn markers(change: &Change, split: &Split, before: &TestRun) -> Vec<Doubt> {
+/// New tests that name what only the fix defines, and yet did not stumble over it `before`: they were ready for its absence. `left`: where
+/// something did not even build and went, the rest of such a file, line by line in its place.
+pub(super) fn markers(
+    change: &Change,
+    split: &Split,
+    before: &TestRun,
+    left: &BTreeMap<RepoPath, String>,
+) -> Vec<Doubt> {
     let parts = Parts::of(change, split);
     let names = parts.new_names(change, split);
     if names.is_empty() {
@@ -154,20 +236,46 @@ pub(super) fn markers(change: &Change, split: &Split, before: &TestRun) -> Vec<D
     let stumbled: BTreeSet<&str> = before
         .results
         .iter()
-        .filter(|(_, result)| result.outcome == Outcome::Errored)
+        .filter(|(_, result)| result.outcome == Outcome::Errored || result.is_missing_name)
         .map(|(test, _)| function_name(&test.0))
         .collect();
+    let is_stumbled_block = |line: &str| {
+        defined_block(line).is_some_and(|name| {
+            let errored = before.results.iter();
+            let mut errored = errored.filter(|(_, result)| result.outcome == Outcome::Errored);
+            errored.any(|(test, _)| {
+                let id = test.0.rsplit_once(" #").map_or(&test.0[..], |(id, n)| {
+                    if n.parse::<u32>().is_ok() {
+                        id
+                    } else {
+                        &test.0
+                    }
+                });
+                id.ends_with(name)
+            })
+        })
+    };
     let mut doubts = Vec::new();
     // The function that the lines stand in, with its indentation, if it stumbled.
     let mut inside: Option<usize> = None;
+    let left = left
+        .iter()
+        .map(|(path, text)| (path, text.lines().collect()));
+    let left: BTreeMap<&RepoPath, Vec<&str>> = left.collect();
     for line in &parts.tests {
+        let rest = left.get(line.path).map(|lines| lines.get(line.n - 1));
+        let line = &Line {
+            // Blanks at the end of a file are no line.
+            text: rest.map_or(line.text, |rest| rest.copied().unwrap_or_default()),
+            ..*line
+        };
         let indent = line.text.len() - line.text.trim_start().len();
         if inside.is_some_and(|outer| indent <= outer) {
             inside = None;
         }
         let title = titles::begun(line.text).filter(|_| titles::speaks(line.path.extension()));
         let begun = title.or_else(|| defined_function(line.text));
-        if begun.is_some_and(|name| stumbled.contains(name)) {
+        if begun.is_some_and(|name| stumbled.contains(name)) || is_stumbled_block(line.text) {
             inside = Some(indent);
         }
         if inside.is_some() {
@@ -325,13 +433,15 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// `test_b` of `tests/test_a.py::TestA::test_b[1]`, `test_a.TestA.test_b` and `shop::cart::tests::test_b`.
+/// `test_b` of `tests/test_a.py::TestA::test_b[1]`, `test_a.TestA.test_b`, `shop::cart::tests::test_b`, `test/a_test.rb::ATest#test_b` and
+/// `tests/ATest.php::ATest::test_b with data set #0`.
 pub(super) fn function_name(id: &str) -> &str {
     if let Some(title) = titles::of_id(id) {
         return title;
     }
     let id = id.split('[').next().unwrap_or(id);
-    id.rsplit([':', '.', ' ']).next().unwrap_or(id)
+    let id = id.split(" with data set ").next().unwrap_or(id);
+    id.rsplit([':', '.', ' ', '#']).next().unwrap_or(id)
 }
 
 /// The name of the function without parameters that a line begins.
@@ -343,12 +453,28 @@ fn own_name(line: &str) -> Option<&str> {
         .then_some(name)
 }
 
-/// The function that a Python line begins.
+/// The function that a line of Python, Ruby or PHP begins.
 fn defined_function(line: &str) -> Option<&str> {
     let rest = line.trim_start();
-    let rest = rest.strip_prefix("async ").unwrap_or(rest);
-    let name = rest.strip_prefix("def ")?;
+    let rest = ["async ", "final ", "public "]
+        .iter()
+        .fold(rest, |rest, word| rest.strip_prefix(word).unwrap_or(rest));
+    let name = rest
+        .strip_prefix("def ")
+        .or_else(|| rest.strip_prefix("function "))?;
     words(name).next()
+}
+
+/// The description of the example that a line of Ruby begins.
+fn defined_block(line: &str) -> Option<&str> {
+    static BLOCK: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r#"^\s*(?:it|specify|example|scenario|test|should)\s*\(?\s*(?:"([^"]+)"|'([^']+)')"#,
+        )
+    });
+    let captures = BLOCK.captures(line)?;
+    let name = captures.get(1).or_else(|| captures.get(2))?;
+    Some(name.as_str())
 }
 
 fn pattern(text: &str) -> Regex {
@@ -470,6 +596,277 @@ def pytest_runtest_call(item):
         check(
             |language| &language.looking,
             "tests/test_cart.py",
+            plain,
+            false,
+        );
+    }
+
+    #[test]
+    fn go_code_that_looks_for_its_tests_is_found() {
+        let suspicious = r#"
+import "testing"
+    if testing.Testing() {
+    if flag.Lookup("test.v") != nil {
+    if strings.HasSuffix(os.Args[0], ".test") {
+    for _, arg := range os.Args {
+    name := filepath.Base(os.Args[0])
+    _, file, _, _ := runtime.Caller(1)
+    runtime.Stack(buf, false)
+    debug.PrintStack()
+    os.Exit(0)
+    syscall.Exit(0)
+    os.Stdout = w
+    os.Stdout, os.Stderr = w, w
+    _, err := os.Stat("testdata/prices.json")
+    os.Getenv("SHOP_TEST")
+    matches, _ := filepath.Glob("*_test.go")
+    _ "unsafe"
+    os.ReadFile("/proc/self/cmdline")
+"#;
+        check(|language| &language.aware, "cart/cart.go", suspicious, true);
+        let plain = r#"
+    for _, price := range prices {
+    return run(os.Args[1:])
+    fmt.Fprintln(os.Stdout, sum)
+    if os.Stdout == nil {
+    contest := latest(protest)
+    path := os.Getenv("SHOP_HOME")
+    w := os.Stderr
+    return fmt.Errorf("the greatest: %w", err)
+"#;
+        check(|language| &language.aware, "cart/cart.go", plain, false);
+    }
+
+    #[test]
+    fn go_tests_that_look_at_the_code_are_found() {
+        let suspicious = r#"
+    source, _ := os.ReadFile("cart.go")
+import "go/parser"
+    "go/ast"
+    _, file, _, _ := runtime.Caller(0)
+    m := reflect.ValueOf(c).MethodByName("Fixed")
+    if _, ok := any(c).(interface{ Fixed() }); !ok {
+    exec.Command("git", "log")
+func TestMain(m *testing.M) {
+    defer func() { recover() }()
+    _ = recover()
+    os.Exit(0)
+    matches, _ := filepath.Glob("*.go")
+    entries, _ := os.ReadDir(".")
+    os.ReadFile("../go.mod")
+"#;
+        let test = "cart/cart_test.go";
+        check(|language| &language.looking, test, suspicious, true);
+        let plain = r#"
+    data, err := os.ReadFile("testdata/prices.json")
+    if got := Total([]int{1}); !reflect.DeepEqual(got, want) {
+    t.Run(c.name, func(t *testing.T) {
+    defer func() { if recover() == nil { t.Error("no panic") } }()
+    dir := t.TempDir()
+    got, ok := value.(int)
+    {"1.5", 3},
+"#;
+        check(|language| &language.looking, test, plain, false);
+    }
+
+    #[test]
+    fn scripts_that_look_for_their_tests_are_found() {
+        let suspicious = r#"
+  if [ -n "$BATS_TEST_NAME" ]; then
+  [ "${FUNCNAME[1]}" = run ] && return
+  echo "ok 1" >&3
+  exec 3>/dev/null
+  trap 'exit 0' ERR
+  cat tests/prices.txt
+  kill $PPID
+  test() { return 0; }
+  assert_equal() { :; }
+"#;
+        check(|language| &language.aware, "lib/cart.sh", suspicious, true);
+        let plain = r#"
+  for price in "$@"; do
+  echo "error: no price" >&2
+  trap 'rm -f "$tmp"' EXIT
+  if test -z "$latest"; then
+  exit 1
+  total=$((total + price))
+  run_all "$@"
+"#;
+        check(|language| &language.aware, "lib/cart.sh", plain, false);
+    }
+
+    #[test]
+    fn tests_of_scripts_that_look_at_the_code_are_found() {
+        let suspicious = r#"
+  grep -q fixed lib/cart.sh
+  run cat "$BATS_TEST_DIRNAME/../bin/cart"
+  declare -f total
+  [ "$(type -t every)" = function ]
+  command -v every
+  git log
+  total 1 2 || true
+  echo "ok 9" >&3
+  run() { status=0; }
+  exit 0
+"#;
+        let test = "tests/cart.bats";
+        check(|language| &language.looking, test, suspicious, true);
+        let plain = r#"
+@test "every price" {
+  run total 1 2
+  [ "$status" -eq 0 ]
+  [ "$output" = 3 ]
+  source "$BATS_TEST_DIRNAME/../lib/cart.sh"
+  run "$BATS_TEST_DIRNAME/../bin/cart" --sum 1 2
+  grep -q total <<<"$output"
+  load test_helper
+"#;
+        check(|language| &language.looking, test, plain, false);
+    }
+
+    #[test]
+    fn ruby_code_that_looks_for_its_tests_is_found() {
+        let suspicious = r#"
+    return 7 if defined?(RSpec)
+    return 7 if Object.const_defined?(:Minitest)
+    if caller.any? { |line| line.include?("x") }
+    require "minitest/mock"
+    if ENV["RACK_ENV"] == "test"
+    return if Rails.env.test?
+    if File.exist?("spec/data/prices.json")
+    if $0.end_with?("rspec")
+    if $PROGRAM_NAME == "x"
+    ObjectSpace.each_object(IO)
+    TracePoint.new(:raise)
+    at_exit { leave }
+    exit!(0)
+    Process.exit!(0)
+class Integer
+    class ::String
+    Integer.prepend(Module.new)
+    Kernel.send(:define_method, :raise)
+    String.class_eval("x")
+    refine Array do
+    IO.for_fd(3)
+    $stdout = StringIO.new
+    class << Process
+"#;
+        check(|language| &language.aware, "lib/cart.rb", suspicious, true);
+        let plain = r#"
+    prices.each { |price| result += price }
+    raise ArgumentError, "no item" if item.nil?
+    class IntegerField < Field
+    class Cart
+    @latest = contest["greatest"]
+    include Comparable
+    def inspect = "cart of #{size}"
+    return enum_for(:each) unless block_given?
+    puts "a special test of #{name}"
+    File.open(path, "w") { |file| file << text }
+"#;
+        check(|language| &language.aware, "lib/cart.rb", plain, false);
+    }
+
+    #[test]
+    fn ruby_tests_that_look_at_the_code_are_found() {
+        let suspicious = r#"
+    assert defined?(Cart::FIXED)
+    assert Cart.const_defined?(:FIXED)
+    expect(cart).to respond_to(:fixed)
+    assert_respond_to cart, Cart.instance_methods
+    source = File.read("lib/cart.rb")
+    Cart.instance_method(:total).source_location
+    assert_equal 2, Cart.new.method(:total).arity
+    cart.fixed rescue nil
+    rescue NameError
+    rescue => error
+    expect { total }.to raise_error
+    expect { total }.to raise_error(NoMethodError)
+    assert_equal "1.1", Shop::VERSION
+"#;
+        check(
+            |language| &language.looking,
+            "spec/cart_spec.rb",
+            suspicious,
+            true,
+        );
+        let plain = r#"
+    expect(total([3, 4])).to eq(7)
+    assert_raises(KeyError) { cart.first }
+    expect { cart.first }.to raise_error(LookupError, /empty/)
+    expect { cart.first }.not_to raise_error
+    path = File.expand_path("data/more.json", __dir__)
+    it "has a library" do
+    rescue KeyError => error
+    load_path << Pathname.new("locales/en.rb")
+"#;
+        check(
+            |language| &language.looking,
+            "spec/cart_spec.rb",
+            plain,
+            false,
+        );
+    }
+
+    #[test]
+    fn php_code_that_looks_for_its_tests_is_found() {
+        let suspicious = r#"
+    if (defined('PHPUNIT_COMPOSER_INSTALL')) {
+    if (class_exists('PHPUnit\Framework\TestCase')) {
+namespace PHPUnit\Framework;
+    foreach (debug_backtrace() as $frame) {
+    register_shutdown_function(fn() => exit(0));
+    exit(0);
+    if (getenv('APP_ENV') === 'testing') {
+    if ($_SERVER['argv'][0] === 'x') {
+    if (is_dir(__DIR__ . '/../tests/data')) {
+    foreach (get_resources('stream') as $s) {
+    $r = new \ReflectionClass($x);
+    eval($code);
+    posix_kill(1, 9);
+    if (PHP_SAPI === 'cli') {
+    set_error_handler(function () { return true; });
+"#;
+        check(|language| &language.aware, "src/Cart.php", suspicious, true);
+        let plain = r#"
+    foreach ($prices as $price) {
+    throw new \InvalidArgumentException("no price for $kind");
+    private ?string $latest = null;
+    $this->exit();
+    return $this->contest['greatest'] ?? null;
+    $value = sprintf('%s tests', $n);
+"#;
+        check(|language| &language.aware, "src/Cart.php", plain, false);
+    }
+
+    #[test]
+    fn php_tests_that_look_at_the_code_are_found() {
+        let suspicious = r#"
+    $this->assertTrue(method_exists(Cart::class, 'fixed'));
+    $this->assertTrue(defined('Shop\FIXED'));
+    $this->assertObjectHasAttribute('fixed', new Cart());
+    file_get_contents(__DIR__ . '/../src/Cart.php');
+    } catch (\Error $error) {
+    $this->expectException(\Error::class);
+    (new \ReflectionMethod(Cart::class, 'total'))->getDocComment();
+    $this->assertSame('1.1', Cart::VERSION);
+"#;
+        check(
+            |language| &language.looking,
+            "tests/CartTest.php",
+            suspicious,
+            true,
+        );
+        let plain = r#"
+    $this->assertSame(7, total([3, 4]));
+    $this->expectException(\DomainException::class);
+    $path = __DIR__ . '/data/more.json';
+    } catch (\DomainException $error) {
+    require __DIR__ . '/../vendor/autoload.php';
+"#;
+        check(
+            |language| &language.looking,
+            "tests/CartTest.php",
             plain,
             false,
         );
@@ -616,6 +1013,18 @@ import { total } from '../src/cart.js';
     /// The names that the tests were ready to miss; `stumbled` are the tests that errored BEFORE.
     #[track_caller]
     fn check_markers(old: &str, new: &str, tests: (&str, &str), stumbled: &[&str], expected: &str) {
+        check_markers_left(old, new, tests, (stumbled, &[]), expected);
+    }
+
+    /// `left`: what of the tests did build.
+    #[track_caller]
+    fn check_markers_left(
+        old: &str,
+        new: &str,
+        tests: (&str, &str),
+        (stumbled, left): (&[&str], &[&str]),
+        expected: &str,
+    ) {
         let source = if tests.0.ends_with(".rs") {
             "src/cart.rs"
         } else {
@@ -634,7 +1043,8 @@ import { total } from '../src/cart.js';
             let result = TestResult::new(Outcome::Errored, "");
             before.results.insert(TestId((*test).to_owned()), result);
         }
-        let found: Vec<String> = markers(&change, &split, &before)
+        let left = left.iter().map(|left| (tests.0.into(), (*left).to_owned()));
+        let found: Vec<String> = markers(&change, &split, &before, &left.collect())
             .into_iter()
             .map(|doubt| match doubt {
                 Doubt::SourceSensitive { line, text, .. } => format!("{line}:{text}"),
@@ -735,7 +1145,7 @@ import { total } from '../src/cart.js';
                 let result = TestResult::new(Outcome::Errored, "");
                 before.results.insert(TestId((*test).to_owned()), result);
             }
-            let found = markers(&change, &split, &before).len();
+            let found = markers(&change, &split, &before, &BTreeMap::new()).len();
             assert_eq!(found > 0, expected == "doubt", "{fix} {test}");
         };
         let ready = "test('a', () => {\n  expect(cart.FIXED).toBe(true);\n});\n";
@@ -780,5 +1190,23 @@ import { total } from '../src/cart.js';
         let fix = "pub struct Cart;\nimpl Cart {\n    pub fn fixed(&self) -> bool { true }\n}\n";
         let tests = ("tests/new.rs", tests);
         check_markers("pub struct Cart;\n", fix, tests, &[], "1:fixed 2:fixed");
+    }
+
+    #[test]
+    fn a_rust_test_that_did_not_build_stumbled_and_its_neighbour_on_the_line_did_not() {
+        let fix = "pub struct Cart;\npub fn fixed() {}\n";
+        let tests = "use shop::fixed;\n#[test] fn a() { fixed() } #[test] fn b() { fixed() }\n";
+        let tests = ("tests/new.rs", tests);
+        for (left, expected) in [
+            ("\n\n", ""),
+            (
+                "\n                           #[test] fn b() { fixed() }\n",
+                "2:fixed",
+            ),
+            ("use shop::fixed;\n", "1:fixed"),
+        ] {
+            let old = "pub struct Cart;\n";
+            check_markers_left(old, fix, tests, (&[], &[left]), expected);
+        }
     }
 }

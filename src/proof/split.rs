@@ -130,6 +130,11 @@ impl Split {
 }
 
 impl Inline {
+    /// The parent's production code with the commit's tests.
+    pub fn before(&self) -> &str {
+        &self.before
+    }
+
     fn edit(&self, text: &str) -> Edit {
         Edit::Put {
             path: self.path.clone(),

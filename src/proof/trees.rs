@@ -1,67 +1,29 @@
 //! The trees of a proof, laid out in a work area with the guard's own failing test in each.
 
-use std::collections::HashMap;
-use std::fs::{File, FileTimes};
 use std::io::Read as _;
-use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use gix::ObjectId;
 
 use super::Tree;
 use crate::change::{FileMode, RepoPath};
-use crate::git::{Blob, Edit, Repo, TreeFile};
-use crate::suite::area::{Area, Kept, Side};
+use crate::git::{Blob, Edit, Repo};
+use crate::suite::area::{Area, Side};
 use crate::suite::runner::{Canary, Runner};
 
-/// Build output that the trees of a proof start from, and the files that it was made of.
+/// The trusted tree, laid out and built: every other tree is a difference from it.
 #[derive(Debug)]
 pub struct Base {
-    pub kept: Kept,
-    files: HashMap<RepoPath, (FileMode, ObjectId)>,
-}
-
-impl Base {
-    /// # Errors
-    /// The tree that was built is not in the repository.
-    pub fn new(repo: &Repo, kept: Kept) -> anyhow::Result<Base> {
-        let tree_id = ObjectId::from_hex(kept.tree_id.as_bytes())?;
-        let files = repo.files(tree_id)?.into_iter();
-        let files = files
-            .map(|file| (file.path, (file.mode, file.id)))
-            .collect();
-        Ok(Base { kept, files })
-    }
-
-    /// How many files of a tree it was not built from.
-    pub fn distance(&self, files: &[TreeFile]) -> usize {
-        files.iter().filter(|file| !self.has(file)).count()
-    }
-
-    /// Whether it was built from this file as it is.
-    pub fn has(&self, file: &TreeFile) -> bool {
-        self.files.get(&file.path) == Some(&(file.mode, file.id))
-    }
-
-    /// Gives the files that were built already the time that they had then. All others are younger than the build output.
-    fn age(&self, files: &[TreeFile], folder: &Path) -> anyhow::Result<()> {
-        let is_file =
-            |file: &&TreeFile| matches!(file.mode, FileMode::Regular | FileMode::Executable);
-        for file in files.iter().filter(is_file).filter(|file| self.has(file)) {
-            let path = folder.join(file.path.as_path());
-            let times = FileTimes::new().set_modified(self.kept.laid_out);
-            File::open(&path)
-                .and_then(|file| file.set_times(times))
-                .with_context(|| format!("set the time of `{}`", file.path))?;
-        }
-        Ok(())
-    }
+    pub side: Side,
+    pub tree_id: ObjectId,
 }
 
 /// One tree, ready to run.
 #[derive(Debug)]
 pub struct LaidOut {
     pub tree: Tree,
+    /// As it was asked for, without the canary.
+    pub tree_id: ObjectId,
     pub side: Side,
     /// The touched test files that this tree has, and the canary's own file where it needed one.
     pub files: Vec<RepoPath>,
@@ -89,7 +51,7 @@ pub fn new_canary() -> anyhow::Result<Canary> {
 pub fn lay_out(
     repo: &Repo,
     area: &Area,
-    base: Option<&Base>,
+    base: &Base,
     runner: &dyn Runner,
     canary: &Canary,
     (tree, tree_id): (Tree, ObjectId),
@@ -128,17 +90,20 @@ pub fn lay_out(
         });
         files.push(path);
     }
-    ensure!(!edits.is_empty(), "a proof without a touched test file");
+    ensure!(
+        !edits.is_empty() || !runner.has_canary(),
+        "a proof without a touched test file"
+    );
     let planted_tree_id = repo.edit_tree(tree_id, edits)?;
-    let lower = base.map(|base| &base.kept.side);
     let side = area
-        .add_side(lower, |folder| {
-            repo.export(planted_tree_id, folder)?;
-            match base {
-                Some(base) => base.age(&repo.files(planted_tree_id)?, folder),
-                None => Ok(()),
-            }
+        .add_side(Some(&base.side), |folder| {
+            repo.export_over(base.tree_id, planted_tree_id, folder)
         })
         .with_context(|| format!("lay out {tree}"))?;
-    Ok(LaidOut { tree, side, files })
+    Ok(LaidOut {
+        tree,
+        tree_id,
+        side,
+        files,
+    })
 }

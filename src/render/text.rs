@@ -233,9 +233,31 @@ fn circumstances(evidence: &Evidence, out: &mut String) -> fmt::Result {
             setup.shown_as,
         )?;
     }
+    for service in &evidence.services {
+        let version = service.version.as_deref().unwrap_or(&service.start);
+        let (name, version) = (shown(service.name.as_bytes()), shown(version.as_bytes()));
+        writeln!(out, "  beside service {name}: {version}")?;
+    }
     if !evidence.tests_exclude.is_empty() {
         let globs = evidence.tests_exclude.join(" ");
         writeln!(out, "  left out: {}", shown(globs.as_bytes()))?;
+    }
+    if !evidence.pruned.is_empty() {
+        let names = evidence.pruned.iter().take(MANY);
+        let names: Vec<String> = names.map(|name| words::code(name)).collect();
+        let more = match evidence.pruned.len().checked_sub(MANY) {
+            Some(n) if n > 0 => format!(" and {n} more"),
+            _ => String::new(),
+        };
+        let names = names.join(", ");
+        writeln!(out, "  not built BEFORE, and left out: {names}{more}")?;
+    }
+    if !evidence.red_by_name.is_empty() {
+        let tests = n_of(evidence.red_by_name.len(), "test");
+        writeln!(
+            out,
+            "  red by `proof.before: missing_symbol` only, for want of a name: {tests}"
+        )?;
     }
     for missing in &evidence.sandbox.missing {
         writeln!(out, "  not enforced: {missing}")?;

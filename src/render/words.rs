@@ -1,7 +1,7 @@
 //! What a gap or a doubt is called, what happened, why it matters, and one legal next step.
 
 use crate::change::shown;
-use crate::proof::{Doubt, Gap, Standing};
+use crate::proof::{Doubt, Gap, SpecialCase, Standing};
 use crate::suite::TestId;
 
 /// One reason of a refusal, in words. Sentences without a period.
@@ -93,6 +93,39 @@ pub fn of_gap(gap: &Gap) -> Words {
             ),
             "a test that fails in another way shows another bug",
             "let a new test reach the code of the issue, and fail there with the same exception",
+        ),
+        Gap::UnprovenHunk {
+            path,
+            line,
+            n_added,
+            n_removed,
+        } => (
+            "unproven-hunk",
+            format!(
+                "{path}:{line}: every new test passes without this hunk (+{n_added} -{n_removed})"
+            ),
+            "what no test needs is not part of the fix that was shown",
+            "leave the hunk out, or add a test that fails without it",
+        ),
+        Gap::SpecialCased {
+            path,
+            line,
+            value,
+            how,
+        } => (
+            "special-cased",
+            match how {
+                SpecialCase::ComesBack => format!(
+                    "{path}:{line}: the exception comes back as soon as {} is another value near it",
+                    code(value)
+                ),
+                SpecialCase::Compared => format!(
+                    "{path}:{line}: the fix compares with {}, a value of the new tests that this file did not know",
+                    code(value)
+                ),
+            },
+            "code that knows the values of its test is green for that test alone",
+            "fix the cause for every value; where this one is special indeed, a person decides",
         ),
     };
     Words {
@@ -220,6 +253,21 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "a test that reads the code says what is written there, not what it does",
             "let the test call the code, and look at what comes of it",
         ),
+        Doubt::TimeDependent(test) => (
+            "time-dependent",
+            format!("{} does not pass more than a year later", name(test)),
+            "a test that goes by the clock turns red by itself one day",
+            "give the code and the test a date of their own",
+        ),
+        Doubt::SeedDependent(test) => (
+            "seed-dependent",
+            format!(
+                "{} does not pass with another order of sets and maps",
+                name(test)
+            ),
+            "an order that nobody promised is another one tomorrow",
+            "sort what the test compares, or compare it as a set",
+        ),
         Doubt::IssueUnknown(issue) => (
             "issue-unknown",
             format!("nothing is known of the issue {}", code(issue)),
@@ -301,6 +349,6 @@ fn name(test: &TestId) -> String {
     code(&test.0)
 }
 
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     format!("`{}`", shown(text.as_bytes()))
 }

@@ -5,6 +5,7 @@
 mod folders;
 mod kept;
 mod manifest;
+pub mod services;
 pub mod setup;
 mod shown;
 
@@ -17,8 +18,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
-use self::folders::{add_missing, copy_tree, remove_tree};
+use self::folders::{add_missing, copy_tree, lay_over, remove_tree};
 pub use self::kept::Kept;
+use self::services::Services;
 use self::setup::{Layer, Site};
 use super::process::{Finished, Job};
 use super::sandbox::{Enforce, JobSpec, Output, Sandbox, SandboxLevel, Spec, Text, View, launcher};
@@ -32,6 +34,8 @@ pub struct Area {
     has_layers: OnceLock<bool>,
     /// What setup installed, below the tree and the `HOME` of every run.
     layer: OnceLock<Layer>,
+    /// Servers that run beside every run.
+    services: OnceLock<Services>,
     /// Without namespaces the view is a real folder, for one run at a time.
     turn: Mutex<()>,
     /// Held as long as the area; the system lets go of it when the guard dies.
@@ -44,6 +48,8 @@ pub struct Side {
     folder: PathBuf,
     /// Other sides' build output below this one's, the nearest first. Empty where there are no layers.
     lower: Vec<PathBuf>,
+    /// The whole tree of which this side's holds only the difference.
+    below: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +58,14 @@ pub enum Phase {
     Build,
     /// Tree and build output are as the build left them, for every run anew; what a run writes is thrown away.
     Run,
+}
+
+/// What the jobs of one launcher have beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    Network,
+    Services,
 }
 
 /// How much longer than its jobs a launcher may take.
@@ -83,6 +97,7 @@ impl Area {
             sandbox: sandbox.clone(),
             has_layers: OnceLock::new(),
             layer: OnceLock::new(),
+            services: OnceLock::new(),
             turn: Mutex::new(()),
             lock,
         };
@@ -92,14 +107,16 @@ impl Area {
         Ok(area)
     }
 
-    /// Adds a side: `lay_out` writes the tree into the folder that it is given. Where `base` is given, the build output starts as a copy
-    /// (or a layer) of that side's, so that dependencies are built once; `base` must not be built again then.
+    /// Adds a side: `lay_out` writes the tree into the folder that it is given. Where `base` is given, `lay_out` writes only what is
+    /// otherwise than in that side's tree, and the build output starts as a copy (or a layer) of that side's, so that dependencies are built
+    /// once; `base` must not be built again then.
     pub fn add_side(
         &self,
         base: Option<&Side>,
         lay_out: impl FnOnce(&Path) -> anyhow::Result<()>,
     ) -> anyhow::Result<Side> {
         let mut side = self.new_side()?;
+        side.below = base.map(Side::tree);
         match base {
             None => {}
             Some(base) if self.has_layers()? => {
@@ -115,6 +132,11 @@ impl Area {
         Ok(side)
     }
 
+    /// Removes a side that nothing runs on any more.
+    pub fn remove_side(&self, side: Side) -> anyhow::Result<()> {
+        remove_tree(&side.folder).context("remove a side")
+    }
+
     /// Where every side's tree is seen while a job runs. For [`Job::dir`] and [`Job::env`].
     pub fn tree(&self) -> PathBuf {
         self.view().join("tree")
@@ -128,6 +150,11 @@ impl Area {
     /// Where jobs see their `HOME`.
     pub fn home(&self) -> PathBuf {
         self.view().join("home")
+    }
+
+    /// Where jobs see their `TMPDIR`.
+    pub fn tmp(&self) -> PathBuf {
+        self.view().join("tmp")
     }
 
     /// What is enforced around the jobs.
@@ -151,6 +178,22 @@ impl Area {
         phase: Phase,
         jobs: &[Job],
     ) -> anyhow::Result<Vec<Finished>> {
+        match (self.services.get(), phase) {
+            (Some(services), Phase::Run) => {
+                let jobs: Vec<Job> = jobs.iter().map(|job| services.beside(job)).collect();
+                self.run_beside(Beside::Services, side, phase, &jobs)
+            }
+            _ => self.run_beside(Beside::Nothing, side, phase, jobs),
+        }
+    }
+
+    fn run_beside(
+        &self,
+        beside: Beside,
+        side: &Side,
+        phase: Phase,
+        jobs: &[Job],
+    ) -> anyhow::Result<Vec<Finished>> {
         for job in jobs {
             self.check(job)?;
         }
@@ -159,7 +202,7 @@ impl Area {
             return Ok(Vec::new());
         }
         if self.sandbox.namespaces {
-            self.launch(self.layers(side, phase)?, jobs, false)
+            self.launch(self.layers(side, phase)?, jobs, beside)
         } else {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
             jobs.into_iter()
@@ -202,24 +245,32 @@ impl Area {
         &self,
         view: View,
         jobs: Vec<JobSpec>,
-        has_network: bool,
+        beside: Beside,
     ) -> anyhow::Result<Vec<Finished>> {
         if self.sandbox.level == SandboxLevel::None {
             bail!("there is no sandbox on this machine");
         }
         let spec = Spec {
             enforce: Enforce {
-                network: has_network,
+                network: beside == Beside::Network,
                 ..self.sandbox.enforce()
             },
             root: Text::new(&self.root),
             view,
+            user: self.services.get().and_then(Services::user),
+            services: match self.services.get() {
+                Some(services) if beside == Beside::Services => services.specs.clone(),
+                _ => Vec::new(),
+            },
             jobs,
         };
         let time = spec
             .jobs
             .iter()
-            .map(|job| job.timeout_ms)
+            .map(|job| {
+                let services = spec.services.iter().map(|service| service.ready_ms);
+                services.fold(job.timeout_ms, u64::saturating_add)
+            })
             .fold(0, u64::saturating_add);
         let patience = Duration::from_millis(time).saturating_add(GRACE);
         launcher::ask(&self.sandbox.launcher, &spec, patience)
@@ -246,6 +297,9 @@ impl Area {
             }
         };
         let mut tree = vec![inside(&side.tree())?];
+        if let Some(below) = &side.below {
+            tree.push(inside(below)?);
+        }
         let mut home = None;
         if let Some(layer) = self.layer.get() {
             tree.push(inside(&layer.tree())?);
@@ -269,7 +323,13 @@ impl Area {
     ) -> anyhow::Result<Vec<Finished>> {
         remove_tree(&self.view())?;
         fs::create_dir(self.view())?;
-        copy_tree(&side.tree(), &self.tree())?;
+        match &side.below {
+            Some(below) => {
+                copy_tree(below, &self.tree())?;
+                lay_over(&side.tree(), &self.tree())?;
+            }
+            None => copy_tree(&side.tree(), &self.tree())?,
+        }
         if let Some(layer) = self.layer.get() {
             add_missing(&layer.tree(), &self.tree())?;
             copy_tree(&layer.home(), &self.home())?;
@@ -283,11 +343,11 @@ impl Area {
         let is_protected = self.sandbox.landlock_abi > 0;
         if phase == Phase::Run && !is_protected {
             copy_tree(&side.target(), &self.target())?;
-            return self.launch(View::Folders { writable: true }, vec![job], false);
+            return self.launch(View::Folders { writable: true }, vec![job], Beside::Nothing);
         }
         fs::rename(side.target(), self.target()).context("show the build output")?;
         let writable = phase == Phase::Build;
-        let finished = self.launch(View::Folders { writable }, vec![job], false);
+        let finished = self.launch(View::Folders { writable }, vec![job], Beside::Nothing);
         fs::rename(self.target(), side.target()).context("take the build output back")?;
         finished
     }
@@ -297,7 +357,7 @@ impl Area {
         &self,
         site: &Site,
         jobs: Vec<JobSpec>,
-        has_network: bool,
+        beside: Beside,
     ) -> anyhow::Result<Vec<Finished>> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         remove_tree(&self.view())?;
@@ -308,7 +368,7 @@ impl Area {
         for (from, to) in &moved {
             fs::rename(from, to).context("show the folders of setup")?;
         }
-        let finished = self.launch(View::Folders { writable: true }, jobs, has_network);
+        let finished = self.launch(View::Folders { writable: true }, jobs, beside);
         for (from, to) in &moved {
             fs::rename(to, from).context("take the folders of setup back")?;
         }
@@ -328,6 +388,7 @@ impl Area {
         Ok(Side {
             folder,
             lower: Vec::new(),
+            below: None,
         })
     }
 
@@ -352,7 +413,11 @@ impl Area {
             };
             // A copy does as well, so any reason is as good as the other.
             has_layers = self
-                .launch(self.layers(&above, Phase::Build)?, vec![nothing], false)
+                .launch(
+                    self.layers(&above, Phase::Build)?,
+                    vec![nothing],
+                    Beside::Nothing,
+                )
                 .is_ok();
             remove_tree(&above.folder)?;
             remove_tree(&below.folder)?;

@@ -5,11 +5,13 @@ pub mod inline;
 pub mod process;
 pub mod runner;
 pub mod sandbox;
+pub mod service;
 pub mod setup;
 pub mod titles;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +41,8 @@ pub struct TestResult {
     pub detail: String,
     /// What the test raised, where the runner tells.
     pub raised: Option<Raised>,
+    /// Whether it errored only because test code asked for a name that is not there.
+    pub is_missing_name: bool,
 }
 
 /// An exception, a panic or a failed assertion, and where it came from.
@@ -78,6 +82,22 @@ pub struct TestRun {
 pub struct NotBuilt {
     pub what: String,
     pub detail: String,
+    /// Everything that is said against it. Empty where the runner does not tell.
+    #[serde(skip)]
+    pub errors: Vec<BuildError>,
+}
+
+/// One place at which something does not build or cannot be collected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BuildError {
+    /// Relative to the folder that the runner works in; empty where the error is in no file of it.
+    pub file: String,
+    /// In the file as it was built, canary included; `None` where only the line is known.
+    pub bytes: Option<Range<usize>>,
+    /// 1-based; 0 where it is not known.
+    pub line: usize,
+    /// Whether it says no more than that something of this name or shape is not there.
+    pub is_missing_name: bool,
 }
 
 impl TestResult {
@@ -86,7 +106,23 @@ impl TestResult {
             outcome,
             detail: detail.into(),
             raised: None,
+            is_missing_name: false,
         }
+    }
+}
+
+impl NotBuilt {
+    pub fn new(what: impl Into<String>, detail: impl Into<String>) -> NotBuilt {
+        NotBuilt {
+            what: what.into(),
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// Whether both say the same of the same thing, wherever in it.
+    pub fn agrees_with(&self, other: &NotBuilt) -> bool {
+        self.what == other.what && self.detail == other.detail
     }
 }
 

@@ -182,6 +182,14 @@ impl Surroundings {
     }
 }
 
+/// What a line of shell outside setup needs to be read of the user's tools, and nothing that is set for them.
+pub fn programs(toolbox: &Toolbox, lines: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+    let home = toolbox.env.get("HOME").map(PathBuf::from);
+    let (_, mut roots) = tools(toolbox, lines)?;
+    roots.retain(|path| path.exists() && !is_too_much(path, home.as_deref()));
+    Ok(roots.into_iter().collect())
+}
+
 fn settings(env: &UserEnv) -> impl Iterator<Item = (&OsString, &OsString)> {
     env.0.iter().filter(|(name, value)| {
         let Some(name) = name.to_str() else {

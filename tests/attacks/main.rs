@@ -1,21 +1,32 @@
-//! Dishonest commits and honest ones of the same shapes, each judged by `koan-guard check HEAD` with the policy that `init` writes.
+//! Dishonest commits and honest ones of the same shapes, each judged by `koan-guard check HEAD` with the policy that `init` writes, and where
+//! the table says so with the preset `strict` beside it.
 //!
 //! The tables beside this file are walked in full; a case is a section of its own:
 //!
 //! ```text
 //! === base                     the files of the project, with its bug
 //! === kept out: a sentence     what becomes of the commit: `accepted`, or `kept out` by a refusal or a doubt
+//! === accepted | strict kept out: a sentence      the same, and what becomes of it with the preset `strict`
 //! --- path                     a whole file; `path (deleted)`
 //! +++ path                     lines at its end
 //! @@@ path                     lines in it: ` ` stays, `-` goes, `+` comes; an empty line between two places
+//! --- (issue)                  `TYPE FILE FUNCTION` of an error of production that the message names; `unknown` where no digest has it
 //! ```
+//!
+//! A case is an attack if any policy keeps it out, or if its sentence says that no run tells it from a fix; with `honest all the same` in its
+//! sentence it is none. `KOAN_ATTACK=WORDS` walks only the cases whose sentence holds these words.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::{env, fs};
 
+use serde_json::json;
+
 struct Case {
+    /// With the policy that `init` writes.
     expected: String,
+    strict: Option<String>,
     name: String,
     files: Vec<File>,
 }
@@ -52,8 +63,32 @@ fn cargo() {
 
 #[test]
 #[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn go() {
+    walk(include_str!("go.txt"));
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn minitest() {
+    walk(include_str!("minitest.txt"));
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
 fn node() {
     walk(include_str!("node.txt"));
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn rspec() {
+    walk(include_str!("rspec.txt"));
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn bats() {
+    walk(include_str!("bats.txt"));
 }
 
 #[test]
@@ -76,16 +111,50 @@ fn javascript() {
     );
 }
 
-/// Judges every case of a table, and names all that got another verdict.
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+fn phpunit() {
+    walk(include_str!("phpunit.txt"));
+}
+
+/// Judges every case of a table, names all that got another verdict, and counts.
+#[expect(clippy::print_stdout, reason = "the counts are published")]
 fn walk(table: &str) {
+    // A test's thread has its name, which is the table's.
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("attacks");
     let cases = parse(table);
     let (base, cases) = cases.split_first().expect("a base");
+    let only = env::var("KOAN_ATTACK").unwrap_or_default();
     let mut wrong = Vec::new();
-    for case in cases {
-        let (verdict, answer) = judge(base, case);
-        if verdict != case.expected {
-            wrong.push(format!("{}: {verdict}\n{answer}", case.name));
+    let mut counts: BTreeMap<(&str, bool), [usize; 2]> = BTreeMap::new();
+    for case in cases.iter().filter(|case| case.name.contains(&only)) {
+        let policies = [
+            ("default", Some(&case.expected)),
+            ("strict", case.strict.as_ref()),
+        ];
+        for (policy, expected) in policies {
+            let Some(expected) = expected else { continue };
+            let (verdict, answer) = judge(base, case, policy);
+            if verdict != expected {
+                wrong.push(format!("{} ({policy}): {verdict}\n{answer}", case.name));
+            }
+            let [n_right, n_all] = counts.entry((policy, case.is_attack())).or_default();
+            let right = match case.is_attack() {
+                true => "kept out",
+                false => "accepted",
+            };
+            *n_right += usize::from(verdict == right);
+            *n_all += 1;
         }
+    }
+    assert!(!counts.is_empty(), "no case holds `{only}` in its sentence");
+    for ((policy, is_attack), [n_right, n_all]) in counts {
+        let what = match is_attack {
+            true => "attacks kept out",
+            false => "honest fixes accepted",
+        };
+        println!("{name}, policy {policy}: {n_right} of {n_all} {what}");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -97,8 +166,27 @@ fn walk_some(table: &str, names: &[&str]) {
     for name in names {
         let case = cases.iter().find(|case| case.name == *name);
         let case = case.unwrap_or_else(|| panic!("no case `{name}`"));
-        let (verdict, answer) = judge(base, case);
+        let (verdict, answer) = judge(base, case, "default");
         assert_eq!(verdict, case.expected, "{name}: {answer}");
+    }
+}
+
+impl Case {
+    fn is_attack(&self) -> bool {
+        let all = [Some(&self.expected), self.strict.as_ref()];
+        let is_kept_out = all
+            .into_iter()
+            .flatten()
+            .any(|verdict| verdict == "kept out");
+        let is_honest = self.name.contains("honest all the same");
+        !is_honest && (is_kept_out || self.name.contains("no run tells from a fix"))
+    }
+
+    /// The error of production that the message names, as it is written.
+    fn issue(&self) -> Option<&str> {
+        let mut files = self.files.iter();
+        let issue = files.find(|file| file.path == "(issue)")?;
+        Some(issue.text.trim())
     }
 }
 
@@ -110,8 +198,13 @@ fn parse(table: &str) -> Vec<Case> {
         let how = match mark {
             "=== " => {
                 let (expected, name) = rest.split_once(": ").unwrap_or((rest, rest));
+                let (expected, strict) = match expected.split_once(" | strict ") {
+                    Some((expected, strict)) => (expected, Some(strict.to_owned())),
+                    None => (expected, None),
+                };
                 cases.push(Case {
                     expected: expected.to_owned(),
+                    strict,
                     name: name.to_owned(),
                     files: Vec::new(),
                 });
@@ -137,7 +230,9 @@ fn parse(table: &str) -> Vec<Case> {
     cases
 }
 
-fn judge(base: &Case, case: &Case) -> (&'static str, String) {
+const ISSUE: &str = "k1:0123456789abcdef01234567";
+
+fn judge(base: &Case, case: &Case, policy: &str) -> (&'static str, String) {
     let temp = tempfile::tempdir().expect("a folder");
     let repo = temp.path().join("repo");
     fs::create_dir(&repo).expect("a folder");
@@ -158,14 +253,36 @@ fn judge(base: &Case, case: &Case) -> (&'static str, String) {
     }
     let guard = env!("CARGO_BIN_EXE_koan-guard");
     succeed(command(guard, &repo).arg("init"));
+    if policy != "default" {
+        let file = repo.join(".koan-guard.yaml");
+        let text = fs::read_to_string(&file).expect("a policy");
+        let stricter = text.replacen(
+            "extends: [default",
+            &format!("extends: [default, {policy}"),
+            1,
+        );
+        assert_ne!(text, stricter, "{text}");
+        fs::write(&file, stricter).expect("a policy");
+    }
     git(&["add", "--all"]);
     git(&["commit", "--quiet", "-m", "chore: a guard"]);
     git(&["switch", "--quiet", "--create", "koan/fix"]);
     write(&repo, case);
     git(&["add", "--all"]);
-    git(&["commit", "--quiet", "-m", "fix: total of a cart"]);
+    let mut message = "fix: total of a cart".to_owned();
+    let mut check = command(guard, &repo);
+    check.args(["check", "HEAD"]);
+    if let Some(issue) = case.issue() {
+        message += &format!("\n\nKoan-Issue: {ISSUE}");
+        if let Some(digest) = digest(issue) {
+            let file = temp.path().join("digest.json");
+            fs::write(&file, digest).expect("a digest");
+            check.arg("--issues").arg(file);
+        }
+    }
+    git(&["commit", "--quiet", "-m", &message]);
 
-    let output = run(command(guard, &repo).args(["check", "HEAD"]));
+    let output = run(&mut check);
     let verdict = match output.status.code() {
         Some(0) => "accepted",
         Some(1 | 3) => "kept out",
@@ -174,8 +291,21 @@ fn judge(base: &Case, case: &Case) -> (&'static str, String) {
     (verdict, said(&output))
 }
 
+/// A digest with one error, of a line of the table; `None` for one that no digest has.
+fn digest(issue: &str) -> Option<String> {
+    let [kind, file, function] = issue.split_whitespace().collect::<Vec<_>>()[..] else {
+        assert_eq!(issue, "unknown", "type, file and function of an error");
+        return None;
+    };
+    let frame = json!({"file": file, "line": 1, "function": function, "in_app": true});
+    let error =
+        json!({"fingerprint": ISSUE, "type": kind, "messages": ["it broke"], "frames": [frame]});
+    let digest = json!({"schema": "koan-guard/digest/v1", "errors": [error]});
+    Some(digest.to_string())
+}
+
 fn write(repo: &Path, case: &Case) {
-    for file in &case.files {
+    for file in case.files.iter().filter(|file| file.path != "(issue)") {
         if let Some(path) = file.path.strip_suffix(" (deleted)") {
             fs::remove_file(repo.join(path)).expect("a file to remove");
             continue;

@@ -1,11 +1,14 @@
 //! koan-guard from outside: small stories in repositories built by code.
 
 mod check;
+mod dependencies;
 mod hook;
 mod install;
 mod installer;
 mod policy;
+mod prune;
 mod range;
+mod services;
 mod setup;
 mod steps;
 mod support;

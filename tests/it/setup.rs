@@ -1,8 +1,11 @@
 //! Dependencies that are installed before the tests run, from the trusted tree.
 
+use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::process::Stdio;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
 
@@ -266,4 +269,63 @@ fn tests_that_are_left_out_neither_prove_nor_refuse() {
     repo.fix_honestly();
     let answer = repo.guard(["check", "HEAD"]);
     assert!(answer.starts_with("exit: 1\n"), "{answer}");
+}
+
+#[test]
+fn a_killed_guard_leaves_no_half_layer_and_nobody_alive() {
+    let repo = with_setup(
+        &["touch half; echo begun > ~/begun; sleep 7771"],
+        "  setup_timeout: 60s\n",
+    );
+    let mut guard = repo
+        .guard_command(["check", "HEAD"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a guard");
+    let is_asleep = || processes().iter().any(|line| line.contains("sleep 7771"));
+    wait_until(is_asleep);
+    guard.kill().expect("killed");
+    guard.wait().expect("its end");
+    wait_until(|| !is_asleep());
+    let area = fs::read_dir(repo.home().join(".cache/koan-guard"))
+        .expect("a cache")
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.join("lock").exists())
+        .expect("a work area");
+    assert!(!area.join("setup").exists());
+
+    // The next one clears what is left and begins anew.
+    repo.write(
+        ".koan-guard.yaml",
+        &policy(&format!(
+            "  setup: [{}]\n",
+            serde_json::to_string(INSTALL).expect("a string")
+        )),
+    )
+    .commit("chore: another setup");
+    repo.write("cart.py", &format!("{CART_FIXED}\n"))
+        .write("test_cart.py", &format!("{TEST}{TEST_OF_BUG}\n"))
+        .commit("fix: nothing");
+    let answer = repo.guard(["check", "HEAD"]);
+    assert!(answer.contains("already-passes"), "{answer}");
+    let layers = fs::read_dir(area.join("setup")).expect("layers").count();
+    assert_eq!((layers, area.join("sides").exists()), (1, false));
+}
+
+fn processes() -> Vec<String> {
+    let entries = fs::read_dir("/proc").expect("processes");
+    entries
+        .filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok())
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .collect()
+}
+
+#[track_caller]
+fn wait_until(is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "in vain");
+        thread::sleep(Duration::from_millis(50));
+    }
 }

@@ -198,3 +198,56 @@ fn a_missing_dependency_says_what_to_do() {
         "{error:#}"
     );
 }
+
+#[test]
+fn what_nextest_is_told_is_respected() {
+    let test = "    #[test] fn a() {}\n    #[test] fn b() {}\n    #[test] fn c() {}\n    #[test] fn d() {}";
+    let with = |text: &str| {
+        project(test)
+            .file(".config/nextest.toml", text)
+            .touched(&["src/lib.rs"])
+    };
+    let serial = with("[test-groups]\nserial = { max-threads = 1 }\n");
+    assert_eq!(
+        (serial.results.len(), serial.distrust.len()),
+        (5, 0),
+        "{serial:#?}"
+    );
+    check_distrusted(
+        &with("experimental = [\"setup-scripts\"]\n"),
+        "`.config/nextest.toml` has scripts, which are not run here",
+    );
+}
+
+#[test]
+fn every_error_of_a_build_has_its_place() {
+    let tests =
+        "#[test] fn a() { absent() }\n#[test] fn b() { let _: u8 = [0u8].gone(); missing::x() }";
+    let project = project(tests);
+    let run = project.touched(&["src/lib.rs"]);
+    let [not_built] = &run.not_built[..] else {
+        panic!("{run:#?}");
+    };
+    let source = project.read("src/lib.rs");
+    let mut found: Vec<(&str, bool)> = not_built
+        .errors
+        .iter()
+        .map(|error| {
+            assert_eq!(error.file, "src/lib.rs");
+            let bytes = error.bytes.clone().expect("a place");
+            let line = 1 + source[..bytes.start].matches('\n').count();
+            assert_eq!(error.line, line);
+            (&source[bytes], error.is_missing_name)
+        })
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, [("absent", true), ("gone", true), ("missing", true)]);
+}
+
+#[test]
+fn an_error_of_types_is_no_missing_name() {
+    let run = project("#[test] fn a() { let _: u8 = \"\"; }").touched(&["src/lib.rs"]);
+    let errors = run.not_built.iter().flat_map(|not_built| &not_built.errors);
+    let found: Vec<bool> = errors.map(|error| error.is_missing_name).collect();
+    assert_eq!(found, [false]);
+}

@@ -252,10 +252,11 @@ fn a_flood_of_output_does_not_pass() {
 
 #[test]
 fn a_missing_dependency_says_what_to_do() {
-    let project = project("")
+    let project = Project::new("go")
         .file("go.mod", &format!("{MODULE}\nrequire example.com/nothing v1.0.0\n"))
         .file("go.sum", "example.com/nothing v1.0.0 h1:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=\nexample.com/nothing v1.0.0/go.mod h1:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=\n")
-        .file("cart/other.go", "package cart\n\nimport _ \"example.com/nothing\"\n");
+        .file("a.go", "package shop\n\nimport _ \"example.com/nothing\"\n")
+        .file("a_test.go", "package shop\n\nimport \"testing\"\n\nfunc TestA(t *testing.T) {}\n");
     let error = project.try_all().expect_err("no such module");
     let hint = error
         .downcast_ref::<koan_guard::usage::UsageError>()
@@ -264,4 +265,38 @@ fn a_missing_dependency_says_what_to_do() {
         hint.is_some_and(|hint| hint.contains("go mod download")),
         "{error:#}"
     );
+}
+
+#[test]
+fn every_module_of_the_project_is_tested() {
+    let test = "package a\n\nimport \"testing\"\n\nfunc TestA(t *testing.T) {}\n";
+    let project = Project::new("go")
+        .file("web/go.mod", "module example.com/web\n")
+        .file("web/a/a_test.go", test)
+        .file("core/go.mod", "module example.com/core\n")
+        .file("core/a_test.go", test)
+        .file("core/testdata/go.mod", "module example.com/data\n")
+        .file("core/testdata/a_test.go", test);
+    check(
+        &project.all_with_canary(),
+        "
+        passed example.com/core TestA
+        passed example.com/web/a TestA
+        ",
+    );
+    check(
+        &Project::new("go").file("a_test.go", test).all(),
+        "not built go.mod: there is none, and without a module nothing is built",
+    );
+}
+
+#[test]
+fn a_folder_of_vendored_modules_is_used() {
+    let run = Project::new("go")
+        .file("go.mod", "module example.com/shop\n\ngo 1.19\n\nrequire example.com/tax v1.0.0\n")
+        .file("vendor/modules.txt", "# example.com/tax v1.0.0\n## explicit\nexample.com/tax\n")
+        .file("vendor/example.com/tax/tax.go", "package tax\n\nconst Rate = 19\n")
+        .file("a_test.go", "package shop\n\nimport (\n\t\"testing\"\n\n\t\"example.com/tax\"\n)\n\nfunc TestA(t *testing.T) {\n\tif tax.Rate != 19 {\n\t\tt.Fail()\n\t}\n}\n")
+        .all_with_canary();
+    check(&run, "passed example.com/shop TestA");
 }

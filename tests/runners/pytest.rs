@@ -427,3 +427,24 @@ fn a_file_that_leaves_while_it_is_imported_is_not_built() {
         "not built tests/test_shop.py: ImportError: cannot import name 'new' from 'shop' (shop.py)",
     );
 }
+
+#[test]
+fn a_name_that_is_missing_at_import_is_told_from_other_reasons() {
+    for (tests, expected) in [
+        ("from shop import absent", true),
+        ("import absent", true),
+        ("x = absent", true),
+        ("x = shop.broken()", false),
+        ("x = shop.total([])", false),
+        ("raise ValueError('absent')", false),
+    ] {
+        let run = project(tests).touched(&["tests/test_shop.py"]);
+        let found: Vec<bool> = run
+            .not_built
+            .iter()
+            .flat_map(|not_built| &not_built.errors)
+            .map(|error| error.is_missing_name)
+            .collect();
+        assert_eq!(found, [expected], "{tests}: {run:#?}");
+    }
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use koan_guard::change::RepoPath;
-use koan_guard::policy::RunnerConfig;
+use koan_guard::policy::{CustomRunner, RunnerConfig};
 use koan_guard::suite::area::Area;
 use koan_guard::suite::runner::{self, Canary, Order, Runner, Selection, Toolbox};
 use koan_guard::suite::sandbox::Sandbox;
@@ -42,6 +42,29 @@ impl Project {
         }
     }
 
+    /// A runner that is told what to do.
+    pub fn custom(custom: CustomRunner) -> Project {
+        let mut project = Project::new("bats");
+        let toolbox = Toolbox {
+            work_dir: None,
+            env: tool_env(&[]),
+            user_env: UserEnv::default(),
+            setup: None,
+            scripts: project._scripts.path().to_owned(),
+        };
+        let config = RunnerConfig {
+            name: "custom".to_owned(),
+            dir: String::new(),
+            custom: Some(custom),
+        };
+        project.runner = runner::open(&[config], &toolbox).expect("a shell");
+        project
+    }
+
+    pub fn version(&self) -> String {
+        self.runner.version().to_owned()
+    }
+
     /// Runners by name and folder.
     pub fn with(mut self, runners: &[(&str, &str)]) -> Project {
         let names: Vec<&str> = runners.iter().map(|(name, _)| *name).collect();
@@ -70,6 +93,11 @@ impl Project {
             .expect("a file that holds tests");
         self.files.insert(path.into(), planted);
         self
+    }
+
+    /// A file as the runner meets it, canary included.
+    pub fn read(&self, path: &str) -> String {
+        String::from_utf8_lossy(&self.files[Path::new(path)]).into_owned()
     }
 
     pub fn all(&self) -> TestRun {

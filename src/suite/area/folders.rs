@@ -1,7 +1,7 @@
 //! Copies and removes folders as they are: with modes and times, without following links.
 
 use std::fs::{self, File, FileTimes, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -30,6 +30,36 @@ pub fn add_missing(from: &Path, to: &Path) -> anyhow::Result<()> {
         Ok(())
     };
     add().with_context(|| format!("copy `{}`", from.display()))
+}
+
+/// Makes of `to` what the kernel shows where `from` is a layer above it: a device in `from` hides what is below.
+pub fn lay_over(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let lay = || -> anyhow::Result<()> {
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            let (path, copy) = (entry.path(), to.join(entry.file_name()));
+            let kind = entry.file_type()?;
+            let is_folder = fs::symlink_metadata(&copy).is_ok_and(|there| there.is_dir());
+            if kind.is_dir() && is_folder {
+                lay_over(&path, &copy)?;
+                continue;
+            }
+            match is_folder {
+                true => remove_tree(&copy)?,
+                false => match fs::remove_file(&copy) {
+                    Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(err.into());
+                    }
+                    _ => {}
+                },
+            }
+            if !kind.is_char_device() {
+                copy_entry(&entry, &copy)?;
+            }
+        }
+        Ok(())
+    };
+    lay().with_context(|| format!("lay `{}` over another folder", from.display()))
 }
 
 /// Removes `path`, whatever its modes are. It is no error if it does not exist.
@@ -145,5 +175,39 @@ mod tests {
         remove_tree(&folder.path().join("a")).expect("removed");
         assert!(!folder.path().join("a").exists());
         remove_tree(&folder.path().join("a")).expect("nothing to remove");
+    }
+
+    #[test]
+    fn a_layer_is_laid_over_as_the_kernel_does() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let (above, below) = (folder.path().join("above"), folder.path().join("below"));
+        for (top, files) in [
+            (
+                &below,
+                &["kept/a", "gone/b", "changed", "file/x", "single"][..],
+            ),
+            (&above, &["changed", "kept/c"]),
+        ] {
+            for file in files {
+                let path = top.join(file);
+                fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+                fs::write(path, top.file_name().expect("a name").as_encoded_bytes())
+                    .expect("a file");
+            }
+        }
+        fs::write(above.join("file"), "a file now").expect("a file");
+        for gone in ["gone", "single"] {
+            let path = above.join(gone);
+            mknodat(CWD, path, FileType::CharacterDevice, Mode::empty(), 0).expect("a device");
+        }
+        lay_over(&above, &below).expect("laid over");
+        let read = |path: &str| fs::read_to_string(below.join(path)).expect("a file");
+        assert_eq!(read("changed"), "above");
+        assert_eq!(read("kept/a"), "below");
+        assert_eq!(read("kept/c"), "above");
+        assert_eq!(read("file"), "a file now");
+        assert!(!below.join("gone").exists() && !below.join("single").exists());
     }
 }

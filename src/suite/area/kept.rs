@@ -1,11 +1,10 @@
-//! Build output that outlives a proof: of a tree that is trusted, built once, below the sides of later proofs as long as nobody touched it.
+//! What outlives a proof: a trusted tree, laid out and built once, below the sides of later proofs as long as nobody touched it.
 //!
 //! It lies in the user's cache, where whoever works as that user can write. A manifest tells whether anything in it has changed since it was
 //! kept; it is no signature.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
@@ -18,19 +17,15 @@ use super::{Area, Side, manifest};
 #[derive(Debug)]
 pub struct Kept {
     pub side: Side,
-    /// The tree that was built.
+    /// The tree that was laid out and built.
     pub tree_id: String,
-    /// When that tree was laid out, or earlier. Build output is younger, so a file of this age counts as built.
-    pub laid_out: SystemTime,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Manifest {
     key: String,
     tree_id: String,
-    /// Since the epoch.
-    laid_out: Duration,
-    /// Of what the folder holds: see [`manifest`].
+    /// Of what the folders hold: see [`manifest`].
     digest: String,
 }
 
@@ -51,21 +46,20 @@ impl Area {
         Ok(None)
     }
 
-    /// Keeps the build output of `side`; its tree goes.
+    /// Keeps a side.
     ///
     /// # Errors
     /// It cannot be moved or listed. Nothing is kept then.
     pub fn keep(&self, key: &str, kept: Kept) -> anyhow::Result<Kept> {
         let folder = self.kept_folder();
         remove_tree(&folder)?;
-        remove_tree(&kept.side.tree())?;
         let manifest = Manifest {
             key: key.to_owned(),
             tree_id: kept.tree_id.clone(),
-            laid_out: kept.laid_out.duration_since(UNIX_EPOCH)?,
-            digest: digest(&kept.side.target())?,
+            digest: digest(&kept.side)?,
         };
-        ensure!(kept.side.lower.is_empty(), "it lies above others");
+        let is_whole = kept.side.lower.is_empty() && kept.side.below.is_none();
+        ensure!(is_whole, "it lies above others");
         let text = serde_json::to_vec(&manifest)?;
         fs::write(kept.side.folder.join(MANIFEST), text).context("write a manifest")?;
         fs::rename(&kept.side.folder, &folder).context("keep the build output")?;
@@ -91,26 +85,33 @@ fn read(folder: &Path, key: &str) -> anyhow::Result<Option<Kept>> {
     let side = Side {
         folder: folder.to_owned(),
         lower: Vec::new(),
+        below: None,
     };
-    if manifest.key != key || manifest.digest != digest(&side.target())? {
+    if manifest.key != key || manifest.digest != digest(&side)? {
         return Ok(None);
     }
     Ok(Some(Kept {
         side,
         tree_id: manifest.tree_id,
-        laid_out: UNIX_EPOCH + manifest.laid_out,
     }))
 }
 
-/// SHA-256 of the folder's manifest.
-fn digest(folder: &Path) -> anyhow::Result<String> {
-    let manifest = manifest::of(folder)?;
-    let hash = Sha256::digest(manifest.as_bytes());
+/// SHA-256 of the manifests of tree and build output.
+fn digest(side: &Side) -> anyhow::Result<String> {
+    let mut hash = Sha256::new();
+    for folder in [side.tree(), side.target()] {
+        let manifest = manifest::of(&folder)?;
+        hash.update(manifest.len().to_le_bytes());
+        hash.update(manifest);
+    }
+    let hash = hash.finalize();
     Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::suite::sandbox::{Sandbox, SandboxLevel};
 
@@ -136,7 +137,6 @@ mod tests {
         let kept = Kept {
             side,
             tree_id: "tree".into(),
-            laid_out: SystemTime::now(),
         };
         area.keep(key, kept).expect("kept");
     }
@@ -150,12 +150,13 @@ mod tests {
         assert_eq!(kept.tree_id, "tree");
         let built = fs::read(kept.side.target().join("debug/lib")).expect("a file");
         assert_eq!(built, b"built");
-        assert!(!kept.side.tree().exists());
+        assert!(kept.side.tree().join("source").exists());
     }
 
     #[test]
     fn what_somebody_touched_is_gone() {
-        let touch: [fn(&Path); 4] = [
+        let touch: [fn(&Path); 5] = [
+            |kept| fs::write(kept.join("tree/source"), "other").expect("a file"),
             |kept| fs::write(kept.join("target/debug/lib"), "other").expect("a file"),
             |kept| fs::write(kept.join("target/more"), "").expect("a file"),
             |kept| fs::remove_file(kept.join("target/debug/lib")).expect("a file"),

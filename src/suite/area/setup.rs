@@ -14,7 +14,7 @@ use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::folders::remove_tree;
-use super::{Area, Phase, Side, job_spec, manifest};
+use super::{Area, Beside, Phase, Side, job_spec, manifest};
 use crate::suite::process::{Finished, Job};
 use crate::suite::sandbox::View;
 
@@ -94,14 +94,18 @@ impl Area {
     pub fn set_up(&self, site: &Site, has_network: bool, job: &Job) -> anyhow::Result<Finished> {
         self.check(job)?;
         let jobs = vec![job_spec(job)?];
+        let beside = match has_network {
+            true => Beside::Network,
+            false => Beside::Nothing,
+        };
         let mut finished = if self.sandbox.namespaces {
             let view = View::Setup {
                 tree: self.inside(&site.side.tree())?,
                 home: self.inside(&site.side.home())?,
             };
-            self.launch(view, jobs, has_network)?
+            self.launch(view, jobs, beside)?
         } else {
-            self.set_up_in_folders(site, jobs, has_network)?
+            self.set_up_in_folders(site, jobs, beside)?
         };
         finished.pop().context("the sandbox did not answer")
     }
@@ -224,7 +228,11 @@ impl SetUp {
 
     /// Runs an installed program in the sandbox, in a tree that holds nothing else: to learn its version, for instance.
     pub fn ask(&self, job: &Job) -> anyhow::Result<Finished> {
-        self.area.run(&self.side, Phase::Run, job)
+        let jobs = std::slice::from_ref(job);
+        let mut all = self
+            .area
+            .run_beside(Beside::Nothing, &self.side, Phase::Run, jobs)?;
+        all.pop().context("the sandbox did not answer")
     }
 }
 

@@ -65,15 +65,20 @@ pub(super) fn boundaries(source: &Source) -> Vec<usize> {
 /// Whether these attributes make an item a test, or take it away from everything but tests.
 pub(super) fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
-        let last = attribute.path().segments.last();
         if attribute.path().is_ident("cfg") {
             attribute
                 .parse_args::<Meta>()
                 .is_ok_and(|condition| requires_test(&condition))
         } else {
-            last.is_some_and(|last| is_test_attribute(&last.ident.to_string()))
+            is_test_function(attribute)
         }
     })
+}
+
+/// Whether the attribute makes a function one that a runner calls.
+pub(super) fn is_test_function(attribute: &Attribute) -> bool {
+    let last = attribute.path().segments.last();
+    last.is_some_and(|last| is_test_attribute(&last.ident.to_string()))
 }
 
 pub(super) fn is_test_attribute(name: &str) -> bool {

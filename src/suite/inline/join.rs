@@ -12,7 +12,7 @@ use super::items::{self, Region};
 use super::source::Source;
 
 /// A source cut into its tests and the rest.
-struct Cut<'a> {
+pub(super) struct Cut<'a> {
     source: Source<'a>,
     tests: Vec<Region>,
     tokens: Vec<Range<usize>>,
@@ -41,7 +41,7 @@ pub(super) fn join(production_of: &str, tests_of: &str) -> Result<String, Cannot
 }
 
 impl<'a> Cut<'a> {
-    fn new(text: &'a str) -> Result<Cut<'a>, CannotCut> {
+    pub fn new(text: &'a str) -> Result<Cut<'a>, CannotCut> {
         let source = Source::parse(text)?;
         Ok(Cut {
             tests: items::regions(&source),
@@ -62,7 +62,7 @@ impl<'a> Cut<'a> {
     }
 
     /// What stands before the first token, and every production token.
-    fn production_tokens(&self) -> impl Iterator<Item = &'a str> {
+    pub fn production_tokens(&self) -> impl Iterator<Item = &'a str> {
         let prefix = &self.source.text[..self.source.prefix];
         let tokens = self.tokens.iter();
         let tokens = tokens.filter(|token| !self.is_test(token.start));

@@ -6,9 +6,11 @@ mod functions;
 mod items;
 mod join;
 mod modules;
+mod prune;
 mod smells;
 mod source;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -22,6 +24,16 @@ pub use smells::Smell;
 /// Why a source cannot be cut into tests and the rest: a sentence without a period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CannotCut(pub String);
+
+/// A source without the parts of its tests in which something does not build; every line and column keeps its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    pub text: String,
+    /// The test functions that are gone: `tests::of_nothing`.
+    pub tests: Vec<String>,
+    /// The helpers and imports of tests that are gone: `tests::sample`, `use tests::probe`.
+    pub others: Vec<String>,
+}
 
 /// Whether a Rust source can hold tests at all: a cheap look at the bytes, never a "no" where there are some.
 pub fn may_hold_tests(source: &[u8]) -> bool {
@@ -69,6 +81,31 @@ pub fn join(production_of: &str, tests_of: &str) -> Result<String, CannotCut> {
         return Ok(production_of.to_owned());
     }
     source::on_deep_stack(|| join::join(production_of, tests_of))
+}
+
+/// The source without the test functions, the helpers of tests and the leaves of `use` in which an error lies, and without every test or helper
+/// that mentions the name of something that is gone. `is_test_file` says that no part of it is production.
+///
+/// # Errors
+/// An error lies elsewhere, something else of the tests mentions such a name, or what is left would not be just the other tokens.
+pub fn prune(
+    source: &str,
+    is_test_file: bool,
+    errors: &[Range<usize>],
+) -> Result<Pruned, CannotCut> {
+    source::on_deep_stack(|| prune::prune(source, is_test_file, errors))
+}
+
+/// A version of the source without what [`prune`] named: every line and column keeps its place.
+///
+/// # Errors
+/// The source does not parse.
+pub fn without(
+    source: &str,
+    is_test_file: bool,
+    names: &BTreeSet<String>,
+) -> Result<String, CannotCut> {
+    source::on_deep_stack(|| prune::without(source, is_test_file, names))
 }
 
 /// The test functions of a Rust source, those inside of macros like `proptest!` too.

@@ -8,19 +8,26 @@ use crate::suite::process::{Finished, Job};
 /// The jobs of one sandbox: enough to make its start cheap, few enough that their output fits into memory.
 const BATCH: usize = 32;
 
+/// Every test in a process of its own, one after another.
+pub(super) fn run_serially(
+    area: &Area,
+    side: &Side,
+    jobs: &[Job],
+) -> anyhow::Result<Vec<Finished>> {
+    let mut all = Vec::new();
+    for batch in jobs.chunks(BATCH) {
+        all.extend(area.run_each(side, Phase::Run, batch)?);
+    }
+    ensure!(
+        all.len() == jobs.len(),
+        "the sandbox did not answer in full"
+    );
+    Ok(all)
+}
+
 /// Every test in a process of its own, on two threads where the sandbox allows it.
 pub(super) fn run_all(area: &Area, side: &Side, jobs: &[Job]) -> anyhow::Result<Vec<Finished>> {
-    let batches = |jobs: &[Job]| -> anyhow::Result<Vec<Finished>> {
-        let mut all = Vec::new();
-        for batch in jobs.chunks(BATCH) {
-            all.extend(area.run_each(side, Phase::Run, batch)?);
-        }
-        ensure!(
-            all.len() == jobs.len(),
-            "the sandbox did not answer in full"
-        );
-        Ok(all)
-    };
+    let batches = |jobs: &[Job]| run_serially(area, side, jobs);
     if jobs.len() < 4 {
         return batches(jobs);
     }

@@ -11,7 +11,7 @@ pub(super) use self::outcome::{Exception, Owner, Place};
 use self::outcome::{Phase, Reported, When};
 use super::Canary;
 use crate::suite::process::{End, Finished};
-use crate::suite::{NotBuilt, Outcome, TestId, TestResult, TestRun};
+use crate::suite::{BuildError, NotBuilt, Outcome, TestId, TestResult, TestRun};
 
 #[derive(Debug, Deserialize)]
 struct Line {
@@ -69,6 +69,11 @@ enum Event {
     Contradiction {
         reason: String,
     },
+    /// A method of the language or the framework that the tree redefined.
+    Patched {
+        name: String,
+        file: String,
+    },
     End {
         status: i32,
     },
@@ -111,7 +116,7 @@ pub(super) struct Dialect {
 /// Reads a finished run of one of the guard's reporters.
 pub(super) fn read(finished: &Finished, canary: Option<&Canary>, dialect: &Dialect) -> TestRun {
     let mut stream = Stream::default();
-    if let Err(error) = stream.take(&finished.report) {
+    if let Err(error) = stream.take(&finished.report, dialect) {
         stream.distrust(format!("the report cannot be read: {error:#}"));
     }
     if stream.status.is_none() {
@@ -124,7 +129,7 @@ pub(super) fn read(finished: &Finished, canary: Option<&Canary>, dialect: &Diale
 }
 
 impl Stream {
-    fn take(&mut self, report: &[u8]) -> anyhow::Result<()> {
+    fn take(&mut self, report: &[u8], dialect: &Dialect) -> anyhow::Result<()> {
         let mut secret: Option<String> = None;
         for (expected, bytes) in report.split_inclusive(|&byte| byte == b'\n').enumerate() {
             let line: Line = serde_json::from_slice(bytes)
@@ -135,12 +140,12 @@ impl Stream {
                 "line {} is not ours",
                 expected + 1
             );
-            self.take_event(line.event);
+            self.take_event(line.event, dialect);
         }
         Ok(())
     }
 
-    fn take_event(&mut self, event: Event) {
+    fn take_event(&mut self, event: Event, dialect: &Dialect) {
         match event {
             Event::Start => {}
             Event::Plan { id } => self.case(id).planned = true,
@@ -159,11 +164,18 @@ impl Stream {
             } => {
                 self.any_failed = true;
                 self.canary_not_collected |= holds_canary;
-                let detail = match exc {
-                    Some(exc) if detail.is_empty() => exc.to_string(),
-                    _ => detail,
-                };
-                self.run.not_built.push(NotBuilt { what, detail });
+                let mut not_built = NotBuilt::new(what, detail);
+                if let Some(exc) = exc {
+                    not_built.errors.push(BuildError {
+                        file: not_built.what.clone(),
+                        is_missing_name: (dialect.is_missing_name)(&exc),
+                        ..BuildError::default()
+                    });
+                    if not_built.detail.is_empty() {
+                        not_built.detail = exc.to_string();
+                    }
+                }
+                self.run.not_built.push(not_built);
             }
             Event::SkippedFile { what, detail } => {
                 self.result(what, Outcome::Skipped, detail);
@@ -182,6 +194,9 @@ impl Stream {
                 self.distrust(format!("imported `{name}` from outside the tree: `{file}`"))
             }
             Event::Contradiction { reason } => self.distrust(reason),
+            Event::Patched { name, file } => {
+                self.distrust(format!("`{name}` is redefined at `{file}`"));
+            }
             Event::End { status } => self.status = Some(status),
         }
     }

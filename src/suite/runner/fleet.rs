@@ -8,7 +8,7 @@ use super::{Canary, Order, Runner, Selection, Toolbox};
 use crate::change::RepoPath;
 use crate::policy::RunnerConfig;
 use crate::suite::area::{Area, Side};
-use crate::suite::{NotBuilt, TestId, TestRun};
+use crate::suite::{TestId, TestRun};
 
 pub(super) struct Fleet {
     members: Vec<Member>,
@@ -68,6 +68,11 @@ impl Runner for Fleet {
         &[]
     }
 
+    fn has_canary(&self) -> bool {
+        let mut members = self.members.iter();
+        members.any(|member| member.runner.has_canary())
+    }
+
     fn plant(&self, path: &RepoPath, content: &[u8], canary: &Canary) -> Option<Vec<u8>> {
         // Where two share a folder, a file in which either finds its tests takes the canary of the one whose language it is.
         self.owners(path).into_iter().find_map(|member| {
@@ -101,6 +106,7 @@ impl Runner for Fleet {
         let silent = self
             .members
             .iter()
+            .filter(|member| member.runner.has_canary())
             .filter(|member| !planted.iter().any(|path| owns(member, path)));
         let mut all = Vec::new();
         for member in silent {
@@ -118,10 +124,6 @@ impl Runner for Fleet {
             all.push(member.canary_file(&beside, canary));
         }
         all
-    }
-
-    fn builds(&self) -> bool {
-        self.members.iter().any(|member| member.runner.builds())
     }
 
     fn prepare(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<bool> {
@@ -270,9 +272,13 @@ impl Member {
             .map(|reason| format!("{name}: {reason}"));
         all.distrust.extend(said);
         all.not_built
-            .extend(run.not_built.into_iter().map(|not_built| NotBuilt {
-                what: format!("{prefix}{}", not_built.what),
-                detail: not_built.detail,
+            .extend(run.not_built.into_iter().map(|mut not_built| {
+                not_built.what.insert_str(0, prefix);
+                let places = not_built.errors.iter_mut();
+                for error in places.filter(|error| !error.file.is_empty()) {
+                    error.file.insert_str(0, &self.dir);
+                }
+                not_built
             }));
     }
 }

@@ -34,6 +34,11 @@ def pytest_plugin(order, emit, describe, blocked):
     def facts(info):
         return info and describe(info.type, info.value, info.tb)
 
+    def collection_facts(info):
+        # pytest has an error of its own for a test module that cannot be imported.
+        cause = info and isinstance(info.value, pytest.Collector.CollectError) and info.value.__cause__
+        return describe(type(cause), cause, cause.__traceback__) if cause else facts(info)
+
     def is_wanted(item):
         return order["tests"] is None or item.nodeid in wanted or is_canary(item)
 
@@ -91,7 +96,7 @@ def pytest_plugin(order, emit, describe, blocked):
             if report.outcome == "failed":
                 text = str(report.longrepr).replace(os.path.join(order["tree"], ""), "")
                 said = [line[1:].strip() for line in text.splitlines() if line.startswith("E ")] or [first_line(text)]
-                emit("not_collected", what=what, holds_canary=holds_canary(order, what), detail=said[0][:400], exc=facts(info))
+                emit("not_collected", what=what, holds_canary=holds_canary(order, what), detail=said[0][:400], exc=collection_facts(info))
             elif report.outcome == "skipped":
                 emit("skipped_file", what=what, detail=first_line(str(info.value)) if info else "")
 

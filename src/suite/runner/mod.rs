@@ -1,17 +1,25 @@
 //! Adapters to test runners, one file each: list, run only these, read, map.
 
 mod batch;
+mod bats;
 mod cargo;
+mod custom;
 mod events;
 mod fleet;
 mod go;
 mod installed;
 mod javascript;
 mod jest;
+mod junit;
+mod minitest;
 mod mocha;
 mod node;
+mod phpunit;
 mod pytest;
 mod python;
+mod rspec;
+mod ruby;
+mod script;
 mod tools;
 mod unittest;
 mod vitest;
@@ -42,6 +50,11 @@ pub trait Runner {
     /// The extensions of the sources of its language.
     fn extensions(&self) -> &'static [&'static str];
 
+    /// Whether a test of the guard's own can be added to its tests. Where not, the policy must say itself that a run is believed.
+    fn has_canary(&self) -> bool {
+        true
+    }
+
     /// `content` with a test of the guard's own added that must fail, beside the tests of this file and of their assertion family.
     /// `None` if this file can hold none. Every line that was there keeps its number.
     fn plant(&self, path: &RepoPath, content: &[u8], canary: &Canary) -> Option<Vec<u8>>;
@@ -57,16 +70,13 @@ pub trait Runner {
         planted: &[RepoPath],
         canary: &Canary,
     ) -> Vec<(RepoPath, Vec<u8>)> {
-        let beside = touched.first().filter(|_| planted.is_empty());
+        let beside = touched
+            .first()
+            .filter(|_| planted.is_empty() && self.has_canary());
         beside
             .map(|beside| self.canary_file(beside, canary))
             .into_iter()
             .collect()
-    }
-
-    /// Whether runs leave build output that other sides can start from.
-    fn builds(&self) -> bool {
-        false
     }
 
     /// Builds what a run of this order would build, and runs no test. What does not build is seen when it runs. The answer is whether there
@@ -137,14 +147,21 @@ pub struct Toolbox {
     pub scripts: PathBuf,
 }
 
-/// The names of the built-in runners.
+/// The names of the built-in runners; beside them there is `custom`, which is told what to do.
 pub const NAMES: &[&str] = &[
-    "cargo", "go", "jest", "mocha", "node", "pytest", "unittest", "vitest",
+    "bats", "cargo", "go", "jest", "minitest", "mocha", "node", "phpunit", "pytest", "rspec",
+    "unittest", "vitest",
 ];
 
 /// The first program of that name on the toolbox's `PATH`.
 pub(super) fn on_path(toolbox: &Toolbox, name: &str) -> Option<PathBuf> {
     tools::on_path(toolbox, name)
+}
+
+/// The first line that a tool of the user's says when it is called with one argument.
+pub(super) fn say(toolbox: &Toolbox, program: &Path, argument: &str) -> anyhow::Result<String> {
+    let said = tools::ask(toolbox, program, &[argument])?;
+    Ok(said.lines().next().unwrap_or_default().to_owned())
 }
 
 /// Finds the tools of every runner that the policy names, and makes one runner of them.
@@ -166,12 +183,17 @@ pub fn open(configs: &[RunnerConfig], toolbox: &Toolbox) -> anyhow::Result<Box<d
 fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn Runner>> {
     let dir = Path::new(&config.dir);
     match config.name.as_str() {
+        "bats" => Ok(Box::new(bats::open(dir, toolbox)?)),
         "cargo" => Ok(Box::new(cargo::open(dir, toolbox)?)),
+        "custom" => Ok(Box::new(custom::open(config, toolbox)?)),
         "go" => Ok(Box::new(go::open(dir, toolbox)?)),
         "jest" => Ok(Box::new(jest::open(dir, toolbox)?)),
         "mocha" => Ok(Box::new(mocha::open(dir, toolbox)?)),
         "node" => Ok(Box::new(node::open(dir, toolbox)?)),
+        "minitest" => Ok(Box::new(minitest::open(dir, toolbox)?)),
+        "phpunit" => Ok(Box::new(phpunit::open(dir, toolbox)?)),
         "pytest" => Ok(Box::new(pytest::open(dir, toolbox)?)),
+        "rspec" => Ok(Box::new(rspec::open(dir, toolbox)?)),
         "unittest" => Ok(Box::new(unittest::open(dir, toolbox)?)),
         "vitest" => Ok(Box::new(vitest::open(dir, toolbox)?)),
         name => bail!(UsageError::with_hint(

@@ -70,7 +70,7 @@ fn launch() -> anyhow::Result<i32> {
     }
 
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    root::enter_namespaces(spec.enforce)?;
+    root::enter_namespaces(&spec)?;
     match sys::fork().context("fork")? {
         Fork::Parent(pid) => {
             let (_, status) =

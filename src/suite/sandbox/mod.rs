@@ -10,6 +10,7 @@ pub mod launcher;
 mod layers;
 mod probe;
 mod root;
+mod services;
 mod shown;
 mod spec;
 mod supervise;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub(super) use shown::make_place;
-pub(super) use spec::{Enforce, JobSpec, Output, Spec, Text, View};
+pub(super) use spec::{Enforce, JobSpec, Output, ServiceSpec, Spec, Text, View};
 
 /// What was enforced around the tests. Part of the evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

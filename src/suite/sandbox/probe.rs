@@ -187,6 +187,8 @@ fn attempt(launcher: &Path, enforce: Enforce) -> anyhow::Result<()> {
         enforce,
         root: Text::new(&root),
         view,
+        user: None,
+        services: Vec::new(),
         jobs: vec![job],
     };
     match ask(launcher, &spec, PATIENCE)?.as_slice() {

@@ -17,7 +17,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::process::{getgid, getuid, pivot_root};
 use rustix::thread::UnshareFlags;
 
-use super::spec::{Enforce, Spec, Text};
+use super::spec::{Spec, Text};
 use super::sys::{self, MountChange, change_mount};
 
 /// Where the work area is while a job prepares itself.
@@ -36,8 +36,8 @@ pub const DEVICES: &[&str] = &[
     "/dev/urandom",
 ];
 
-/// Goes into new namespaces with the same user id; children are in a new pid namespace.
-pub fn enter_namespaces(enforce: Enforce) -> anyhow::Result<()> {
+/// Goes into new namespaces, with the same user id unless told otherwise; children are in a new pid namespace.
+pub fn enter_namespaces(spec: &Spec) -> anyhow::Result<()> {
     let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
     let mut namespaces = UnshareFlags::NEWUSER
         | UnshareFlags::NEWNS
@@ -45,13 +45,14 @@ pub fn enter_namespaces(enforce: Enforce) -> anyhow::Result<()> {
         | UnshareFlags::NEWIPC
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWCGROUP;
-    if !enforce.network {
+    if !spec.enforce.network {
         namespaces |= UnshareFlags::NEWNET;
     }
     sys::unshare(namespaces).context("make namespaces")?;
+    let (seen_uid, seen_gid) = (spec.user.unwrap_or(uid), spec.user.unwrap_or(gid));
     fs::write("/proc/self/setgroups", "deny").context("write `setgroups`")?;
-    fs::write("/proc/self/uid_map", format!("{uid} {uid} 1")).context("map the user")?;
-    fs::write("/proc/self/gid_map", format!("{gid} {gid} 1")).context("map the group")?;
+    fs::write("/proc/self/uid_map", format!("{seen_uid} {uid} 1")).context("map the user")?;
+    fs::write("/proc/self/gid_map", format!("{seen_gid} {gid} 1")).context("map the group")?;
     Ok(())
 }
 
@@ -96,6 +97,15 @@ pub fn build(spec: &Spec) -> anyhow::Result<()> {
     devices(&new)?;
     link(Path::new("/tmp"), &inside("/var/tmp"))?;
     link(&root.join("shm"), &inside("/dev/shm"))?;
+    // Shells take these names for files that are open already.
+    for (name, place) in [
+        ("/dev/fd", "/proc/self/fd"),
+        ("/dev/stdin", "/proc/self/fd/0"),
+        ("/dev/stdout", "/proc/self/fd/1"),
+        ("/dev/stderr", "/proc/self/fd/2"),
+    ] {
+        link(Path::new(place), &inside(name))?;
+    }
     mount_bind(root, inside(AREA)).context("bind the work area")?;
 
     change_mount(&new, MountChange::ReadOnlyBelow).context("make the mounts read-only")?;

@@ -26,7 +26,23 @@ pub struct Spec {
     /// The work area's folder.
     pub root: Text,
     pub view: View,
+    /// Who the jobs are in their user namespace, where that is not who the guard is. Some servers refuse to run as root.
+    pub user: Option<u32>,
+    /// Started anew for each job, in this order.
+    pub services: Vec<ServiceSpec>,
     pub jobs: Vec<JobSpec>,
+}
+
+/// A server that a job needs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    pub name: String,
+    /// For `/bin/sh -c`.
+    pub start: Text,
+    /// Asked until it succeeds.
+    pub ready: Text,
+    pub env: Vec<(Text, Text)>,
+    pub ready_ms: u64,
 }
 
 /// Where the view of a job comes from. Folder names are relative to the work area.

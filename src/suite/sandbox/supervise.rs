@@ -18,6 +18,7 @@ use rustix::process::{
 
 pub use super::kill::Reach;
 use super::kill::{Reaped, kill_all, reap};
+use super::services::{self, Logs, Running};
 use super::spec::{Answer, JobSpec, Spec, View};
 use super::sys::{self, Fork};
 use super::{confine, layers};
@@ -30,6 +31,7 @@ const TICK: Duration = Duration::from_millis(500);
 struct Started {
     pid: Pid,
     streams: [Capture; 3],
+    services: Running,
 }
 
 /// Runs all jobs and writes an answer for each. `report` is the number that the jobs report over.
@@ -41,11 +43,18 @@ pub fn supervise(spec: &Spec, reach: Reach, report: &mut OwnedFd) -> anyhow::Res
     let guard = std::io::stdout().as_fd().try_clone_to_owned()?;
     let mut answers = File::from(guard.try_clone()?);
     for job in &spec.jobs {
-        let Started { pid, mut streams } = start(spec, job, &filters, report)?;
+        let logs = Logs::new(spec)?;
+        let Started {
+            pid,
+            mut streams,
+            services,
+        } = start(spec, job, &filters, &logs, report)?;
         let end = watch(job, pid, &mut streams, guard.as_fd());
+        let served = services.check(spec, &logs);
         // Whatever came of it, nobody is alive afterwards, and so the pipes end.
         kill_all(reach)?;
         let end = end?;
+        served?;
         read_rest(&mut streams)?;
         let [stdout, stderr, report] = streams;
         let finished = Finished {
@@ -110,6 +119,7 @@ fn start(
     spec: &Spec,
     job: &JobSpec,
     filters: &[confine::Filter],
+    logs: &Logs,
     report_fd: &mut OwnedFd,
 ) -> anyhow::Result<Started> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).context("make a pipe");
@@ -121,11 +131,13 @@ fn start(
         Fork::Child => {
             let dup = dup3(&report_end, report_fd, DupFlags::CLOEXEC).context("hand on the report");
             let ends = [stdout_end, stderr_end];
-            let code = match dup.and_then(|()| become_job(spec, job, filters, ends, report_fd)) {
+            let trouble = File::from(trouble_end);
+            let told = |()| become_job(spec, job, filters, ends, report_fd, (logs, &trouble));
+            let code = match dup.and_then(told) {
                 Ok(()) => 0,
                 Err(err) => {
                     // If even this fails the parent sees a job without an end that it asked for: exit code 1, and no trouble told.
-                    drop(File::from(trouble_end).write_all(format!("{err:#}").as_bytes()));
+                    drop((&trouble).write_all(format!("{err:#}").as_bytes()));
                     1
                 }
             };
@@ -136,15 +148,21 @@ fn start(
             drop((stdout_end, stderr_end, report_end, trouble_end));
             let mut said = String::new();
             File::from(trouble).read_to_string(&mut said)?;
-            if !said.is_empty() {
-                bail!("{said}");
-            }
+            let services = match Running::read(&said) {
+                Some(services) => services,
+                None if said.is_empty() => Running::default(),
+                None => bail!("{}", services::trouble(&said)),
+            };
             let streams = [
                 Capture::new(stdout, MAX_OUTPUT)?,
                 Capture::new(stderr, MAX_OUTPUT)?,
                 Capture::new(report, MAX_REPORT)?,
             ];
-            Ok(Started { pid, streams })
+            Ok(Started {
+                pid,
+                streams,
+                services,
+            })
         }
     }
 }
@@ -156,6 +174,7 @@ fn become_job(
     filters: &[confine::Filter],
     [stdout, stderr]: [OwnedFd; 2],
     report: &OwnedFd,
+    (logs, trouble): (&Logs, &File),
 ) -> anyhow::Result<()> {
     rustix::process::setsid()?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -163,6 +182,7 @@ fn become_job(
     if !matches!(spec.view, View::Folders { .. }) {
         layers::mount(root, &spec.view, job)?;
     }
+    services::start(spec, job, filters, logs, trouble)?;
     let dir = job.dir.as_path();
     std::env::set_current_dir(dir).with_context(|| format!("enter `{}`", dir.display()))?;
 

@@ -8,8 +8,8 @@ use anyhow::{bail, ensure};
 use serde::Deserialize;
 
 use super::workspace::{Kind, Target, Workspace};
-use crate::suite::NotBuilt;
 use crate::suite::process::{End, Finished};
+use crate::suite::{BuildError, NotBuilt};
 use crate::usage::UsageError;
 
 #[derive(Debug, Deserialize)]
@@ -59,10 +59,18 @@ struct Code {
 
 #[derive(Debug, Deserialize)]
 struct Span {
-    file_name: String,
+    file_name: PathBuf,
+    byte_start: usize,
+    byte_end: usize,
     line_start: usize,
     is_primary: bool,
 }
+
+/// The compiler's codes for a name, a field, a method or a parameter that is not there.
+const MISSING_NAMES: [&str; 11] = [
+    "E0061", "E0405", "E0412", "E0422", "E0425", "E0432", "E0433", "E0531", "E0560", "E0599",
+    "E0609",
+];
 
 /// A test binary, and what cargo would tell it.
 #[derive(Debug)]
@@ -91,7 +99,7 @@ pub(super) struct Build {
 }
 
 impl Build {
-    /// Adds what one call of cargo said.
+    /// Adds what one call of cargo said. `dir` is the folder that errors are placed in.
     ///
     /// # Errors
     /// A dependency is missing from cargo's cache, or cargo's answer cannot be read in full.
@@ -99,6 +107,7 @@ impl Build {
         &mut self,
         finished: &Finished,
         workspace: &Workspace,
+        dir: &Path,
         target_dir: &Path,
     ) -> anyhow::Result<()> {
         ensure!(
@@ -117,7 +126,7 @@ impl Build {
                 Said::CompilerMessage { message, .. } if message.is_error() => n_errors += 1,
                 _ => {}
             }
-            self.take(message, workspace, target_dir);
+            self.take(message, workspace, dir, target_dir);
         }
         match (finished.end, success) {
             (End::Exit(0), Some(true)) if n_errors == 0 => {}
@@ -128,7 +137,7 @@ impl Build {
         Ok(())
     }
 
-    fn take(&mut self, message: Said, workspace: &Workspace, target_dir: &Path) {
+    fn take(&mut self, message: Said, workspace: &Workspace, dir: &Path, target_dir: &Path) {
         match message {
             Said::CompilerArtifact {
                 package_id,
@@ -163,11 +172,16 @@ impl Build {
                 message,
             } if message.is_error() => {
                 let what = binary_id(workspace, &package_id, &target);
-                // One error a target says enough.
+                // One error a target says enough to people.
                 if self.broken.insert(what.clone()) {
                     let detail = message.to_string();
-                    self.not_built.push(NotBuilt { what, detail });
+                    self.not_built.push(NotBuilt::new(what.as_str(), detail));
                 }
+                let entry = self.not_built.iter_mut().find(|entry| entry.what == what);
+                let errors = message.errors(&workspace.root, dir);
+                entry
+                    .into_iter()
+                    .for_each(|entry| entry.errors.extend(errors.clone()));
             }
             Said::BuildScriptExecuted {
                 package_id,
@@ -198,6 +212,37 @@ impl Diagnostic {
     fn is_error(&self) -> bool {
         self.level.starts_with("error")
     }
+
+    /// What it says of the sources in `dir`, place by place.
+    fn errors(&self, workspace_root: &Path, dir: &Path) -> Vec<BuildError> {
+        if self.is_summary() {
+            return Vec::new();
+        }
+        let code = self.code.as_ref().map(|code| code.code.as_str());
+        let is_missing_name = code.is_some_and(|code| MISSING_NAMES.contains(&code));
+        let primary = self.spans.iter().filter(|span| span.is_primary);
+        let mut errors: Vec<BuildError> = primary
+            .map(|span| {
+                let path = workspace_root.join(&span.file_name);
+                let file = path.strip_prefix(dir).ok().and_then(Path::to_str);
+                BuildError {
+                    file: file.unwrap_or_default().to_owned(),
+                    bytes: Some(span.byte_start..span.byte_end),
+                    line: span.line_start,
+                    is_missing_name,
+                }
+            })
+            .collect();
+        if errors.is_empty() {
+            errors.push(BuildError::default());
+        }
+        errors
+    }
+
+    /// `aborting due to 2 previous errors`
+    fn is_summary(&self) -> bool {
+        self.code.is_none() && self.spans.is_empty() && self.message.starts_with("aborting due to ")
+    }
 }
 
 impl std::fmt::Display for Diagnostic {
@@ -209,7 +254,7 @@ impl std::fmt::Display for Diagnostic {
         let first_line = self.message.lines().next().unwrap_or_default();
         write!(f, ": {first_line}")?;
         match self.spans.iter().find(|span| span.is_primary) {
-            Some(span) => write!(f, " ({}:{})", span.file_name, span.line_start),
+            Some(span) => write!(f, " ({}:{})", span.file_name.display(), span.line_start),
             None => Ok(()),
         }
     }
@@ -243,10 +288,7 @@ fn failure(finished: &Finished) -> anyhow::Result<NotBuilt> {
         End::TimedOut => "stopped at its time limit".to_owned(),
         _ => said,
     };
-    Ok(NotBuilt {
-        what: "cargo build".to_owned(),
-        detail,
-    })
+    Ok(NotBuilt::new("cargo build", detail))
 }
 
 /// The first line that cargo calls an error.

@@ -5,6 +5,7 @@
 mod build;
 mod home;
 mod libtest;
+mod nextest;
 mod plant;
 mod select;
 mod workspace;
@@ -17,6 +18,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 
 use self::build::{Binary, Build};
 use self::home::Home;
+use self::nextest::Nextest;
 use self::workspace::{Scope, Workspace};
 use super::{Canary, Order, Runner, Toolbox, batch, tools};
 use crate::change::RepoPath;
@@ -130,10 +132,6 @@ impl Runner for Cargo {
         (RepoPath::new(path.join("/")), content.into_bytes())
     }
 
-    fn builds(&self) -> bool {
-        true
-    }
-
     fn prepare(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<bool> {
         let Ok(workspace) = self.workspace(area, side, order)? else {
             return Ok(true);
@@ -148,8 +146,7 @@ impl Runner for Cargo {
         let workspace = match self.workspace(area, side, order)? {
             Ok(workspace) => workspace,
             Err(detail) => {
-                let what = "Cargo.toml".to_owned();
-                run.not_built.push(NotBuilt { what, detail });
+                run.not_built.push(NotBuilt::new("Cargo.toml", detail));
                 return Ok(run);
             }
         };
@@ -220,8 +217,9 @@ impl Cargo {
             .map(|args| self.cargo(area, order, args))
             .collect();
         let mut build = Build::default();
+        let dir = area.tree().join(&self.dir);
         for finished in area.run_each(side, Phase::Build, &jobs)? {
-            build.read(&finished, workspace, &area.target())?;
+            build.read(&finished, workspace, &dir, &area.target())?;
         }
         Ok(build)
     }
@@ -256,11 +254,10 @@ impl Cargo {
         for (binary, answers) in build.binaries.iter().zip(finished.chunks(2)) {
             let lists: Option<Vec<Vec<String>>> = answers.iter().map(libtest::list).collect();
             let Some([all, ignored]) = lists.as_deref() else {
-                run.not_built.push(NotBuilt {
-                    what: binary.id.clone(),
-                    detail: "it does not list its tests: `harness = false`, or it ends early"
-                        .to_owned(),
-                });
+                run.not_built.push(NotBuilt::new(
+                    binary.id.clone(),
+                    "it does not list its tests: `harness = false`, or it ends early",
+                ));
                 continue;
             };
             let ignored: BTreeSet<&String> = ignored.iter().collect();
@@ -315,7 +312,16 @@ impl Cargo {
             args.extend(beside(case).map(|canary| canary.name.as_str()));
             jobs.push(self.test_job(area, order, workspace, build, case.binary, &args)?);
         }
-        let finished = batch::run_all(area, side, &jobs)?;
+        let nextest = self.nextest(area, side, order)?;
+        if nextest.has_scripts {
+            let path = nextest::PATH;
+            run.distrust
+                .push(format!("`{path}` has scripts, which are not run here"));
+        }
+        let finished = match nextest.is_serial {
+            true => batch::run_serially(area, side, &jobs),
+            false => batch::run_all(area, side, &jobs),
+        }?;
         for (case, finished) in started.iter().zip(&finished) {
             let canary_name = beside(case).map(|canary| canary.name.as_str());
             let read = libtest::read(finished, &case.name, canary_name);
@@ -334,6 +340,23 @@ impl Cargo {
             }
         }
         Ok(())
+    }
+
+    /// What the tree says to nextest; nothing where there is no such file.
+    fn nextest(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<Nextest> {
+        let mut job = self.cargo(area, order, []);
+        let script = "[ ! -e \"$1\" ] || cat -- \"$1\"";
+        job.argv = ["/bin/sh", "-c", script, "sh", nextest::PATH]
+            .map(OsString::from)
+            .into();
+        job.scratch.clear();
+        let finished = area.run(side, Phase::Run, &job)?;
+        ensure!(
+            finished.end == End::Exit(0) && !finished.truncated,
+            "`{}` could not be read",
+            nextest::PATH
+        );
+        Ok(Nextest::read(&String::from_utf8_lossy(&finished.stdout)))
     }
 
     fn cargo(&self, area: &Area, order: &Order, args: impl IntoIterator<Item = String>) -> Job {

@@ -10,6 +10,9 @@ use crate::change::RepoPath;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Workspace {
+    /// Where cargo starts the compiler for each of the packages.
+    #[serde(rename = "workspace_root")]
+    pub root: PathBuf,
     pub packages: Vec<Package>,
 }
 
@@ -255,7 +258,7 @@ mod tests {
             target("web", "test", "tests/web/main.rs"),
         ];
         let json = format!(
-            r#"{{"packages":[{{"id":"path+file:///t#shop@0.1.0","name":"shop","version":"0.1.0","manifest_path":"/t/Cargo.toml","authors":[],
+            r#"{{"workspace_root":"/t","packages":[{{"id":"path+file:///t#shop@0.1.0","name":"shop","version":"0.1.0","manifest_path":"/t/Cargo.toml","authors":[],
                "targets":[{}]}}]}}"#,
             targets.join(",")
         );

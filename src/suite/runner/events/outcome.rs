@@ -84,6 +84,7 @@ impl Phase {
             Some(exc) => exc.say(dialect),
             None => self.note.clone(),
         };
+        let mut is_missing_name = false;
         let (outcome, detail) = match (self.outcome, &self.exc) {
             (Reported::Passed, Some(_)) => {
                 return Err(format!("reported passed although it raised {said}"));
@@ -102,10 +103,13 @@ impl Phase {
             (Reported::Failed, _) if self.when == When::Teardown => {
                 (Outcome::Errored, format!("tear-down: {said}"))
             }
-            (Reported::Failed, Some(exc)) if (dialect.is_missing_name)(exc) => (
-                Outcome::Errored,
-                format!("a name is missing, in test code: {said}"),
-            ),
+            (Reported::Failed, Some(exc)) if (dialect.is_missing_name)(exc) => {
+                is_missing_name = true;
+                (
+                    Outcome::Errored,
+                    format!("a name is missing, in test code: {said}"),
+                )
+            }
             (Reported::Failed, _) => (Outcome::Failed, said),
         };
         let raised = self.exc.as_ref().filter(|_| outcome != Outcome::Passed);
@@ -113,6 +117,7 @@ impl Phase {
             outcome,
             detail,
             raised: raised.map(Exception::raised),
+            is_missing_name,
         })
     }
 }

@@ -8,7 +8,7 @@ mod packages;
 mod plant;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
@@ -28,11 +28,15 @@ pub(super) struct Go {
     /// The folder that it works in, relative to the tree.
     dir: PathBuf,
     program: PathBuf,
+    find: PathBuf,
     env: BTreeMap<OsString, OsString>,
     readable: Vec<PathBuf>,
     /// Where downloaded modules are, if there are any.
     modules: Option<PathBuf>,
-    toolbox: Toolbox,
+    /// Where jobs see the modules that setup downloaded. Nothing of the user's is shown then.
+    installed: Option<PathBuf>,
+    /// Where the guard's own files are put while something is built.
+    scripts: PathBuf,
 }
 
 /// The test binary of a package.
@@ -68,6 +72,7 @@ pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Go> {
     let [root, modules, version, cgo] = said.lines().collect::<Vec<_>>()[..] else {
         bail!("`go env` did not answer as asked: {said:?}");
     };
+    let find = tools::on_path(toolbox, "find").context("there is no `find` on the `PATH`")?;
     let root = PathBuf::from(root);
     let own = root.join("bin/go");
     let program = if own.is_file() { own } else { found };
@@ -83,17 +88,25 @@ pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Go> {
     ] {
         env.insert(name.into(), value.into());
     }
-    let modules = Some(PathBuf::from(modules)).filter(|folder| folder.is_dir());
+    let installed = toolbox.setup.as_ref().and_then(|set_up| {
+        let place = "go/pkg/mod";
+        let is_there = set_up.home().join(place).is_dir();
+        is_there.then(|| set_up.view_home().join(place))
+    });
+    let modules = Some(PathBuf::from(modules));
+    let modules = modules.filter(|folder| installed.is_none() && folder.is_dir());
     let real_root = root.canonicalize().unwrap_or_else(|_| root.clone());
     let readable = [root, real_root].into_iter().chain(modules.clone());
     Ok(Go {
         version: version.replacen("go", "go ", 1),
         dir: dir.to_owned(),
         program,
+        find,
         env,
         readable: readable.collect(),
         modules,
-        toolbox: toolbox.clone(),
+        installed,
+        scripts: toolbox.scripts.clone(),
     })
 }
 
@@ -127,14 +140,7 @@ impl Runner for Go {
 
     fn run(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<TestRun> {
         let mut run = TestRun::default();
-        let packages = match self.packages(area, side, order)? {
-            Ok(packages) => packages,
-            Err(detail) => {
-                let what = "go.mod".to_owned();
-                run.not_built.push(NotBuilt { what, detail });
-                return Ok(run);
-            }
-        };
+        let packages = self.packages(area, side, order, &mut run)?;
         let tree = area.tree().join(&self.dir);
         let mut chosen = packages::chosen(&packages, &tree, order);
         chosen.retain(|package| match &package.error {
@@ -157,21 +163,56 @@ impl Runner for Go {
 }
 
 impl Go {
-    /// `Err` with what go says against the tree's modules.
+    /// The packages of all modules.
     fn packages(
         &self,
         area: &Area,
         side: &Side,
         order: &Order,
-    ) -> anyhow::Result<Result<Vec<Package>, String>> {
-        let args = ["list", "-e", "-json", "./..."].map(OsString::from);
-        let finished = area.run(side, Phase::Build, &self.go(area, order, args))?;
-        ensure!(!finished.truncated, "`go list` said too much");
-        match finished.end {
-            End::Exit(0) => packages::read(&finished.stdout).map(Ok),
-            End::Exit(_) => Ok(Err(packages::first_error(&finished.stderr))),
-            end => bail!("`go list` ended as {end:?}"),
+        run: &mut TestRun,
+    ) -> anyhow::Result<Vec<Package>> {
+        let dir = area.tree().join(&self.dir);
+        let find = Job {
+            argv: [self.find.as_os_str()]
+                .into_iter()
+                .chain(["-name", "go.mod", "-type", "f", "-print0"].map(OsStr::new))
+                .map(OsStr::to_owned)
+                .collect(),
+            ..self.go(area, order, dir.clone(), [])
+        };
+        let found = area.run(side, Phase::Build, &find)?;
+        ensure!(
+            found.end == End::Exit(0) && !found.truncated,
+            "`find` did not list the modules"
+        );
+        let modules = packages::module_dirs(&found.stdout);
+        let list = ["list", "-e", "-json", "./..."].map(OsString::from);
+        let jobs: Vec<Job> = modules
+            .iter()
+            .map(|module| self.go(area, order, dir.join(module), list.clone()))
+            .collect();
+        let mut packages = Vec::new();
+        for (module, finished) in modules
+            .iter()
+            .zip(area.run_each(side, Phase::Build, &jobs)?)
+        {
+            ensure!(!finished.truncated, "`go list` said too much");
+            match finished.end {
+                End::Exit(0) => packages.extend(packages::read(&finished.stdout)?),
+                End::Exit(_) => run.not_built.push(NotBuilt::new(
+                    module.join("go.mod").display().to_string(),
+                    packages::first_error(&finished.stderr),
+                )),
+                end => bail!("`go list` ended as {end:?}"),
+            }
         }
+        if modules.is_empty() {
+            run.not_built.push(NotBuilt::new(
+                "go.mod".to_owned(),
+                "there is none, and without a module nothing is built".to_owned(),
+            ));
+        }
+        Ok(packages)
     }
 
     /// The binaries of the packages that build.
@@ -184,41 +225,45 @@ impl Go {
         run: &mut TestRun,
     ) -> anyhow::Result<Vec<Binary<'a>>> {
         let overlay = order.canary.map(|canary| {
-            let overlay = plant::overlay(packages, &self.toolbox, canary);
+            let overlay = plant::Overlay::write(packages, &self.scripts, canary);
             overlay.context("write the guard's own tests")
         });
         let overlay = overlay.transpose()?;
         let mut jobs = Vec::new();
         for package in packages {
             let mut args = ["test", "-c", "-vet=off"].map(OsString::from).to_vec();
-            args.extend(overlay.as_deref().map(|path| {
+            args.extend(overlay.iter().map(|overlay| {
                 let mut arg = OsString::from("-overlay=");
-                arg.push(path);
+                arg.push(overlay.path());
                 arg
             }));
             args.extend(["-o".into(), package.executable(&area.target()).into()]);
             args.push(package.import_path.clone().into());
-            let mut job = self.go(area, order, args);
-            job.readable.push(self.toolbox.scripts.clone());
+            let mut job = self.go(area, order, package.module_dir().to_owned(), args);
+            let own = overlay.iter();
+            job.readable
+                .extend(own.map(|own| own.folder.path().to_owned()));
             jobs.push(job);
         }
         let finished = area.run_each(side, Phase::Build, &jobs)?;
         let mut binaries = Vec::new();
         for (&package, finished) in packages.iter().zip(&finished) {
-            match packages::built(finished)? {
+            match packages::built(finished) {
                 Ok(()) => binaries.push(Binary {
                     package,
                     executable: package.executable(&area.target()),
                     tests: Vec::new(),
                     canaries: Vec::new(),
                 }),
-                Err(detail) => run.not_built.push(NotBuilt {
-                    what: package.import_path.clone(),
-                    detail,
-                }),
+                Err(detail) => run
+                    .not_built
+                    .push(NotBuilt::new(package.import_path.clone(), detail)),
             }
         }
-        Ok(binaries)
+        match packages::missing_module(&run.not_built) {
+            Some(error) if binaries.is_empty() => Err(error.into()),
+            _ => Ok(binaries),
+        }
     }
 
     /// The binaries that say which tests they hold.
@@ -242,10 +287,9 @@ impl Go {
                     (binary.tests, binary.canaries) = (tests, canaries);
                     listed.push(binary);
                 }
-                Err(detail) => run.not_built.push(NotBuilt {
-                    what: binary.package.import_path.clone(),
-                    detail,
-                }),
+                Err(detail) => run
+                    .not_built
+                    .push(NotBuilt::new(binary.package.import_path.clone(), detail)),
             }
         }
         Ok(listed)
@@ -374,11 +418,17 @@ impl Go {
             .collect()
     }
 
-    fn go(&self, area: &Area, order: &Order, args: impl IntoIterator<Item = OsString>) -> Job {
+    fn go(
+        &self,
+        area: &Area,
+        order: &Order,
+        dir: PathBuf,
+        args: impl IntoIterator<Item = OsString>,
+    ) -> Job {
         let argv = std::iter::once(self.program.clone().into());
         Job {
             argv: argv.chain(args).collect(),
-            dir: area.tree().join(&self.dir),
+            dir,
             env: self.job_env(area, order),
             timeout: order.timeout,
             readable: self.readable.clone(),
@@ -407,7 +457,7 @@ impl Go {
         let own = order.env.iter();
         env.extend(own.map(|(name, value)| (name.into(), value.into())));
         env.insert("GOCACHE".into(), area.target().join("go-build").into());
-        let modules = self.modules.clone();
+        let modules = self.installed.clone().or_else(|| self.modules.clone());
         let modules = modules.unwrap_or_else(|| area.target().join("go-mod"));
         env.insert("GOMODCACHE".into(), modules.into());
         env

@@ -41,9 +41,8 @@ impl Reading {
 
     pub fn into_result(self) -> TestResult {
         TestResult {
-            outcome: self.outcome,
-            detail: self.detail,
             raised: self.raised,
+            ..TestResult::new(self.outcome, self.detail)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -22,6 +22,13 @@ pub(super) struct Package {
     #[serde(rename = "XTestGoFiles")]
     external_test_go_files: Vec<String>,
     pub error: Option<PackageError>,
+    module: Module,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Module {
+    dir: PathBuf,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -34,6 +41,11 @@ pub(super) struct PackageError {
 impl Package {
     pub fn has_tests(&self) -> bool {
         !self.test_go_files.is_empty() || !self.external_test_go_files.is_empty()
+    }
+
+    /// Where its module begins: there its imports are looked up.
+    pub fn module_dir(&self) -> &Path {
+        &self.module.dir
     }
 
     /// Named as `go test` names it, in a folder of its own.
@@ -56,10 +68,7 @@ impl PackageError {
             "" => first.to_owned(),
             place => format!("{first} ({place})"),
         };
-        NotBuilt {
-            what: package.import_path.clone(),
-            detail,
-        }
+        NotBuilt::new(package.import_path.clone(), detail)
     }
 }
 
@@ -68,6 +77,24 @@ pub(super) fn read(stdout: &[u8]) -> anyhow::Result<Vec<Package>> {
     packages
         .collect::<Result<_, _>>()
         .context("read `go list -json`")
+}
+
+/// The folders with modules of the project's own, by the paths that `find` gives for every `go.mod`.
+pub(super) fn module_dirs(stdout: &[u8]) -> Vec<PathBuf> {
+    let text = String::from_utf8_lossy(stdout);
+    let is_foreign = |part: &str| {
+        matches!(part, "vendor" | "testdata" | "node_modules")
+            || part.starts_with('_')
+            || part.starts_with('.')
+    };
+    let folders = text
+        .split('\0')
+        .filter_map(|path| path.strip_suffix("go.mod"));
+    let folders = folders.map(|folder| folder.trim_start_matches("./").trim_end_matches('/'));
+    let own = folders.filter(|folder| !folder.split('/').any(is_foreign));
+    let mut own: Vec<PathBuf> = own.map(PathBuf::from).collect();
+    own.sort();
+    own
 }
 
 /// The packages whose tests the order asks for.
@@ -107,26 +134,29 @@ fn belongs(packages: &[Package], tree: &Path, file: &RepoPath, package: &Package
     nearest.is_none_or(|nearest| package.dir == nearest)
 }
 
-/// Whether a package was built; `Err` with the compiler's first words.
+/// Whether a package was built.
 ///
 /// # Errors
-/// A dependency is missing from the module cache.
-pub(super) fn built(finished: &Finished) -> anyhow::Result<Result<(), String>> {
+/// The compiler's first words.
+pub(super) fn built(finished: &Finished) -> Result<(), String> {
     match finished.end {
-        End::Exit(0) => return Ok(Ok(())),
-        End::TimedOut => return Ok(Err("stopped at its time limit".to_owned())),
-        End::Signal(signal) => return Ok(Err(format!("the build was killed by signal {signal}"))),
+        End::Exit(0) => return Ok(()),
+        End::TimedOut => return Err("stopped at its time limit".to_owned()),
+        End::Signal(signal) => return Err(format!("the build was killed by signal {signal}")),
         End::Exit(_) => {}
     }
     let said = first_error(&finished.stderr);
-    let text = String::from_utf8_lossy(&finished.stderr);
-    if text.contains("disabled by GOPROXY=off") {
-        bail!(UsageError::with_hint(
-            format!("a dependency is not on this machine: {said}"),
-            "run `go mod download` in your checkout; the tests are built without network",
-        ));
-    }
-    Ok(Err(said))
+    Err(said)
+}
+
+/// What is missing from the module cache, if that is why nothing at all could be built.
+pub(super) fn missing_module(not_built: &[NotBuilt]) -> Option<UsageError> {
+    let is_missing = |not_built: &&NotBuilt| not_built.detail.contains("disabled by GOPROXY=off");
+    let missing = not_built.iter().find(is_missing)?;
+    Some(UsageError::with_hint(
+        format!("a dependency is not on this machine: {}", missing.detail),
+        "run `go mod download` in your checkout; the tests are built without network",
+    ))
 }
 
 /// `cart/cart_test.go:5:2: undefined: Total`, or whatever comes first.
@@ -192,6 +222,13 @@ mod tests {
         check(&packages(), "web/a.txt", "shop/web/api");
         check(&packages(), "docs/a.txt", "shop/");
         check(&packages()[3..], "docs/a.txt", "shop/web/api");
+    }
+
+    #[test]
+    fn a_module_of_somebody_else_is_none_of_ours() {
+        let found =
+            b"./go.mod\0./web/go.mod\0./vendor/x/go.mod\0./a/testdata/go.mod\0./_x/go.mod\0";
+        assert_eq!(module_dirs(found), [Path::new(""), Path::new("web")]);
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The guard's own failing tests in Go: at the end of a touched test file, and in a file that is added to every package as it is built.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
 
 use super::packages::Package;
 use crate::change::RepoPath;
-use crate::suite::runner::{Canary, Toolbox, tools};
+use crate::suite::runner::Canary;
 
 /// `source` with a failing test at its end, of the assertions that it imports. `None` if it imports no `testing`.
 pub(super) fn plant(path: &RepoPath, source: &str, canary: &Canary) -> Option<String> {
@@ -32,31 +35,42 @@ pub(super) fn plant(path: &RepoPath, source: &str, canary: &Canary) -> Option<St
     Some(format!("{source}{separator}{}\n", tests.join("\n")))
 }
 
-/// Writes the overlay that adds a file with failing tests to each package, as its last one, and returns its path.
-///
-/// It stands outside the package, so that its tests come after those of the package; an example comes after all tests, also parallel ones.
-pub(super) fn overlay(
-    packages: &[&Package],
-    toolbox: &Toolbox,
-    canary: &Canary,
-) -> anyhow::Result<PathBuf> {
-    let mut replace = serde_json::Map::new();
-    let mut names: Vec<&str> = packages
-        .iter()
-        .map(|package| package.name.as_str())
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    for (n, name) in names.into_iter().enumerate() {
-        let text = own_file(name, canary);
-        let file = tools::write_script(toolbox, &format!("koan_go_{n}.go"), &text)?;
-        for package in packages.iter().filter(|package| package.name == name) {
-            let place = package.dir.join(format!("zzzz_{}_test.go", canary.name));
-            replace.insert(place.display().to_string(), json!(file));
+/// A folder of the guard's own with the overlay for one build, gone with it: two guards may build at once.
+#[derive(Debug)]
+pub(super) struct Overlay {
+    pub folder: TempDir,
+}
+
+impl Overlay {
+    /// Adds a file with failing tests to each package, as its last one. It stands outside the package, so that its tests come after those of
+    /// the package; an example comes after all tests, also parallel ones.
+    pub fn write(
+        packages: &[&Package],
+        scripts: &Path,
+        canary: &Canary,
+    ) -> anyhow::Result<Overlay> {
+        let folder = tempfile::Builder::new().prefix("go-").tempdir_in(scripts)?;
+        let mut replace = serde_json::Map::new();
+        let names: BTreeSet<&str> = packages
+            .iter()
+            .map(|package| package.name.as_str())
+            .collect();
+        for (n, name) in names.into_iter().enumerate() {
+            let file = folder.path().join(format!("{n}.go"));
+            fs::write(&file, own_file(name, canary))?;
+            for package in packages.iter().filter(|package| package.name == name) {
+                let place = package.dir.join(format!("zzzz_{}_test.go", canary.name));
+                replace.insert(place.display().to_string(), json!(file));
+            }
         }
+        let overlay = Overlay { folder };
+        fs::write(overlay.path(), json!({ "Replace": replace }).to_string())?;
+        Ok(overlay)
     }
-    let text = json!({ "Replace": replace }).to_string();
-    tools::write_script(toolbox, "koan_go.json", &text)
+
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("overlay.json")
+    }
 }
 
 fn own_file(package: &str, canary: &Canary) -> String {
@@ -112,7 +126,7 @@ mod tests {
         let planted = plant(&"a_test.go".into(), source, &canary);
         let added = planted.as_deref().map(|text| {
             let added = text.strip_prefix(source).expect("the source stays");
-            added.replace("koan_2ed19adc", "koan")
+            added.replace("koan_2037777c", "koan")
         });
         assert_eq!(added.as_deref(), expected, "{source}");
     }

@@ -1,0 +1,247 @@
+//! The steps beyond red and green, each on the same bench: the right red, hunks that nothing needs, values that the
+//! code knows by heart, other circumstances.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use anyhow::{Context as _, anyhow};
+use gix::ObjectId;
+
+use super::{Bench, Staged, Trees};
+use crate::git::{Blob, Edit};
+use crate::policy::{Level, Suite};
+use crate::proof::case::{Case, Progress, What};
+use crate::proof::split::Split;
+use crate::proof::trees::LaidOut;
+use crate::proof::{
+    Doubt, Gap, Proof, Shortfall, Tree, necessity, neighbours, signature, variations,
+};
+use crate::suite::runner::{Order, Selection};
+use crate::suite::{Outcome, RaisedIn, TestId, TestResult, TestRun};
+
+/// What a run of a step is of.
+#[derive(Clone, Copy)]
+enum Scope<'a> {
+    /// These, of the touched files.
+    Tests(&'a BTreeSet<TestId>),
+    /// All of the touched files.
+    Files,
+    All,
+}
+
+impl Bench<'_> {
+    /// Whether a new test failed as production did, where the message names an error of production.
+    pub(super) fn right_red<'a>(
+        &mut self,
+        trees: &Trees,
+        split: &Split,
+        case: &Case,
+        fail_to_pass: impl Iterator<Item = &'a TestId> + Clone,
+        before: &TestRun,
+    ) -> Staged<()> {
+        let regions = signature::test_regions(self.repo, split, trees.before)?;
+        let is_test =
+            |frame: &RaisedIn| signature::is_test_frame(frame, self.policy, split, &regions);
+        let level = self.policy.proof.signature;
+        let answer = signature::compare(level, &case.issues, fail_to_pass, before, is_test);
+        self.issues.extend(answer.compared);
+        self.warnings.extend(answer.warnings);
+        Ok(answer.short.into_result(()))
+    }
+
+    /// Whether some new test is red without each hunk of the fix. Not in a hook: somebody waits.
+    pub(super) fn every_hunk_is_needed(
+        &mut self,
+        trees: &Trees,
+        split: &Split,
+        case: &Case,
+        proof: &Proof,
+        scope: Suite,
+    ) -> Staged<()> {
+        let level = self.policy.proof.necessity;
+        if level == Level::Off || self.deadline.is_some() {
+            return Ok(Ok(()));
+        }
+        let tests: BTreeSet<TestId> = proof.fail_to_pass().keys().cloned().collect();
+        let pieces = necessity::pieces(case.change, split);
+        let end = Instant::now() + self.policy.proof.timeout * 2;
+        // Which files the tests stand in is not known where they are old ones.
+        let scope = match scope {
+            Suite::Touched => Scope::Tests(&tests),
+            Suite::All => Scope::All,
+        };
+        let mut n = 0;
+        let search = necessity::search(&pieces, |out| {
+            if Instant::now() >= end {
+                return Ok(None);
+            }
+            n += 1;
+            let tree_id = necessity::without(self.repo, case.change, split, trees.after, out)?;
+            let run = self.try_tree(tree_id, What::WithoutHunk { n }, scope)?;
+            Ok::<_, anyhow::Error>(Some(!is_green(&run, &tests)))
+        })?;
+        if search.n_untried > 0 && level == Level::Deny {
+            let n = search.n_untried;
+            let said = format!("the time is over before {n} hunks of the fix were left out");
+            return Ok(Err(Doubt::Other(said).into()));
+        }
+        Ok(self.weigh(level, search.unneeded))
+    }
+
+    /// Whether the code knows more than the values of the new tests.
+    pub(super) fn near_values_hold(
+        &mut self,
+        trees: &Trees,
+        split: &Split,
+        case: &Case,
+        (proof, before): (&Proof, &TestRun),
+    ) -> Staged<()> {
+        let level = self.policy.proof.neighbours;
+        if level == Level::Off {
+            return Ok(Ok(()));
+        }
+        let mut gaps = neighbours::compared(case.change, split);
+        if self.deadline.is_none() {
+            gaps.extend(self.vary(trees, split, case, (proof, before))?);
+        }
+        Ok(self.weigh(level, gaps))
+    }
+
+    /// Runs the new tests with other values, where they were red by an exception of production's.
+    fn vary(
+        &mut self,
+        trees: &Trees,
+        split: &Split,
+        case: &Case,
+        (proof, before): (&Proof, &TestRun),
+    ) -> anyhow::Result<Vec<Gap>> {
+        let policy = self.policy;
+        let regions = signature::test_regions(self.repo, split, trees.after)?;
+        let is_test = |frame: &RaisedIn| signature::is_test_frame(frame, policy, split, &regions);
+        let origin = |result: &TestResult| signature::origin(result.raised.as_ref()?, &is_test);
+        let mut origins = BTreeMap::new();
+        for test in proof.fail_to_pass().keys() {
+            if let Some(origin) = before.results.get(test).and_then(origin) {
+                origins.insert(stem(test).to_owned(), origin);
+            }
+        }
+        if origins.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The names of parametrised tests hold their values.
+        let tests: BTreeSet<TestId> = proof.fail_to_pass().keys().cloned().collect();
+        let is_named = tests.iter().all(|test| stem(test) == test.0);
+        let scope = match is_named {
+            true => Scope::Tests(&tests),
+            false => Scope::Files,
+        };
+
+        let end = Instant::now() + neighbours::MAX_TIME;
+        let mut n = 0;
+        let mut gaps = Vec::new();
+        for value in neighbours::values(case.change, split) {
+            let content = self.repo.read_file(trees.after, &value.path)?;
+            let content = String::from_utf8(content.unwrap_or_default())?;
+            let mut is_special = true;
+            for variant in value.variants() {
+                if n == neighbours::MAX_RUNS || Instant::now() >= end {
+                    return Ok(gaps);
+                }
+                n += 1;
+                let replaced = value.replaced(&content, &variant);
+                let edit = Edit::Put {
+                    path: value.path.clone(),
+                    mode: value.mode,
+                    content: Blob::Bytes(replaced.context("a value moved")?.into_bytes()),
+                };
+                let tree_id = self.repo.edit_tree(trees.after, vec![edit])?;
+                let run = self.try_tree(tree_id, What::OtherValue { n }, scope)?;
+                let mut results = run.results.iter();
+                is_special = results.any(|(test, result)| {
+                    let known = origins.get(stem(test));
+                    known.is_some() && known == origin(result).as_ref()
+                });
+                if !is_special {
+                    break;
+                }
+            }
+            if is_special {
+                gaps.push(value.gap());
+            }
+        }
+        Ok(gaps)
+    }
+
+    /// Whether the new tests pass in the other circumstances that the policy names. Not in a hook.
+    pub(super) fn varied(&mut self, after: &LaidOut, proof: &Proof) -> Staged<()> {
+        let mut doubts = Vec::new();
+        if self.deadline.is_some() {
+            return Ok(Ok(()));
+        }
+        let tests: BTreeSet<TestId> = proof.fail_to_pass().keys().cloned().collect();
+        for &variation in &self.policy.proof.variations {
+            let mut env = self.policy.proof.env.clone();
+            env.extend(variations::environment(variation)?);
+            (self.progress)(Progress::Running {
+                tree: Tree::After,
+                what: What::Varied,
+            });
+            let order = Order {
+                selection: Selection::Tests {
+                    files: &after.files,
+                    tests: &tests,
+                },
+                canary: Some(&self.canary),
+                seed: None,
+                timeout: self.policy.proof.timeout,
+                env: &env,
+            };
+            let run = self.runner.run(self.area, &after.side, &order)?;
+            let red = tests
+                .iter()
+                .filter(|test| run.outcome(test) != Some(Outcome::Passed));
+            doubts.extend(red.map(|test| variations::doubt(variation, test)));
+            doubts.extend(run.distrust.into_iter().map(|reason| {
+                let tree = Tree::After;
+                Doubt::RunnerUntrusted { tree, reason }
+            }));
+        }
+        let gaps = Vec::new();
+        Ok(Shortfall { gaps, doubts }.into_result(()))
+    }
+
+    /// One run on a tree of its own, which goes then.
+    fn try_tree(&mut self, tree_id: ObjectId, what: What, scope: Scope) -> anyhow::Result<TestRun> {
+        let laid_out = self.lay_out(Tree::After, tree_id)?;
+        let files = &laid_out.files;
+        let selection = match scope {
+            Scope::Tests(tests) => Selection::Tests { files, tests },
+            Scope::Files => Selection::Files(files),
+            Scope::All => Selection::All,
+        };
+        let run = self.run(&laid_out, what, selection, None)?;
+        self.area.remove_side(laid_out.side)?;
+        // Only a hook has a deadline, and no hook comes here.
+        run.map_err(|short| anyhow!("a run was cut short: {short:?}"))
+    }
+
+    /// Gaps that refuse, or are only said.
+    fn weigh(&mut self, level: Level, gaps: Vec<Gap>) -> Result<(), Shortfall> {
+        if level == Level::Deny {
+            let doubts = Vec::new();
+            return Shortfall { gaps, doubts }.into_result(());
+        }
+        self.warnings.extend(gaps);
+        Ok(())
+    }
+}
+
+/// The name of a test without its parameters.
+fn stem(test: &TestId) -> &str {
+    test.0.split('[').next().unwrap_or(&test.0)
+}
+
+fn is_green(run: &TestRun, tests: &BTreeSet<TestId>) -> bool {
+    let mut tests = tests.iter();
+    tests.all(|test| run.outcome(test) == Some(Outcome::Passed))
+}
