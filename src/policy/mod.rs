@@ -580,8 +580,20 @@ mode: observe
                 "2:17: unknown runner `pytst`; did you mean `pytest`?",
             ),
             (
-                "proof: {runner: phpunit}",
-                "2:17: runner `phpunit` is not supported by this version",
+                "proof: {runner: {name: jest, command: x}}",
+                "2:39: only runner `custom` is told how to run",
+            ),
+            (
+                "proof: {runner: {name: jest, dir: ../web}}",
+                "2:35: `../web` is no folder of the repository",
+            ),
+            (
+                "proof: {runner: [jest, jest]}",
+                "2:17: runner `jest` stands here twice for one folder",
+            ),
+            (
+                "proof: {runner: custom}",
+                "2:17: runner `custom` needs a `command` and a `report`",
             ),
             ("proof: {samples: 0}", "2:18: 0 is not between 1 and 20"),
             (

@@ -139,7 +139,7 @@ fn closes(line: &str) -> bool {
 /// What stands above and belongs to something else.
 fn ends_block(line: &str) -> bool {
     let line = line.trim();
-    matches!(line, "}" | "{")
+    matches!(line, "}" | "{" | "end")
         || line.ends_with('{') && !line.starts_with("#[")
         || line.starts_with("class ")
         || line.ends_with(';')

@@ -179,7 +179,7 @@ fn lint_says_where_the_fault_is() {
     exit: 2
     stdout:
     stderr:
-    error: .koan-guard.yaml:2:11: unknown preset `defualt`; did you mean `default`? (known: `default`, `go`, `python`, `rust`, `strict`)
+    error: .koan-guard.yaml:2:11: unknown preset `defualt`; did you mean `default`? (known: `default`, `go`, `javascript`, `php`, `python`, `ruby`, `rust`, `shell`, `strict`)
     hint: correct it and try `koan-guard policy lint`
     ");
     assert_snapshot!(lint("version: 1\nmode: enforce\nmode: observe\n"), @"
