@@ -7,6 +7,7 @@ mod compare;
 mod echo;
 mod lexer;
 mod missing;
+mod mocked;
 mod modules;
 mod necessity;
 mod neighbours;
@@ -134,6 +135,12 @@ pub enum Doubt {
         path: RepoPath,
         line: usize,
         text: String,
+    },
+    /// A line of the new tests puts something else in the place of what the fix changes.
+    UnitMocked {
+        path: RepoPath,
+        line: usize,
+        name: String,
     },
     /// An old test says less than before, and it was not red without the fix.
     OldTestRewritten {

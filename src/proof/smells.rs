@@ -6,16 +6,16 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::Doubt;
 use super::split::Split;
+use super::{Doubt, mocked};
 use crate::change::{Change, FileChange, RepoPath};
 use crate::suite::{Outcome, TestRun, inline, titles};
 
 /// An added line of code.
-struct Line<'a> {
-    path: &'a RepoPath,
-    n: usize,
-    text: &'a str,
+pub(super) struct Line<'a> {
+    pub path: &'a RepoPath,
+    pub n: usize,
+    pub text: &'a str,
 }
 
 /// The patterns of one language.
@@ -217,7 +217,8 @@ pub(super) fn doubts(change: &Change, split: &Split) -> Vec<Doubt> {
             text: found.to_owned(),
         })
     });
-    aware.chain(looking).collect()
+    let mocked = mocked::lines(change, split, &parts.tests);
+    aware.chain(looking).chain(mocked).collect()
 }
 
 /// New tests that name what only the fix defines, and yet did not stumble over it `before`: they were ready for its absence. `left`: where
@@ -298,13 +299,13 @@ pub(super) fn markers(
 }
 
 /// The added lines of code of both parts.
-struct Parts<'a> {
+pub(super) struct Parts<'a> {
     production: Vec<Line<'a>>,
-    tests: Vec<Line<'a>>,
+    pub tests: Vec<Line<'a>>,
 }
 
 impl<'a> Parts<'a> {
-    fn of(change: &'a Change, split: &Split) -> Parts<'a> {
+    pub fn of(change: &'a Change, split: &Split) -> Parts<'a> {
         let mut parts = Parts {
             production: Vec::new(),
             tests: Vec::new(),
@@ -404,6 +405,18 @@ fn exports(change: &Change, line: &Line) -> bool {
     begins(line.text) || outer.is_some_and(begins)
 }
 
+/// The names that a line of production code defines.
+pub(super) fn defined<'a>(path: &RepoPath, text: &'a str) -> Vec<&'a str> {
+    let Some(language) = language(path) else {
+        return Vec::new();
+    };
+    let captures = language.defines.captures_iter(text);
+    captures
+        .flat_map(|found| found.iter().skip(1).flatten().collect::<Vec<_>>())
+        .map(|name| name.as_str())
+        .collect()
+}
+
 /// The lines of the new version that stand in inline tests.
 fn test_lines(file: &FileChange) -> Vec<std::ops::Range<usize>> {
     let text = file.new.as_ref().and_then(|version| version.content.text());
@@ -428,7 +441,7 @@ fn find<'a>(
     Some(found.as_str().trim())
 }
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_')
         .filter(|word| !word.is_empty())
 }
@@ -477,7 +490,7 @@ fn defined_block(line: &str) -> Option<&str> {
     Some(name.as_str())
 }
 
-fn pattern(text: &str) -> Regex {
+pub(super) fn pattern(text: &str) -> Regex {
     Regex::new(&format!("(?x){text}")).expect("each pattern is used by a test")
 }
 

@@ -238,6 +238,15 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "that a text or a name is missing before the fix is not the bug",
             "let the test call what the parent has, and look at what comes of it",
         ),
+        Doubt::UnitMocked { path, line, name } => (
+            "unit-mocked",
+            format!(
+                "line {line} of `{path}` puts something else in the place of {}, which the fix changes",
+                code(name)
+            ),
+            "a test that brings its own answer shows nothing about the code",
+            "let the test call the code itself; replace only what lies around it",
+        ),
         Doubt::OldTestRewritten { path, name } => (
             "old-test-rewritten",
             format!(
