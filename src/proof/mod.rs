@@ -136,6 +136,12 @@ pub enum Doubt {
         line: usize,
         text: String,
     },
+    /// A line of the fix compares with a value of the new tests, which was nowhere in the file before.
+    ComparesWithTest {
+        path: RepoPath,
+        line: usize,
+        value: String,
+    },
     /// A line of the new tests puts something else in the place of what the fix changes.
     UnitMocked {
         path: RepoPath,

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::Gap;
 use super::lexer::{self, Kind, Language, Token};
 use super::split::Split;
+use super::{Doubt, Gap};
 use crate::change::{Change, FileChange, FileMode, RepoPath};
 use crate::suite::inline;
 
@@ -126,6 +126,16 @@ pub(super) fn compared(change: &Change, split: &Split) -> Vec<Gap> {
     gaps.sort();
     gaps.dedup();
     gaps
+}
+
+/// The same as a doubt.
+pub(super) fn doubt(gap: Gap) -> Option<Doubt> {
+    match gap {
+        Gap::SpecialCased {
+            path, line, value, ..
+        } => Some(Doubt::ComparesWithTest { path, line, value }),
+        _ => None,
+    }
 }
 
 impl Value {

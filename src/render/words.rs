@@ -238,6 +238,15 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "that a text or a name is missing before the fix is not the bug",
             "let the test call what the parent has, and look at what comes of it",
         ),
+        Doubt::ComparesWithTest { path, line, value } => (
+            "special-cased",
+            format!(
+                "{path}:{line}: the fix compares with {}, a value of the new tests that this file did not know",
+                code(value)
+            ),
+            "code that knows the values of its test is green for that test alone",
+            "fix the cause for every value; where this one is special indeed, a person decides",
+        ),
         Doubt::UnitMocked { path, line, name } => (
             "unit-mocked",
             format!(
