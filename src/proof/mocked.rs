@@ -12,7 +12,7 @@ use crate::change::{Change, FileChange};
 
 /// Calls that put something in the place of what their line names.
 static REPLACES: LazyLock<Regex> = LazyLock::new(|| {
-    smells::pattern(
+    smells::languages::pattern(
         r#"\b(?:spyOn|mock\w*|Mock\w*|stub\w*|fake\w*|replace(?:With|Property|Getter)?|patch|setattr|monkeypatch|receive|and_return|createMock|createStub
         |getMockBuilder|createPartialMock|shouldReceive|mock_const|define_method|define_singleton_method|instance_variable_set|alias_method|rewire|proxyquire)\b"#,
     )
@@ -20,7 +20,7 @@ static REPLACES: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Calls that replace a whole module, by its path.
 static REPLACES_MODULE: LazyLock<Regex> = LazyLock::new(|| {
-    smells::pattern(
+    smells::languages::pattern(
         r#"\b(?:jest|vi|mock|td|t)\s*\.\s*(?:mock|doMock|unstable_mockModule|module|replace|replaceEsm)\s*\(\s*["'`]([^"'`]+)["'`]
         | \b(?:proxyquire|rewire)\s*\(\s*["'`]([^"'`]+)["'`] | \bsys\.modules\s*\[\s*["']([^"']+)["']\s*\]\s*="#,
     )

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use gix::ObjectId;
 
 use super::base;
-use super::case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
+use super::case::{Attempt, Case, Evidence, Progress, Shown, What, Workshop};
 use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
 use super::missing::{self, Missing};
@@ -272,6 +272,7 @@ macro_rules! stage {
 }
 pub(super) use stage;
 
+mod halves;
 mod steps;
 
 impl Bench<'_> {
@@ -395,52 +396,6 @@ impl Bench<'_> {
         Ok(Err(compare::again(short, &again)))
     }
 
-    /// A fix without a test: those that are red at the parent and that it turns green are its proof. BEFORE is the parent itself.
-    fn revival(&mut self, trees: &Trees, split: &Split, case: &Case) -> Staged<Shown> {
-        let parent = self.lay_out(Tree::Parent, trees.parent)?;
-        let parent_run = stage!(self.run_suite(&parent, Suite::All)?);
-        if !compare::has_red(&parent_run) {
-            return Ok(Err(Gap::NoTest.into()));
-        }
-        let after = self.lay_out(Tree::After, trees.after)?;
-        let after_run = stage!(self.run_suite(&after, Suite::All)?);
-        let revived = stage!(compare::revived(&parent_run, &after_run));
-        let (mut before_runs, mut after_runs) = (vec![parent_run], vec![after_run]);
-        // Which files these tests stand in is not known for every runner: the whole suite runs again.
-        for n in 2..=self.policy.proof.samples {
-            let (first, second) = match n % 2 == 0 {
-                true => (&after, &parent),
-                false => (&parent, &after),
-            };
-            for laid_out in [first, second] {
-                let run = stage!(self.run_suite(laid_out, Suite::All)?);
-                match laid_out.tree {
-                    Tree::After => after_runs.push(run),
-                    _ => before_runs.push(run),
-                }
-            }
-        }
-        let renames = Renames::of(case.change, split).tests(&before_runs[0], &after_runs[0]);
-        let terms = Terms {
-            existing_tests: self.policy.proof.existing_tests,
-            carried: &revived,
-            renamed: &renames,
-        };
-        let runs = Runs {
-            parent: &before_runs[0],
-            before: &before_runs,
-            after: &after_runs,
-            old_tests: &after_runs[0],
-            expects_baseline: true,
-        };
-        let proof = stage!(compare::compare(&runs, &terms));
-        let shown = proof.fail_to_pass().keys();
-        stage!(self.right_red(trees, split, case, shown, &before_runs[0])?);
-        stage!(self.deaf(&revived, &trees.echoes, Suite::All)?);
-        stage!(self.every_hunk_is_needed(trees, split, case, &proof, Suite::All)?);
-        Ok(Ok(Shown::Fix(proof)))
-    }
-
     /// The new tests once more, with the other side's lines in comments: whoever reads sources does something else now.
     fn deaf(&mut self, candidates: &BTreeSet<TestId>, echoes: &Echoes, suite: Suite) -> Staged<()> {
         if self.deadline.is_some() {
@@ -457,33 +412,6 @@ impl Bench<'_> {
             }));
         }
         Ok(compare::deaf(candidates, &runs[0], &runs[1]))
-    }
-
-    /// Tests without a fix: they must be red, in every sample.
-    fn red(&mut self, trees: &Trees, split: &Split) -> Staged<Shown> {
-        let terms = Terms {
-            existing_tests: self.policy.proof.existing_tests,
-            carried: &BTreeSet::new(),
-            renamed: &BTreeMap::new(),
-        };
-        let parent = self.lay_out(Tree::Parent, trees.parent)?;
-        let parent_run = stage!(self.run_touched(&parent, 1)?);
-        let before = self.lay_out(Tree::Before, trees.before)?;
-        let first = stage!(self.run_touched(&before, 1)?);
-        let candidates = match compare::red(&parent_run, &first, &terms) {
-            Ok(candidates) => candidates,
-            // Green tests alone fix nothing.
-            Err(short) if short.doubts.is_empty() => return Ok(Err(Gap::NoFix.into())),
-            Err(short) => return Ok(Err(short)),
-        };
-        for n in 2..=self.policy.proof.samples {
-            let run = stage!(self.run_candidates(&before, &candidates, n)?);
-            stage!(compare::still_red(&candidates, &run));
-        }
-        Ok(Ok(Shown::Red(Carried {
-            tests: candidates,
-            files: split.test_files().into_iter().collect(),
-        })))
     }
 
     /// Takes what BEFORE cannot build for want of a name for red.
