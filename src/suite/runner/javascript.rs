@@ -421,6 +421,7 @@ fn is_missing_name(exc: &Exception) -> bool {
         "Cannot find package",
         "ERR_MODULE_NOT_FOUND",
         "MODULE_NOT_FOUND",
+        "Failed to load url",
     ]) || (exc.is_a("SyntaxError")
         && says(&[
             "does not provide an export named",
@@ -445,6 +446,10 @@ fn is_missing_name(exc: &Exception) -> bool {
             "Cannot destructure",
         ]) && !matches!(exc.owner, Some(Owner::Instance));
         return is_call || is_argument || is_property;
+    }
+    // As old versions of vitest say it of what was to be replaced.
+    if exc.kind == "Error" && exc.message.ends_with(" does not exist") {
+        return true;
     }
     // What was to be called by an assertion is none of the tree's functions.
     says(&[

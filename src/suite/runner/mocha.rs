@@ -15,7 +15,7 @@ pub(super) struct Mocha {
 
 pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Mocha> {
     let javascript = javascript::JavaScript::open("mocha", dir, toolbox)?;
-    let mocha = javascript.package_version(("mocha", 9), toolbox)?;
+    let mocha = javascript.package_version(("mocha", 6), toolbox)?;
     let version = format!("mocha {mocha}, {}", javascript.version());
     Ok(Mocha {
         javascript,

@@ -36,16 +36,19 @@ async function main() {
   const loaded = fromTree('mocha');
   const Mocha = loaded.default ?? loaded;
   const { loadOptions } = part('options');
-  const { handleRequires } = part('run-helpers');
-  const collect = part('collect-files');
+  const { handleRequires, handleFiles } = part('run-helpers');
+  // Version 6 has it among the helpers.
+  const collect = handleFiles ?? part('collect-files');
   const options = { ...loadOptions(task.args), reporter: undefined, 'reporter-option': undefined, reporterOption: undefined };
   const spec = options._.length > 0 ? options._ : ['./test'];
   for (const value of [options.import, options.loader].flat()) {
     if (value) await import(/^[./]/.test(value) ? pathToFileURL(path.resolve(tree, value)).href : fromTree.resolve(value));
   }
-  const plugins = await handleRequires(list(options.require));
+  const plugins = (await handleRequires(list(options.require))) ?? {};
+  const ignore = list(options.ignore ?? options.exclude);
   const collected = collect({
-    ignore: list(options.ignore ?? options.exclude),
+    ignore,
+    exclude: ignore,
     extension: list(options.extension ?? ['js', 'cjs', 'mjs']),
     file: list(options.file),
     recursive: options.recursive ?? false,
@@ -99,7 +102,8 @@ class Teller {
     const { suite } = this.mocha;
     const [nTests, nSuites] = [suite.tests.length, suite.suites.length];
     try {
-      await this.mocha.loadFilesAsync();
+      // Before version 7.1 there is only the other.
+      await (this.mocha.loadFilesAsync ?? this.mocha.loadFiles).call(this.mocha);
     } catch (error) {
       suite.tests.length = nTests;
       suite.suites.length = nSuites;

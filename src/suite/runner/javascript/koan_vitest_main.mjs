@@ -53,30 +53,50 @@ const own = {
   ...(task.seed === null ? {} : { sequence: { shuffle: { tests: true, files: false }, seed: task.seed } }),
 };
 
+// Version 2 and older know a specification as a project, a file and options, and give no answer but their state.
+const glob = (vitest) => (vitest.globTestSpecifications ?? vitest.globTestSpecs ?? vitest.globTestFiles).call(vitest);
+const moduleOf = (specification) => specification.moduleId ?? specification[1];
+function specify(vitest, file) {
+  const [project] = vitest.projects ?? [];
+  if (project?.createSpecification) return project.createSpecification(file);
+  const core = vitest.getCoreWorkspaceProject?.() ?? project;
+  return core.createSpec?.(file, 'threads') ?? [core, file, { pool: 'threads' }];
+}
+async function runAll(vitest, chosen) {
+  if (chosen.length === 0) return { unhandledErrors: [], modules: [] };
+  if (vitest.runTestSpecifications) {
+    const { unhandledErrors, testModules } = await vitest.runTestSpecifications(chosen, true);
+    return { unhandledErrors, modules: testModules.map((module) => ({ file: module.moduleId, isOk: module.ok() })) };
+  }
+  await vitest.runFiles(chosen, true);
+  const modules = vitest.state.getFiles().map((file) => ({ file: file.filepath, isOk: file.result?.state !== 'fail' }));
+  return { unhandledErrors: vitest.state.getUnhandledErrors(), modules };
+}
+
 async function main() {
-  const { options } = parseCLI(['vitest', 'run', ...task.args]);
+  const { options } = parseCLI ? parseCLI(['vitest', 'run', ...task.args]) : { options: {} };
   // The workers learn where they are; the pipe they share.
   process.env.KOAN_WORKER = JSON.stringify({ tree });
   const vitest = await createVitest('test', { ...options, ...own }, { cacheDir: path.join(process.env.TMPDIR ?? '/tmp', 'vite') });
-  const specifications = await vitest.globTestSpecifications();
+  const specifications = await glob(vitest);
   const byFile = new Map();
   for (const specification of specifications) {
-    const file = inTree(specification.moduleId);
+    const file = inTree(moduleOf(specification));
     byFile.set(file, [...(byFile.get(file) ?? []), specification]);
   }
   const wanted = nearest(task, [...byFile.keys()]);
-  const chosen = wanted.flatMap((file) => byFile.get(file) ?? vitest.projects[0].createSpecification(path.join(tree, file)));
+  const chosen = wanted.flatMap((file) => byFile.get(file) ?? specify(vitest, path.join(tree, file)));
   emit('files', { files: wanted });
-  const { unhandledErrors, testModules } = chosen.length > 0 ? await vitest.runTestSpecifications(chosen, true) : { unhandledErrors: [], testModules: [] };
+  const { unhandledErrors, modules } = await runAll(vitest, chosen);
   let status = 0;
   for (const error of unhandledErrors) {
     status = 1;
     emit('held', { what: 'vitest', outcome: 'failed', exc: describe(error), note: oneLine(error?.message ?? error) });
   }
   const seen = new Set();
-  for (const module of testModules) {
-    seen.add(inTree(module.moduleId));
-    if (!module.ok()) status = 1;
+  for (const { file, isOk } of modules) {
+    seen.add(inTree(file));
+    if (!isOk) status = 1;
   }
   for (const file of wanted) if (!seen.has(file)) emit('contradiction', { reason: `\`${file}\` was not run` });
   emit('end', { status });
