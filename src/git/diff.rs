@@ -61,22 +61,6 @@ impl Repo {
         Ok(Change { files })
     }
 
-    /// The paths at which two trees differ.
-    ///
-    /// # Errors
-    /// As of [`Repo::diff`].
-    pub fn changed_paths(
-        &self,
-        old_tree_id: ObjectId,
-        new_tree_id: ObjectId,
-    ) -> anyhow::Result<Vec<RepoPath>> {
-        let all = self.differing_entries(old_tree_id, new_tree_id)?;
-        Ok(all
-            .into_iter()
-            .map(|(path, _, _)| RepoPath::new(path))
-            .collect())
-    }
-
     fn differing_entries(
         &self,
         old_tree_id: ObjectId,

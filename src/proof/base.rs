@@ -16,19 +16,6 @@ use crate::policy::Policy;
 use crate::suite::area::{Area, Kept};
 use crate::suite::runner::{Order, Runner, Selection};
 
-/// With more files changed since, laying out and building anew is cheaper than doing so on each side.
-const MAX_DISTANCE: usize = 200;
-
-/// Files that decide what else is built.
-const MANIFESTS: [&[u8]; 6] = [
-    b"Cargo.toml",
-    b"Cargo.lock",
-    b"rust-toolchain",
-    b"rust-toolchain.toml",
-    b"go.mod",
-    b"go.sum",
-];
-
 /// Finds the base of an earlier proof, or makes one of the trusted tree.
 ///
 /// # Errors
@@ -38,17 +25,18 @@ pub(super) fn base(
     policy: &Policy,
     area: &Area,
     runner: &dyn Runner,
-    (trusted_tree_id, parent_tree_id): (ObjectId, ObjectId),
+    trusted_tree_id: ObjectId,
     setup: Option<&SetupEvidence>,
     time_left: Duration,
 ) -> anyhow::Result<Base> {
     let key = key(policy, area, runner, setup);
     if let Some(kept) = area.kept(&key)? {
-        let tree_id = ObjectId::from_hex(kept.tree_id.as_bytes())?;
-        // A tree that was rewritten away may be gone from the repository.
-        if is_near(repo, tree_id, parent_tree_id).unwrap_or(false) {
-            let side = kept.side;
-            return Ok(Base { side, tree_id });
+        // Of this very tree only: another one may have been judged, and what compiled it have left anything.
+        if ObjectId::from_hex(kept.tree_id.as_bytes()).is_ok_and(|id| id == trusted_tree_id) {
+            return Ok(Base {
+                side: kept.side,
+                tree_id: trusted_tree_id,
+            });
         }
     }
     let side = area
@@ -75,17 +63,6 @@ pub(super) fn base(
         side: kept.side,
         tree_id: trusted_tree_id,
     })
-}
-
-fn is_near(repo: &Repo, base_id: ObjectId, tree_id: ObjectId) -> anyhow::Result<bool> {
-    if base_id == tree_id {
-        return Ok(true);
-    }
-    let paths = repo.changed_paths(base_id, tree_id)?;
-    let is_manifest = paths
-        .iter()
-        .any(|path| MANIFESTS.contains(&path.file_name()));
-    Ok(!is_manifest && paths.len() <= MAX_DISTANCE)
 }
 
 /// All that makes one tree's build output another one.

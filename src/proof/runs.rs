@@ -113,7 +113,7 @@ pub fn prove(
         policy,
         &area,
         runner.as_ref(),
-        (case.trusted_tree_id, case.parent_tree_id),
+        case.trusted_tree_id,
         setup.as_ref(),
         time_left,
     )?;
