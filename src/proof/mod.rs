@@ -3,6 +3,7 @@
 mod base;
 mod bodies;
 mod case;
+mod chance;
 mod compare;
 mod echo;
 mod lexer;
