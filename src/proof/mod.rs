@@ -5,6 +5,7 @@ mod bodies;
 mod case;
 mod chance;
 mod compare;
+mod comparisons;
 mod echo;
 mod lexer;
 mod missing;
