@@ -59,6 +59,10 @@ impl Ticker {
             } => format!("new tests on {tree} in other circumstances"),
             Progress::Running {
                 tree,
+                what: What::Examples,
+            } => format!("examples of the documentation on {tree}"),
+            Progress::Running {
+                tree,
                 what: What::Suite,
             } => format!("suite on {tree}"),
         };

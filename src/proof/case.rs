@@ -130,4 +130,6 @@ pub enum What {
     },
     /// The new tests in other circumstances.
     Varied,
+    /// The examples in the documentation.
+    Examples,
 }

@@ -7,6 +7,7 @@ mod chance;
 mod compare;
 mod comparisons;
 mod echo;
+mod examples;
 mod lexer;
 mod missing;
 mod mocked;

@@ -14,7 +14,7 @@ use crate::proof::case::{Case, Progress, What};
 use crate::proof::split::Split;
 use crate::proof::trees::LaidOut;
 use crate::proof::{
-    Doubt, Gap, Proof, Shortfall, Tree, necessity, neighbours, signature, variations,
+    Doubt, Gap, Proof, Shortfall, Tree, examples, necessity, neighbours, signature, variations,
 };
 use crate::suite::runner::{Order, Selection};
 use crate::suite::{Outcome, RaisedIn, TestId, TestResult, TestRun};
@@ -47,6 +47,41 @@ impl Bench<'_> {
         self.issues.extend(answer.compared);
         self.warnings.extend(answer.warnings);
         Ok(answer.short.into_result(()))
+    }
+
+    /// Whether the examples in the documentation that ran well at the parent still do. Not in a hook: each of them is compiled.
+    pub(super) fn examples_hold(&mut self, parent: &LaidOut, after: &LaidOut) -> Staged<()> {
+        if self.deadline.is_some() {
+            return Ok(Ok(()));
+        }
+        let Some(after_run) = self.run_examples(after)? else {
+            return Ok(Ok(()));
+        };
+        if examples::is_clean(&after_run) {
+            return Ok(Ok(()));
+        }
+        let parent_run = self.run_examples(parent)?.unwrap_or_default();
+        Ok(examples::compare(&parent_run, &after_run))
+    }
+
+    fn run_examples(&mut self, laid_out: &LaidOut) -> anyhow::Result<Option<TestRun>> {
+        (self.progress)(Progress::Running {
+            tree: laid_out.tree,
+            what: What::Examples,
+        });
+        let order = Order {
+            selection: Selection::All,
+            canary: None,
+            seed: None,
+            timeout: self.policy.proof.timeout,
+            env: &self.policy.proof.env,
+        };
+        let mut run = self.runner.examples(self.area, &laid_out.side, &order)?;
+        let excluded = &self.policy.proof.tests_exclude;
+        if let Some(run) = &mut run {
+            run.results.retain(|test, _| !excluded.is_match(&test.0));
+        }
+        Ok(run)
     }
 
     /// Whether some new test is red without each hunk of the fix. Not in a hook: somebody waits.
