@@ -1,5 +1,10 @@
 //! Child processes: the one door to them, with a group, a clean environment, limits on time and output, and no survivor.
 
+#[cfg(target_os = "linux")]
+mod pidfd;
+#[cfg(not(target_os = "linux"))]
+pub(super) mod tick;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -13,7 +18,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+#[cfg(target_os = "linux")]
+use self::pidfd::Watch;
+#[cfg(not(target_os = "linux"))]
+use self::tick::Watch;
 
 /// One command to be run in a sandbox.
 #[derive(Clone, Debug)]
@@ -193,7 +203,7 @@ impl Group {
         streams: &mut [Capture],
         deadline: Instant,
     ) -> anyhow::Result<Option<ExitStatus>> {
-        let pidfd = pidfd_open(self.pid, PidfdFlags::empty())?;
+        let watch = Watch::new(self.pid)?;
         let mut ended = None;
         loop {
             let until = ended.unwrap_or(deadline);
@@ -206,7 +216,7 @@ impl Group {
             let left = until - now;
             if ended.is_some() {
                 wait_readable(streams, &[], left)?;
-            } else if wait_readable(streams, &[(pidfd.as_fd(), PollFlags::IN)], left)?[0] {
+            } else if watch.wait(streams, left)? {
                 ended = Some(Instant::now() + LINGER);
             }
         }
