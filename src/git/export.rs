@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use gix::ObjectId;
 use gix::objs::Kind;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::Repo;
 use super::tree::{MAX_DEPTH, TreeEntry};
@@ -86,8 +85,7 @@ impl Repo {
             .filter(|old| !entries.iter().any(|entry| entry.name == old.name))
         {
             let path = folder.join(OsStr::from_bytes(&gone.name));
-            mknodat(CWD, &path, FileType::CharacterDevice, Mode::empty(), 0)
-                .with_context(|| format!("hide `{}`", shown(&path)))?;
+            hide(&path).with_context(|| format!("hide `{}`", shown(&path)))?;
         }
         for entry in &entries {
             let old = base.iter().find(|old| old.name == entry.name);
@@ -171,6 +169,26 @@ impl Repo {
             .write_all(&bytes)?;
         Ok(())
     }
+}
+
+/// Makes the device that hides what is below.
+#[cfg(target_os = "linux")]
+fn hide(path: &Path) -> std::io::Result<()> {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    Ok(mknodat(
+        CWD,
+        path,
+        FileType::CharacterDevice,
+        Mode::empty(),
+        0,
+    )?)
+}
+
+/// Elsewhere only root may make devices.
+#[cfg(not(target_os = "linux"))]
+fn hide(_path: &Path) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
 }
 
 fn make_dir(path: &Path) -> anyhow::Result<()> {

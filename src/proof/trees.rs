@@ -8,7 +8,7 @@ use gix::ObjectId;
 use super::Tree;
 use crate::change::{FileMode, RepoPath};
 use crate::git::{Blob, Edit, Repo};
-use crate::suite::area::{Area, Side};
+use crate::suite::area::{Area, HAS_WHITEOUTS, Side};
 use crate::suite::runner::{Canary, Runner};
 
 /// The trusted tree, laid out and built: every other tree is a difference from it.
@@ -96,8 +96,9 @@ pub fn lay_out(
     );
     let planted_tree_id = repo.edit_tree(tree_id, edits)?;
     let side = area
-        .add_side(Some(&base.side), |folder| {
-            repo.export_over(base.tree_id, planted_tree_id, folder)
+        .add_side(Some(&base.side), |folder| match HAS_WHITEOUTS {
+            true => repo.export_over(base.tree_id, planted_tree_id, folder),
+            false => repo.export(planted_tree_id, folder),
         })
         .with_context(|| format!("lay out {tree}"))?;
     Ok(LaidOut {

@@ -68,6 +68,10 @@ enum Beside {
     Services,
 }
 
+/// Whether a side can be laid out as what it has otherwise than its base. What is gone needs a mark that no tree can hold: the device that
+/// Linux takes for it is root's alone to make elsewhere.
+pub const HAS_WHITEOUTS: bool = cfg!(target_os = "linux");
+
 /// How much longer than its jobs a launcher may take.
 const GRACE: Duration = Duration::from_secs(60);
 
@@ -108,7 +112,7 @@ impl Area {
     }
 
     /// Adds a side: `lay_out` writes the tree into the folder that it is given. Where `base` is given, `lay_out` writes only what is
-    /// otherwise than in that side's tree, and the build output starts as a copy (or a layer) of that side's, so that dependencies are built
+    /// otherwise than in that side's tree (the whole tree without [`HAS_WHITEOUTS`]), and the build output starts as a copy (or a layer) of that side's, so that dependencies are built
     /// once; `base` must not be built again then.
     pub fn add_side(
         &self,
@@ -116,7 +120,7 @@ impl Area {
         lay_out: impl FnOnce(&Path) -> anyhow::Result<()>,
     ) -> anyhow::Result<Side> {
         let mut side = self.new_side()?;
-        side.below = base.map(Side::tree);
+        side.below = base.filter(|_| HAS_WHITEOUTS).map(Side::tree);
         match base {
             None => {}
             Some(base) if self.has_layers()? => {
