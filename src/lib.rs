@@ -9,6 +9,11 @@
 //! The groups below are layers, lowest first: a module may use only modules of the groups above its own.
 //! `tests/layers.rs` keeps it so.
 
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+compile_error!(
+    "koan-guard runs on Linux and macOS; elsewhere, let a CI job on Linux run `koan-guard check`"
+);
+
 // Values: no I/O, no opinion.
 pub mod change;
 pub mod issue;

@@ -212,10 +212,14 @@ fn reason(word: &str, words: &Words, out: &mut String) -> fmt::Result {
 fn circumstances(evidence: &Evidence, out: &mut String) -> fmt::Result {
     writeln!(
         out,
-        "  run by {}, suite {}, sandbox L{} in {:.1} s",
+        "  run by {}, suite {}, sandbox L{}{} in {:.1} s",
         shown(evidence.runner_version.as_bytes()),
         evidence.suite.as_str(),
         evidence.sandbox.level.number(),
+        match evidence.sandbox.seatbelt {
+            true => " (seatbelt)",
+            false => "",
+        },
         evidence.milliseconds as f64 / 1000.0,
     )?;
     if let Some(setup) = &evidence.setup {

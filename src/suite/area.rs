@@ -344,7 +344,7 @@ impl Area {
             shown::link(source.as_path(), &self.tree(), place.as_path())?;
         }
         fs::create_dir(self.view().join("tmp"))?;
-        let is_protected = self.sandbox.landlock_abi > 0;
+        let is_protected = self.sandbox.protects_files();
         if phase == Phase::Run && !is_protected {
             copy_tree(&side.target(), &self.target())?;
             return self.launch(View::Folders { writable: true }, vec![job], Beside::Nothing);
@@ -523,6 +523,7 @@ mod tests {
             landlock_abi: 0,
             namespaces: false,
             seccomp: false,
+            seatbelt: false,
             missing: Vec::new(),
             launcher: PathBuf::from("/nonexistent/launcher"),
         }

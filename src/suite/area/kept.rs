@@ -121,6 +121,7 @@ mod tests {
             landlock_abi: 0,
             namespaces: false,
             seccomp: false,
+            seatbelt: false,
             missing: Vec::new(),
             launcher: PathBuf::from("/nonexistent/launcher"),
         };

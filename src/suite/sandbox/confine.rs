@@ -20,9 +20,10 @@ use seccompiler::{
     SeccompRule,
 };
 
+use super::lists::folders;
 use super::root::{DEVICES, SYSTEM};
-use super::spec::{Enforce, JobSpec, Spec, Text, View};
-use super::{layers, sys};
+use super::spec::{Enforce, JobSpec, Spec};
+use super::sys;
 
 /// A seccomp program.
 pub type Filter = BpfProgram;
@@ -143,34 +144,6 @@ fn restrict_files(spec: &Spec, job: &JobSpec) -> anyhow::Result<()> {
         "the kernel did not take all rules"
     );
     Ok(())
-}
-
-/// The folders that a job may write to, and those of its own that it may only read.
-fn folders(spec: &Spec, job: &JobSpec) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let root = spec.root.as_path();
-    let scratch = job.scratch.iter().map(Text::to_path_buf);
-    let mut written: Vec<PathBuf> = ["tree", "home", "tmp"]
-        .iter()
-        .map(|name| root.join("view").join(name))
-        .collect();
-    let mut only_read = vec![root.join("view")];
-    match &spec.view {
-        View::Layers { .. } | View::Setup { .. } => {
-            written.push(root.join("view/target"));
-            written.push(root.join("shm"));
-            written.extend(scratch);
-            if layers::owns_tmp(root) {
-                written.push("/tmp".into());
-            }
-        }
-        View::Folders { writable } => {
-            only_read.extend(scratch);
-            if *writable {
-                written.push(root.join("view/target"));
-            }
-        }
-    }
-    (written, only_read)
 }
 
 /// System calls that no test needs and that reach out of the sandbox or deep into the kernel.

@@ -14,6 +14,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount_bind, mount_bind_recursive, 
 use rustix::process::umask;
 use rustix::thread::UnshareFlags;
 
+use super::lists::owns_tmp;
 use super::root::AREA;
 use super::shown;
 use super::spec::{JobSpec, Output, Text, View};
@@ -151,11 +152,6 @@ impl Discarding<'_> {
         fs::create_dir(&work)?;
         overlay(lower, &upper, &work, place, false)
     }
-}
-
-/// Whether a job has a `/tmp` of its own: not if the work area lies in it.
-pub fn owns_tmp(root: &Path) -> bool {
-    !root.starts_with("/tmp")
 }
 
 /// A virtual environment or a `CARGO_HOME` may stand in `/tmp`: it is bound into the job's own one, which is going to cover it.

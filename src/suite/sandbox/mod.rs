@@ -3,24 +3,49 @@
 //! The guard starts itself anew as a launcher ([`launcher`]): single-threaded, without an environment, told by one message what to do.
 //! The launcher makes the namespaces, stays as their first process, and supervises the jobs; each job is a child that shuts itself in
 //! and then becomes the program. What a launcher cannot enforce is an error, never a lower level.
+//!
+//! That is Linux. On macOS, `macos` keeps the same promises as far as Seatbelt goes.
 
-mod confine;
-mod kill;
 pub mod launcher;
-mod layers;
+mod lists;
+mod place;
 mod probe;
-mod root;
-mod services;
-mod shown;
 mod spec;
+
+#[cfg(target_os = "linux")]
+mod confine;
+#[cfg(target_os = "linux")]
+mod kill;
+#[cfg(target_os = "linux")]
+mod layers;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+mod root;
+#[cfg(target_os = "linux")]
+mod services;
+#[cfg(target_os = "linux")]
+mod shown;
+#[cfg(target_os = "linux")]
 mod supervise;
+#[cfg(target_os = "linux")]
 mod sys;
+
+// What of macOS is plain text, numbers and files is tested everywhere.
+#[cfg(any(target_os = "macos", test))]
+mod attempts;
+#[cfg(any(target_os = "macos", test))]
+mod family;
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(any(target_os = "macos", test))]
+mod seatbelt;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-pub(super) use shown::make_place;
+pub(super) use place::make_place;
 pub(super) use spec::{Enforce, JobSpec, Output, ServiceSpec, Spec, Text, View};
 
 /// What was enforced around the tests. Part of the evidence.
@@ -32,6 +57,9 @@ pub struct Sandbox {
     /// User, mount, network, pid and ipc namespaces.
     pub namespaces: bool,
     pub seccomp: bool,
+    /// macOS: a profile of Seatbelt around every job.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub seatbelt: bool,
     /// What could not be enforced and why: all that a higher level would add, and at [`SandboxLevel::Hermetic`] what no level can.
     pub missing: Vec<String>,
     /// The program that enforces it when it is called with [`launcher::SUBCOMMAND`]: this very one.
@@ -46,7 +74,7 @@ pub enum SandboxLevel {
     None,
     /// L1: clean environment, own folders, limits, no survivor.
     Limited,
-    /// L2: and read and write lists (Landlock), no network (seccomp).
+    /// L2: and read and write lists (Landlock), no network (seccomp); on macOS both by Seatbelt.
     Confined,
     /// L3: and namespaces, with layers at one path.
     Hermetic,

@@ -16,6 +16,7 @@ pub struct Enforce {
     /// 0 for none.
     pub landlock_abi: u8,
     pub seccomp: bool,
+    pub seatbelt: bool,
     /// Whether the job may speak to the outside: while dependencies are installed, and never else.
     pub network: bool,
 }
