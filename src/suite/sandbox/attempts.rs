@@ -2,24 +2,27 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::ensure;
+use rustix::process::{Pid, Signal, kill_process};
 
-/// In the folder that is not the sandbox's.
+/// In the folder that is not the sandbox's: a file, and a socket that somebody listens on.
 pub const SECRET: &str = "secret";
+pub const SOCKET: &str = "socket";
 const WRITTEN: &str = "written";
 
 /// What must be possible inside, or the other answers say nothing.
 const INSIDE: &str = "writing inside";
 
 /// How many things are tried.
-const N_ATTEMPTS: usize = 5;
+const N_ATTEMPTS: usize = 7;
 
-/// What works of it, one name a line: with no sandbox around it, all. `inside` may be written to; `outside` holds [`SECRET`]; on `port` of
-/// the loopback interface somebody listens.
-pub fn all(inside: &Path, outside: &Path, port: u16) -> String {
+/// What works of it, one name a line: with no sandbox around it, all. `inside` may be written to; `outside` holds [`SECRET`] and
+/// [`SOCKET`]; on `port` of the loopback interface somebody listens; `stranger` runs outside.
+pub fn all(inside: &Path, outside: &Path, port: u16, stranger: Option<Pid>) -> String {
     let address = (Ipv4Addr::LOCALHOST, port).into();
     let patience = Duration::from_secs(5);
     let tries: [(&str, bool); N_ATTEMPTS] = [
@@ -37,6 +40,11 @@ pub fn all(inside: &Path, outside: &Path, port: u16) -> String {
             "the network",
             TcpStream::connect_timeout(&address, patience).is_ok(),
         ),
+        (
+            "sockets outside",
+            UnixStream::connect(outside.join(SOCKET)).is_ok(),
+        ),
+        ("signals to outside", stranger.is_some_and(wake)),
     ];
     tries
         .into_iter()
@@ -62,6 +70,11 @@ pub fn judge(free: &[String], shut_in: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Sends a signal that does nothing to who runs.
+fn wake(pid: Pid) -> bool {
+    kill_process(pid, Signal::CONT).is_ok()
+}
+
 fn touch(path: &Path) -> bool {
     File::options().append(true).open(path).is_ok()
 }
@@ -69,7 +82,13 @@ fn touch(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
+
+    use rustix::process::getpid;
+
+    const ALL: &str = "writing inside,writing outside,changing outside files,reading outside,the network,sockets outside,signals to outside";
 
     #[test]
     fn with_no_sandbox_everything_works() {
@@ -81,20 +100,16 @@ mod tests {
         fs::write(outside.join(SECRET), "x").expect("a file");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let lines = all(&inside, &outside, port);
-        assert_eq!(
-            lines,
-            "writing inside\nwriting outside\nchanging outside files\nreading outside\nthe network\n"
-        );
+        let _socket = UnixListener::bind(outside.join(SOCKET)).expect("a socket");
+        let lines = all(&inside, &outside, port, Some(getpid()));
+        assert_eq!(lines.trim().replace('\n', ","), ALL);
     }
 
     #[test]
     fn what_does_not_work_is_not_said() {
-        let nowhere = Path::new("/nonexistent");
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
-        assert_eq!(all(nowhere, nowhere, port), "");
+        // A file has nothing below it, and the lowest port is nobody's.
+        let (nowhere, port) = (Path::new("/dev/null"), 1);
+        assert_eq!(all(nowhere, nowhere, port, None), "");
     }
 
     #[track_caller]
@@ -110,8 +125,6 @@ mod tests {
 
     #[test]
     fn a_refusal_counts_where_the_same_works_without_a_sandbox() {
-        const ALL: &str =
-            "writing inside,writing outside,changing outside files,reading outside,the network";
         check(ALL, "writing inside", "holds");
         check(ALL, "", "no writing inside");
         check(ALL, "the network", "no writing inside");
@@ -123,7 +136,7 @@ mod tests {
         check(
             ALL,
             ALL,
-            "it does not refuse writing outside, changing outside files, reading outside, the network",
+            "it does not refuse writing outside, changing outside files, reading outside, the network, sockets outside, signals to outside",
         );
         check(
             "writing inside,writing outside",

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use super::super::attempts::{SECRET, judge};
+use super::super::attempts::{SECRET, SOCKET, judge};
 use super::super::launcher::{SUBCOMMAND, ask};
 use super::super::macos::inner::ATTEMPT;
 use super::super::spec::{Enforce, JobSpec, Spec, Text, View};
@@ -88,6 +89,7 @@ fn attempt(launcher: &Path, enforce: Enforce) -> anyhow::Result<Vec<String>> {
     let folder = tempfile::tempdir().context("make a temporary folder")?;
     let outside = tempfile::tempdir().context("make a temporary folder")?;
     fs::write(outside.path().join(SECRET), "secret")?;
+    let _socket = UnixListener::bind(outside.path().join(SOCKET)).context("make a socket")?;
     let root = folder.path().canonicalize()?;
     for name in ["view/tree", "view/target", "view/home", "view/tmp"] {
         fs::create_dir_all(root.join(name))?;
