@@ -214,7 +214,10 @@ impl Cargo {
     ) -> anyhow::Result<Build> {
         let jobs: Vec<Job> = select::calls(workspace, scopes)
             .into_iter()
-            .map(|args| self.cargo(area, order, args))
+            .map(|args| {
+                let at_once = ["--jobs".to_owned(), area.jobs().to_string()];
+                self.cargo(area, order, args.into_iter().chain(at_once))
+            })
             .collect();
         let mut build = Build::default();
         let dir = area.tree().join(&self.dir);
