@@ -31,7 +31,10 @@ use serde::Serialize;
 use crate::change::RepoPath;
 use crate::suite::{NotBuilt, TestId};
 
-pub use case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
+pub use case::{
+    Attempt, Budget, Carried, Case, Effort, Evidence, Progress, Record, Shown, Source, Sources,
+    Traces, What, Workshop,
+};
 pub use neighbours::SpecialCase;
 pub use runs::prove;
 pub use setup::{ServiceEvidence, SetupEvidence};
@@ -177,9 +180,11 @@ pub enum Doubt {
         /// Its last words, without secrets.
         said: Vec<String>,
     },
-    /// A hook's time for the proof is over.
+    /// The time for the proof is over.
     BudgetSpent {
         seconds: u64,
+        /// The policy's time for a hook; else that of `--budget`.
+        is_hook: bool,
     },
     /// Anything else that could not be found out.
     Other(String),

@@ -155,8 +155,13 @@ fn read(folder: &Path, key: &Key) -> anyhow::Result<TestRun> {
 }
 
 fn write(folder: &Path, key: &Key, run: &TestRun) -> anyhow::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(folder)?;
+    if let Some(parent) = folder.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(err) if err.kind() != std::io::ErrorKind::AlreadyExists => return Err(err.into()),
+        _ => {}
+    }
     ensure!(is_ours(&fs::symlink_metadata(folder)?), "another's folder");
     let key_text = key.0.clone();
     let body = serde_json::to_vec(&Entry { key: key_text, run })?;
