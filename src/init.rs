@@ -416,6 +416,8 @@ fn unseen_test(path: &RepoPath) -> Option<&'static str> {
         .unwrap_or(b"");
     match (top, path.file_name()) {
         (b"test", name) if name != b"test" => Some("test/**"),
+        // Go leaves folders out of its packages whose names begin like that.
+        (b"_test", name) if name != b"_test" => Some("_test/**"),
         (_, b"tests.py") => Some("**/tests.py"),
         _ => None,
     }
@@ -627,6 +629,8 @@ mod tests {
         assert_eq!(django.facts.more_tests, ["**/tests.py"]);
         let policy = Policy::load(&django.text, "p.yaml").expect("loads");
         assert_eq!(policy.kind_of(&"shop/tests.py".into()), FileKind::Test);
+        let data = proposal(&["go.mod", "a.go", "_test/extra.txt"], &[], &[]);
+        assert_eq!(data.facts.more_tests, ["_test/**"]);
         let usual = proposal(&["a.py", "tests/test_a.py", "tests/data.json"], &[], &[]);
         assert_eq!(
             (usual.facts.more_tests.len(), usual.facts.n_test_files),
