@@ -3,7 +3,9 @@
 mod base;
 mod bodies;
 mod case;
+mod chance;
 mod compare;
+mod comparisons;
 mod echo;
 mod lexer;
 mod missing;

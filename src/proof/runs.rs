@@ -10,6 +10,7 @@ use gix::ObjectId;
 
 use super::base;
 use super::case::{Attempt, Case, Evidence, Progress, Shown, What, Workshop};
+use super::chance;
 use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
 use super::missing::{self, Missing};
@@ -130,6 +131,7 @@ pub fn prove(
             .chain(split.fix.first().filter(|_| is_revival).cloned())
             .collect(),
         deadline,
+        n_samples: chance::n_samples(case.change, &split, policy.proof.samples),
         pruned: None,
         missing: None,
         red_by_name: BTreeSet::new(),
@@ -244,6 +246,8 @@ pub(super) struct Bench<'a> {
     pub(super) canary: Canary,
     touched: Vec<RepoPath>,
     deadline: Option<Instant>,
+    /// Runs of the new tests on each side.
+    n_samples: usize,
     /// What BEFORE went without.
     pub(super) pruned: Option<Pruned>,
     /// Where the policy takes them: new tests that BEFORE cannot build for want of a name.
@@ -283,7 +287,6 @@ impl Bench<'_> {
             renamed: &BTreeMap::new(),
         };
         let renames = Renames::of(case.change, split);
-        let n_samples = self.policy.proof.samples;
 
         // BEFORE comes first: where nothing is red there, the whole suite need not run.
         let (before, first) = stage!(self.first_before(trees, split, case.change)?);
@@ -328,7 +331,9 @@ impl Bench<'_> {
             &after_runs[0]
         ));
 
-        for n in 2..=n_samples {
+        let end = self.sampling_end();
+        for n in 2..=self.n_samples {
+            stage!(self.sampling_time_left(end, n));
             // The order of the sides changes, so that what one leaves behind cannot always come before the other.
             let after_first = n % 2 == 0;
             for is_after in [after_first, !after_first] {
@@ -402,7 +407,7 @@ impl Bench<'_> {
             // Two more builds are too much while somebody waits; `check` does it.
             return Ok(Ok(()));
         }
-        let n = self.policy.proof.samples;
+        let n = self.n_samples;
         let mut runs = Vec::new();
         for (tree, tree_id) in [(Tree::Before, echoes.before), (Tree::After, echoes.after)] {
             let laid_out = self.lay_out(tree, tree_id)?;
@@ -438,7 +443,7 @@ impl Bench<'_> {
     pub(super) fn run_touched(&mut self, laid_out: &LaidOut, n: usize) -> Staged<TestRun> {
         let what = What::Sample {
             n,
-            of: self.policy.proof.samples,
+            of: self.n_samples,
         };
         self.run(laid_out, what, Selection::Files(&laid_out.files), None)
     }
@@ -449,7 +454,7 @@ impl Bench<'_> {
         tests: &BTreeSet<TestId>,
         n: usize,
     ) -> Staged<TestRun> {
-        let of = self.policy.proof.samples;
+        let of = self.n_samples;
         // The last sample runs in another order.
         let seed = (n == of).then_some(n as u64);
         self.run(
@@ -503,6 +508,22 @@ impl Bench<'_> {
         // What was cut short by the budget says nothing about the tests.
         stage!(self.time_left());
         Ok(Ok(run))
+    }
+
+    /// When samples beyond the policy's number end.
+    fn sampling_end(&self) -> Instant {
+        Instant::now() + self.policy.proof.timeout * 2
+    }
+
+    /// Whether there is time for sample `n`. The policy's own samples take the time they need.
+    fn sampling_time_left(&self, end: Instant, n: usize) -> Result<(), Doubt> {
+        if n <= self.policy.proof.samples || Instant::now() < end {
+            return Ok(());
+        }
+        let n_samples = self.n_samples;
+        Err(Doubt::Other(format!(
+            "a change that names chance or time needs {n_samples} runs of its tests, and the time is over before run {n}"
+        )))
     }
 
     fn time_left(&self) -> Result<Duration, Doubt> {

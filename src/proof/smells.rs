@@ -123,7 +123,7 @@ pub(super) fn markers(
 
 /// The added lines of code of both parts.
 pub(super) struct Parts<'a> {
-    production: Vec<Line<'a>>,
+    pub production: Vec<Line<'a>>,
     pub tests: Vec<Line<'a>>,
 }
 

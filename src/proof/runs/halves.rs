@@ -28,7 +28,9 @@ impl Bench<'_> {
             Err(short) if short.doubts.is_empty() => return Ok(Err(Gap::NoFix.into())),
             Err(short) => return Ok(Err(short)),
         };
-        for n in 2..=self.policy.proof.samples {
+        let end = self.sampling_end();
+        for n in 2..=self.n_samples {
+            stage!(self.sampling_time_left(end, n));
             let run = stage!(self.run_candidates(&before, &candidates, n)?);
             stage!(compare::still_red(&candidates, &run));
         }
@@ -50,7 +52,9 @@ impl Bench<'_> {
         let revived = stage!(compare::revived(&parent_run, &after_run));
         let (mut before_runs, mut after_runs) = (vec![parent_run], vec![after_run]);
         // Which files these tests stand in is not known for every runner: the whole suite runs again.
-        for n in 2..=self.policy.proof.samples {
+        let end = self.sampling_end();
+        for n in 2..=self.n_samples {
+            stage!(self.sampling_time_left(end, n));
             let (first, second) = match n % 2 == 0 {
                 true => (&after, &parent),
                 false => (&parent, &after),
