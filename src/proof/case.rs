@@ -206,6 +206,8 @@ pub enum What {
     Echoed,
     /// The new tests in other circumstances.
     Varied,
+    /// The examples in the documentation.
+    Examples,
 }
 
 impl Attempt {

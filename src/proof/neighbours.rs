@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
+use super::comparisons;
 use super::lexer::{self, Kind, Language, Token};
+use super::smells::{Parts, words};
 use super::split::Split;
 use super::{Doubt, Gap};
 use crate::change::{Change, FileChange, FileMode, RepoPath};
@@ -30,8 +32,8 @@ pub(super) struct Value {
     /// As it is written.
     pub text: String,
     kind: Kind,
-    bytes: Range<usize>,
-    language: Language,
+    pub bytes: Range<usize>,
+    pub language: Language,
 }
 
 /// The values of the new tests, texts first: those are what code is told by.
@@ -105,6 +107,12 @@ pub(super) fn compared(change: &Change, split: &Split) -> Vec<Gap> {
         .flat_map(|file| literals(file, split, Part::Tests))
         .filter_map(|value| value.telling())
         .collect();
+    let parts = Parts::of(change, split);
+    let named: BTreeSet<&str> = parts
+        .tests
+        .iter()
+        .flat_map(|line| words(line.text))
+        .collect();
     let mut gaps = Vec::new();
     for file in &change.files {
         let known = file.old.as_ref().and_then(|old| old.content.text());
@@ -113,7 +121,7 @@ pub(super) fn compared(change: &Change, split: &Split) -> Vec<Gap> {
                 continue;
             };
             let is_new = known.is_none_or(|known| !known.contains(&told));
-            if is_new && is_compared(file, &value) {
+            if is_new && comparisons::is_compared(file, &value, &named) {
                 gaps.push(Gap::SpecialCased {
                     path: value.path,
                     line: value.line,
@@ -139,18 +147,22 @@ pub(super) fn doubt(gap: Gap) -> Option<Doubt> {
 }
 
 impl Value {
-    /// What it says, where that is more than any code says: not a small number, not a letter or two.
     fn telling(&self) -> Option<String> {
-        let told = match self.kind {
-            Kind::Number => self.text.replace('_', ""),
-            _ => body(&self.text)?.1.to_owned(),
-        };
-        let is_telling = match self.kind {
-            Kind::Number => !matches!(told.as_str(), "0" | "1" | "2" | "0.0" | "1.0"),
-            _ => told.chars().count() >= 3,
-        };
-        is_telling.then_some(told)
+        telling(self.kind, &self.text)
     }
+}
+
+/// What a literal says, where that is more than any code says: not a small number, not a letter or two.
+pub(super) fn telling(kind: Kind, text: &str) -> Option<String> {
+    let told = match kind {
+        Kind::Number => text.replace('_', ""),
+        _ => body(text)?.1.to_owned(),
+    };
+    let is_telling = match kind {
+        Kind::Number => !matches!(told.as_str(), "0" | "1" | "2" | "0.0" | "1.0"),
+        _ => told.chars().count() >= 3,
+    };
+    is_telling.then_some(told)
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -209,64 +221,6 @@ fn is_idle(text: &str, tokens: &[Token], n: usize) -> bool {
     let mut named = tokens[n.saturating_sub(2)..n].iter();
     (tokens[n].kind == Kind::Text && is_indent(before) && is_indent(after))
         || named.any(|token| imports.contains(&&text[token.bytes.clone()]))
-}
-
-/// Whether the value stands beside a comparison: `==`, `case`, an arm of a match, a set that is looked into, a key of a table.
-fn is_compared(file: &FileChange, value: &Value) -> bool {
-    let Some(text) = file.new.as_ref().and_then(|new| new.content.text()) else {
-        return false;
-    };
-    let Some(tokens) = lexer::tokens(value.language, text) else {
-        return false;
-    };
-    let tokens: Vec<&Token> = tokens
-        .iter()
-        .filter(|token| token.kind != Kind::Comment)
-        .collect();
-    let at = tokens.partition_point(|token| token.bytes.start < value.bytes.start);
-    let slice = |at: Option<usize>| {
-        let token = at.and_then(|at| tokens.get(at));
-        token.map_or("", |token| &text[token.bytes.clone()])
-    };
-    let before = |n: usize| slice(at.checked_sub(n));
-    let after = |n: usize| slice(Some(at + n));
-    // A list of values is compared as a whole: back to where it begins.
-    let mut start = at;
-    while start > 0 && {
-        let is_value = matches!(tokens[start - 1].kind, Kind::Number | Kind::Text);
-        is_value || matches!(slice(Some(start - 1)), "[" | "(" | "{" | "," | "-")
-    } {
-        start -= 1;
-    }
-    let before_all = |n: usize| slice(start.checked_sub(n));
-    let is_equal = before_all(1) == "=" && matches!(before_all(2), "=" | "!")
-        || matches!(after(1), "=" | "!") && after(2) == "=";
-    let is_arm = match value.language {
-        Language::Rust => {
-            (after(1) == "=" && after(2) == ">")
-                || (after(1) == "|" && after(2) != "|" && before(1) != "|")
-                || (before(1) == "|" && before(2) != "|")
-        }
-        _ => before_all(1) == "case",
-    };
-    let starts_line = text[..value.bytes.start].rfind('\n').map_or(0, |at| at + 1);
-    let line_before = &text[starts_line..value.bytes.start];
-    let is_in_set = match value.language {
-        Language::Python => {
-            before_all(1) == "in" && start < at && !words(line_before).any(|word| word == "for")
-        }
-        Language::JavaScript => after(1) == "]" && after(2) == "." && after(3) == "includes",
-        _ => false,
-    };
-    let is_key = matches!(value.language, Language::Python | Language::JavaScript)
-        && after(1) == ":"
-        && matches!(before(1), "{" | ",");
-    let is_call = matches!(before(2), "equals" | "eq" | "equalsIgnoreCase") && before(1) == "(";
-    is_equal || is_arm || is_in_set || is_key || is_call
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
 fn line_starts(text: &str) -> Vec<usize> {
@@ -447,7 +401,12 @@ mod tests {
 
     #[track_caller]
     fn check_compared(extension: &str, code: &str, test: &str, expected: &[usize]) {
-        let (change, split) = change(extension, "x = 'known'", code, test);
+        check_added(extension, "x = 'known'", code, test, expected);
+    }
+
+    #[track_caller]
+    fn check_added(extension: &str, old: &str, code: &str, test: &str, expected: &[usize]) {
+        let (change, split) = change(extension, old, code, test);
         let gaps = compared(&change, &split);
         let lines: Vec<usize> = gaps
             .iter()
@@ -507,5 +466,97 @@ mod tests {
             "f(\"toys\");\n",
             &[1],
         );
+    }
+
+    #[test]
+    fn one_more_entry_of_a_table_is_no_special_case() {
+        let test = "assert f('toys', 4711) == 5\n";
+        let check = |old: &str, new: &str, expected: &[usize]| {
+            check_added("py", old, new, test, expected);
+        };
+        let rates = "RATES = {'books': 7, 'other': 19}\n";
+        check(rates, "RATES = {'books': 7, 'other': 19, 'toys': 9}\n", &[]);
+        // Of another table, of one with a single entry, of none that was there.
+        check(rates, "SEEN = {'books': 7, 'other': 19, 'toys': 9}\n", &[1]);
+        check(
+            "RATES = {'books': 7}\n",
+            "RATES = {'books': 7, 'toys': 9}\n",
+            &[1],
+        );
+        check(
+            "x = 1\n",
+            "return {'books': 7, 'other': 19, 'toys': 9}[x]\n",
+            &[1],
+        );
+        check(
+            rates,
+            "RATES = {'balls': 7, 'dolls': 19, 'toys': 9}\n",
+            &[1],
+        );
+        check(
+            "if x in ('books', 'other'): pass\n",
+            "if x in ('books', 'other', 'toys'): pass\n",
+            &[],
+        );
+        check(
+            "if x in ('books',): pass\n",
+            "if x in ('books', 'toys'): pass\n",
+            &[1],
+        );
+        // Numbers are known by their lines alone, all of which are new here.
+        check(
+            "P = {100: 3, 250: 4}\n",
+            "P = {100: 3, 250: 4, 4711: 5}\n",
+            &[1],
+        );
+        // The table itself is what the test looks into.
+        let test = "assert 'toys' in RATES\n";
+        check_added(
+            "py",
+            rates,
+            "RATES = {'books': 7, 'other': 19, 'toys': 9}\n",
+            test,
+            &[1],
+        );
+
+        let test = "assert_eq!(f(\"toys\"), 4711);\n";
+        let old = "match x {\n \"books\" => 7,\n \"other\" => { 19 }\n}\n";
+        let new = "match x {\n \"books\" => 7,\n \"other\" => { 19 }\n \"toys\" => 9,\n}\n";
+        check_added("rs", old, new, test, &[]);
+        let new = "match x {\n \"books\" | \"toys\" => 7,\n \"other\" => { 19 }\n}\n";
+        check_added("rs", old, new, test, &[]);
+        let new = "match y {\n \"books\" => 7,\n \"other\" => { 19 }\n \"toys\" => 9,\n}\n";
+        check_added("rs", old, new, test, &[4]);
+        // A recursion's ends are no table.
+        let old = "match n {\n 0 => 0,\n 1 => 1,\n _ => f(n - 1),\n}\n";
+        let new = "match n {\n 0 => 0,\n 1 => 1,\n 4711 => 5,\n _ => f(n - 1),\n}\n";
+        check_added("rs", old, new, test, &[4]);
+
+        let test = "assert.equal(f('toys'), 4711)\n";
+        let old = "switch (x) {\n case 'books': return 7\n case 'other': return 19\n}\n";
+        let new = "switch (x) {\n case 'books': return 7\n case 'other': return 19\n case 'toys': return 9\n}\n";
+        check_added("js", old, new, test, &[]);
+        check_added("js", "switch (x) {\n", new, test, &[4]);
+        let old = "if (['books', 'other'].includes(x)) {}\n";
+        check_added(
+            "js",
+            old,
+            "if (['books', 'toys', 'other'].includes(x)) {}\n",
+            test,
+            &[],
+        );
+        check_added(
+            "js",
+            "",
+            "if (['toys', 'other'].includes(x)) {}\n",
+            test,
+            &[1],
+        );
+
+        let test = "if f(\"toys\") != 4711 {}\n";
+        let old = "var rates = map[string]int{\n\"books\": 7,\n\"other\": 19,\n}\n";
+        let new = "var rates = map[string]int{\n\"books\": 7,\n\"other\": 19,\n\"toys\": 9,\n}\n";
+        check_added("go", old, new, test, &[]);
+        check_added("go", "", new, test, &[4]);
     }
 }

@@ -396,6 +396,7 @@ impl Bench<'_> {
         };
         let short = match compare::compare(&runs, &terms) {
             Ok(proof) => {
+                stage!(self.examples_hold(&parent, &after)?);
                 stage!(self.every_hunk_is_needed(trees, split, case, &proof, Suite::Touched)?);
                 stage!(self.varied(&after, &proof)?);
                 let shown = (&proof, &before_runs[0]);

@@ -397,6 +397,7 @@ pub(super) fn of_run(tree: Tree, what: What) -> String {
         What::WithoutHunk { n } => format!("new tests on {tree} without a hunk, try {n}"),
         What::OtherValue { n } => format!("new tests with other values on {tree}, try {n}"),
         What::Echoed => format!("new tests on {tree} with the other side's lines in comments"),
+        What::Examples => format!("examples of the documentation on {tree}"),
         What::Varied => format!("new tests on {tree} in other circumstances"),
     }
 }

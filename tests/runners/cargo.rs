@@ -251,3 +251,35 @@ fn an_error_of_types_is_no_missing_name() {
     let found: Vec<bool> = errors.map(|error| error.is_missing_name).collect();
     assert_eq!(found, [false]);
 }
+
+#[test]
+fn examples_of_the_documentation_run_by_themselves() {
+    let lib = "//! A shop.\n\n/// ```\n/// assert_eq!(shop::one(), 1);\n/// ```\n/// ```\n/// println!(\"test src/lib.rs - one (line 3) ... ok\");\n\
+        /// assert_eq!(shop::one(), 2);\n/// ```\n/// ```ignore\n/// nothing\n/// ```\npub fn one() -> u8 { 1 }\n\n/// ```compile_fail\n/// shop::two()\n/// ```\nfn _two() {}\n";
+    for edition in ["2021", "2024"] {
+        let manifest = MANIFEST.replace("2021", edition);
+        let project = Project::new("cargo")
+            .file("Cargo.toml", &manifest)
+            .file("src/lib.rs", lib);
+        let run = project.examples().expect("a library");
+        check(
+            &run,
+            "
+        passed doc src/lib.rs - _two
+        passed doc src/lib.rs - one
+        failed doc src/lib.rs - one #2
+        skipped doc src/lib.rs - one #3
+        ",
+        );
+    }
+    let broken = Project::new("cargo").file("Cargo.toml", MANIFEST).file(
+        "src/lib.rs",
+        "/// ```\n/// ```\npub fn one() -> u8 { \"\" }\n",
+    );
+    let run = broken.examples().expect("a library");
+    assert_eq!(run.not_built.len(), 1, "{run:?}");
+    let program = Project::new("cargo")
+        .file("Cargo.toml", MANIFEST)
+        .file("src/main.rs", "fn main() {}\n");
+    assert!(program.examples().is_none());
+}

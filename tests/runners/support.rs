@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use koan_guard::change::RepoPath;
 use koan_guard::policy::{CustomRunner, RunnerConfig};
-use koan_guard::suite::area::Area;
+use koan_guard::suite::area::{Area, Side};
 use koan_guard::suite::runner::{self, Canary, Order, Runner, Selection, Toolbox};
 use koan_guard::suite::sandbox::Sandbox;
 use koan_guard::suite::setup::UserEnv;
@@ -156,6 +156,25 @@ impl Project {
     }
 
     fn try_run(&self, selection: Selection, canary: Option<&Canary>) -> anyhow::Result<TestRun> {
+        self.laid_out(selection, canary, |area, side, order| {
+            self.runner.run(area, side, order)
+        })
+    }
+
+    /// The examples of the documentation.
+    pub fn examples(&self) -> Option<TestRun> {
+        self.laid_out(Selection::All, None, |area, side, order| {
+            self.runner.examples(area, side, order)
+        })
+        .expect("a run")
+    }
+
+    fn laid_out<T>(
+        &self,
+        selection: Selection,
+        canary: Option<&Canary>,
+        run: impl FnOnce(&Area, &Side, &Order) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         let root = tempfile::tempdir().expect("a folder");
         let area = Area::open(root.path(), &sandbox(), Duration::from_secs(10)).expect("an area");
         let side = area
@@ -175,7 +194,7 @@ impl Project {
             timeout: self.timeout,
             env: &BTreeMap::new(),
         };
-        self.runner.run(&area, &side, &order)
+        run(&area, &side, &order)
     }
 }
 

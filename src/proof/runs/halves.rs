@@ -85,6 +85,7 @@ impl Bench<'_> {
         let shown = proof.fail_to_pass().keys();
         stage!(self.right_red(trees, split, case, shown, &before_runs[0])?);
         stage!(self.deaf(&revived, &trees.echoes, Suite::All)?);
+        stage!(self.examples_hold(&parent, &after)?);
         stage!(self.every_hunk_is_needed(trees, split, case, &proof, Suite::All)?);
         Ok(Ok(Shown::Fix(proof)))
     }

@@ -28,6 +28,8 @@ pub(super) enum Scope<'a> {
     /// All of the touched files.
     Files,
     All,
+    /// The examples in the documentation.
+    Examples,
 }
 
 /// What one run is asked to do.
@@ -139,19 +141,28 @@ impl Bench<'_> {
             what: ask.what,
         });
         let files = &ground.files;
+        let is_of_examples = matches!(ask.scope, Scope::Examples);
         let order = Order {
             selection: match ask.scope {
                 Scope::Tests(tests) => Selection::Tests { files, tests },
                 Scope::Files => Selection::Files(files),
-                Scope::All => Selection::All,
+                Scope::All | Scope::Examples => Selection::All,
             },
-            canary: Some(&self.canary),
+            canary: (!is_of_examples).then_some(&self.canary),
             seed: ask.seed,
             timeout,
             env: ask.env,
         };
         let started = Instant::now();
-        let run = self.runner.run(self.area, &ground.side, &order)?;
+        let (area, side) = (self.area, &ground.side);
+        let run = match is_of_examples {
+            // Where there are none, none fails.
+            true => self
+                .runner
+                .examples(area, side, &order)?
+                .unwrap_or_default(),
+            false => self.runner.run(area, side, &order)?,
+        };
         // What was cut short by the budget says nothing about the tests.
         stage!(self.time_left());
         // A build that was cut short is told as one that failed.
@@ -284,6 +295,7 @@ impl Ask<'_> {
         match self.scope {
             Scope::All => key = key.with("scope", "all"),
             Scope::Files => key = key.with("scope", "files"),
+            Scope::Examples => key = key.with("scope", "examples"),
             Scope::Tests(tests) => {
                 key = key.with("scope", "tests");
                 for test in tests {

@@ -15,7 +15,7 @@ use crate::proof::case::{Case, What};
 use crate::proof::split::Split;
 use crate::proof::trees::LaidOut;
 use crate::proof::{
-    Doubt, Gap, Proof, Shortfall, Tree, necessity, neighbours, signature, variations,
+    Doubt, Gap, Proof, Shortfall, Tree, examples, necessity, neighbours, signature, variations,
 };
 use crate::suite::{Outcome, RaisedIn, TestId, TestResult, TestRun};
 
@@ -37,6 +37,32 @@ impl Bench<'_> {
         self.issues.extend(answer.compared);
         self.warnings.extend(answer.warnings);
         Ok(answer.short.into_result(()))
+    }
+
+    /// Whether the examples in the documentation that ran well at the parent still do. Not in a hook: each of them is compiled.
+    pub(super) fn examples_hold(&mut self, parent: &LaidOut, after: &LaidOut) -> Staged<()> {
+        if self.is_hurried || !self.runner.has_examples() {
+            return Ok(Ok(()));
+        }
+        let after_run = stage!(self.run_examples(after)?);
+        if examples::is_clean(&after_run) {
+            return Ok(Ok(()));
+        }
+        let parent_run = stage!(self.run_examples(parent)?);
+        Ok(examples::compare(&parent_run, &after_run))
+    }
+
+    fn run_examples(&mut self, laid_out: &LaidOut) -> Staged<TestRun> {
+        let ask = Ask {
+            what: What::Examples,
+            scope: Scope::Examples,
+            seed: None,
+            env: &self.policy.proof.env,
+        };
+        let mut run = stage!(self.run_raw(laid_out, &ask)?);
+        let excluded = &self.policy.proof.tests_exclude;
+        run.results.retain(|test, _| !excluded.is_match(&test.0));
+        Ok(Ok(run))
     }
 
     /// Whether some new test is red without each hunk of the fix. Not in a hook: somebody waits.

@@ -1,8 +1,9 @@
 //! `cargo test`: builds the test binaries, lists their tests, and runs every test in a process of its own.
 //!
-//! Left out: doctests (their ids hold line numbers), benches, and the `[env]` and `runner` of `.cargo/config.toml`.
+//! Left out: benches, and the `[env]` and `runner` of `.cargo/config.toml`.
 
 mod build;
+mod doctests;
 mod home;
 mod libtest;
 mod nextest;
@@ -87,6 +88,7 @@ pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Cargo> {
     env.insert("CARGO".into(), program.clone().into());
     env.insert("CARGO_HOME".into(), home.path().into());
     env.insert("RUSTC".into(), rustc.into());
+    env.insert("RUSTDOC".into(), sysroot.join("bin/rustdoc").into());
     Ok(Cargo {
         version: format!("cargo {cargo_release}, rustc {release}"),
         libraries: sysroot.join("lib/rustlib").join(host).join("lib"),
@@ -171,6 +173,21 @@ impl Runner for Cargo {
             run.distrust.push(SILENT.to_owned());
         }
         Ok(run)
+    }
+
+    fn has_examples(&self) -> bool {
+        true
+    }
+
+    fn examples(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<Option<TestRun>> {
+        let Ok(workspace) = self.workspace(area, side, order)? else {
+            return Ok(None);
+        };
+        let Some(call) = doctests::call(&workspace) else {
+            return Ok(None);
+        };
+        let finished = area.run(side, Phase::Run, &self.cargo(area, order, call))?;
+        Ok(Some(doctests::read(&finished)))
     }
 }
 

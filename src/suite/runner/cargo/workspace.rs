@@ -40,6 +40,9 @@ pub(super) struct Target {
     pub src_path: PathBuf,
     #[serde(default)]
     pub test: bool,
+    /// Whether the examples in its documentation run.
+    #[serde(default)]
+    pub doctest: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
