@@ -723,4 +723,27 @@ mod tests {
             assert!(reads("F", other), "AFTER {other}");
         }
     }
+
+    #[test]
+    fn what_did_not_build_at_the_parent_stands_for_itself_alone() {
+        let rows = rows("proof - F P -, old P P P P, more P P P P, most P P P P");
+        let accepts = |side: usize, what: &str| {
+            let mut runs = [0, 1, 2, 3].map(|side| run(&rows, side));
+            runs[0].not_built.push(NotBuilt::new("other", "error"));
+            runs[side].not_built.push(NotBuilt::new(what, "error"));
+            let [parent, before, after, old_tests] = &runs;
+            weigh_runs(parent, before, after, old_tests, ExistingTests::Strict).is_ok()
+        };
+        for side in [2, 3] {
+            assert!(accepts(side, "other"));
+            assert!(!accepts(side, "it"));
+        }
+    }
+
+    #[test]
+    fn only_a_failed_test_is_red() {
+        let of = |row: &str| has_red(&run(&rows(row), 1));
+        assert!(of("a - P P -, b - F P -"));
+        assert!(!of("a - P P -, b - E P -, c - T P -, d - S P -"));
+    }
 }
