@@ -66,7 +66,7 @@ pub enum Gap {
     AlreadyPasses(Vec<TestId>),
     /// A new or changed test fails with the fix.
     StillFails(TestId),
-    /// It passed at the parent.
+    /// It passed at the parent, or BEFORE.
     Broken(TestId),
     /// It ran at the parent and is absent or skipped now.
     Vanished(TestId),
