@@ -86,4 +86,4 @@ if [ -z "$all" ]; then
   exec cargo test --locked "$@"
 fi
 cargo test --locked --features slow-tests "$@"
-cargo bench --locked --bench hook --bench proof -- --quick
+cargo bench --locked --bench hook -- --quick
