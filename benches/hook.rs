@@ -9,14 +9,16 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
-use std::ffi::OsStr;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::Duration;
-use std::{env, fs, io};
+mod support;
 
-use anyhow::{Context as _, bail, ensure};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
+use std::{env, fs};
+
+use anyhow::{Context as _, bail};
+
+use support::{build_repo, command, commit_policy, git, median, wait, write_file};
 
 /// What the shim runs; without a mark of an agent this is lane `human`, where all rules run and what they find becomes advice.
 const HOOK: &[&str] = &["hook", "pre-commit"];
@@ -137,29 +139,6 @@ const HOOK_ENVIRONMENT: [(&str, &str); 6] = [
     ("GIT_AUTHOR_DATE", "@1767323045 +0000"),
 ];
 
-/// Exit code, `None` after a signal, and the CPU time of a child and of all the children that it waited for.
-fn wait(child: Child) -> anyhow::Result<(Option<i32>, Duration)> {
-    let pid = libc::pid_t::try_from(child.id())?;
-    let mut status = 0;
-    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    #[expect(unsafe_code, reason = "the usage of one child is told by wait4 alone")]
-    // SAFETY: both pointers are valid for writing, `rusage` is plain numbers, and `child` is not waited for elsewhere.
-    let (waited, usage) = unsafe {
-        let waited = libc::wait4(pid, &raw mut status, 0, usage.as_mut_ptr());
-        (waited, usage.assume_init())
-    };
-    if waited != pid {
-        return Err(io::Error::last_os_error()).context("wait for a child");
-    }
-    let exit = libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
-    Ok((exit, duration(usage.ru_utime) + duration(usage.ru_stime)))
-}
-
-fn duration(time: libc::timeval) -> Duration {
-    let micros = i128::from(time.tv_sec) * 1_000_000 + i128::from(time.tv_usec);
-    Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
-}
-
 fn print_table(n_files: usize, n_runs: usize, rows: &[Row]) {
     println!("\n{n_files} files, 5 staged: CPU of {n_runs} interleaved runs");
     println!(
@@ -186,42 +165,16 @@ fn print_table(n_files: usize, n_runs: usize, rows: &[Row]) {
     }
 }
 
-fn median(samples: &[Duration]) -> Duration {
-    let mut sorted = samples.to_vec();
-    sorted.sort();
-    sorted[sorted.len() / 2]
-}
-
 /// A Python project in nested folders with the policy that `koan-guard init` proposes for it, and five files staged, one of them a test.
 fn build(repo: &Path, n_files: usize) -> anyhow::Result<()> {
-    fs::create_dir_all(repo)?;
-    git(repo, &["init", "--quiet", "--initial-branch=main"])?;
-    git(repo, &["config", "user.name", "Bench"])?;
-    git(repo, &["config", "user.email", "bench@example.com"])?;
-    let mut import = command(repo, "git");
-    let mut import = import
-        .args(["fast-import", "--quiet"])
-        .stdin(Stdio::piped())
-        .spawn()?;
-    let mut stream = io::BufWriter::new(import.stdin.take().context("no stdin")?);
-    write!(
-        stream,
-        "commit refs/heads/main\ncommitter Bench <bench@example.com> 1767323045 +0000\ndata 5\nfirst\n"
-    )?;
-    write_file(&mut stream, ".pre-commit-config.yaml", MANAGER_CONFIG)?;
-    for i in 0..n_files {
-        write_file(&mut stream, &path(i), &text(i))?;
-    }
-    stream.flush()?;
-    drop(stream);
-    ensure!(import.wait()?.success(), "git fast-import failed");
-    git(repo, &["reset", "--quiet", "--hard"])?;
-
-    let mut init = command(repo, env!("CARGO_BIN_EXE_koan-guard"));
-    let proposed = init.arg("init").output()?;
-    ensure!(proposed.status.success(), "koan-guard init: {proposed:?}");
-    git(repo, &["add", ".koan-guard.yaml"])?;
-    git(repo, &["commit", "--quiet", "--message=policy"])?;
+    build_repo(repo, |stream| {
+        write_file(stream, ".pre-commit-config.yaml", MANAGER_CONFIG)?;
+        for i in 0..n_files {
+            write_file(stream, &path(i), &text(i))?;
+        }
+        Ok(())
+    })?;
+    commit_policy(repo, "")?;
     for i in 0..5 {
         let i = i * n_files / 5 + i;
         let changed = text(i).replace("line 7 ", "line seven ");
@@ -244,33 +197,4 @@ fn text(i: usize) -> String {
     (0..20)
         .map(|line| format!("x{line} = 'file {i} line {line} of some text'\n"))
         .collect()
-}
-
-fn write_file(stream: &mut impl io::Write, path: &str, text: &str) -> io::Result<()> {
-    write!(
-        stream,
-        "M 100644 inline {path}\ndata {}\n{text}\n",
-        text.len()
-    )
-}
-
-fn git(repo: &Path, args: &[&str]) -> anyhow::Result<()> {
-    let status = command(repo, "git").args(args).status()?;
-    ensure!(status.success(), "git {args:?} failed");
-    Ok(())
-}
-
-/// A command in a clean environment: the managers keep their caches in a home of their own.
-fn command(repo: &Path, program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(repo).env_clear();
-    command
-        .env("HOME", repo.with_file_name("home"))
-        .env("GIT_CONFIG_NOSYSTEM", "1");
-    for name in ["PATH", "TMPDIR"] {
-        if let Some(value) = env::var_os(name) {
-            command.env(name, value);
-        }
-    }
-    command
 }

@@ -48,6 +48,9 @@ pub struct Facts {
     pub runners: Vec<Choice>,
     /// Subjects that follow the convention, of how many.
     pub n_conventional: usize,
+    /// How many of the subjects are fixes by the convention, and how many say so without it.
+    pub n_conventional_fixes: usize,
+    pub n_plain_fixes: usize,
     pub n_subjects: usize,
     /// Folders and files that hold tests but match no glob of the presets, as globs.
     pub more_tests: Vec<String>,
@@ -209,15 +212,14 @@ fn hooks(folder: &Path) -> anyhow::Result<Vec<String>> {
 fn propose_from(seen: &Seen) -> anyhow::Result<Proposal> {
     let languages = languages(seen.files);
     let (more_tests, n_test_files) = tests(seen.files, &languages)?;
-    let n_conventional = seen
-        .subjects
-        .iter()
-        .filter(|subject| is_conventional(subject))
-        .count();
+    let (conventional, free): (Vec<&str>, Vec<&str>) =
+        (seen.subjects.iter().map(String::as_str)).partition(|subject| is_conventional(subject));
     let facts = Facts {
         runners: runners(seen, &languages)?,
         languages,
-        n_conventional,
+        n_conventional: conventional.len(),
+        n_conventional_fixes: conventional.iter().filter(|said| is_fix(said)).count(),
+        n_plain_fixes: free.iter().filter(|said| is_fix(said)).count(),
         n_subjects: seen.subjects.len(),
         more_tests,
         n_test_files,
@@ -414,6 +416,8 @@ fn unseen_test(path: &RepoPath) -> Option<&'static str> {
         .unwrap_or(b"");
     match (top, path.file_name()) {
         (b"test", name) if name != b"test" => Some("test/**"),
+        // Go leaves folders out of its packages whose names begin like that.
+        (b"_test", name) if name != b"_test" => Some("_test/**"),
         (_, b"tests.py") => Some("**/tests.py"),
         _ => None,
     }
@@ -427,6 +431,15 @@ fn is_conventional(subject: &str) -> bool {
     ];
     git_conventional::Commit::parse(subject)
         .is_ok_and(|commit| TYPES.iter().any(|known| commit.type_() == *known))
+}
+
+/// A subject that begins with the word, in whatever form: `fix(cart): …`, `Fixed …`, `Bugfix: …`.
+fn is_fix(subject: &str) -> bool {
+    let word = subject.split(|letter: char| !letter.is_ascii_alphabetic());
+    let word = word.into_iter().next().unwrap_or_default();
+    ["fix", "fixes", "fixed", "fixing", "bugfix"]
+        .iter()
+        .any(|known| word.eq_ignore_ascii_case(known))
 }
 
 fn existing_hooks(seen: &Seen) -> Vec<String> {
@@ -616,6 +629,8 @@ mod tests {
         assert_eq!(django.facts.more_tests, ["**/tests.py"]);
         let policy = Policy::load(&django.text, "p.yaml").expect("loads");
         assert_eq!(policy.kind_of(&"shop/tests.py".into()), FileKind::Test);
+        let data = proposal(&["go.mod", "a.go", "_test/extra.txt"], &[], &[]);
+        assert_eq!(data.facts.more_tests, ["_test/**"]);
         let usual = proposal(&["a.py", "tests/test_a.py", "tests/data.json"], &[], &[]);
         assert_eq!(
             (usual.facts.more_tests.len(), usual.facts.n_test_files),
@@ -641,6 +656,10 @@ mod tests {
         ]));
         assert!(!conventional(&["fix: a", "Add b", "Merge c", "feat: d"]));
         assert!(!conventional(&["printer: a", "globset: b", "ignore: c"]));
+        // Types for all but fixes.
+        assert!(!conventional(&["build: a", "docs: b", "ci: c", "Fix d"]));
+        assert!(conventional(&["build: a", "docs: b", "fix(x): c", "Fix d"]));
+        assert!(conventional(&["build: a", "docs: b", "Fixture c"]));
         assert!(!conventional(&[]));
     }
 

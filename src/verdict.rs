@@ -71,3 +71,82 @@ fn denied(findings: &[Finding]) -> Vec<Finding> {
         .cloned()
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::policy::Rule;
+    use crate::suite::TestId;
+
+    fn finding(level: Level) -> Finding {
+        Finding {
+            rule: Rule::EmptyCommit,
+            level,
+            location: None,
+            fact: "a fact".into(),
+        }
+    }
+
+    fn red() -> Shown {
+        Shown::Red(Carried {
+            tests: BTreeSet::from([TestId("new".into())]),
+            files: BTreeSet::new(),
+        })
+    }
+
+    /// `attempt`: `red`, or the number of gaps and of doubts.
+    #[track_caller]
+    fn check(findings: &[Level], attempt: Option<(usize, usize)>, expected: &str) {
+        let findings: Vec<Finding> = findings.iter().copied().map(finding).collect();
+        let attempt = match attempt {
+            None => Ok(red()),
+            Some((n_gaps, n_doubts)) => Err(Shortfall {
+                gaps: vec![Gap::NoTest; n_gaps],
+                doubts: vec![Doubt::Other("why".into()); n_doubts],
+            }),
+        };
+        assert_eq!(shown(&Verdict::weigh(&findings, attempt)), expected);
+    }
+
+    fn shown(verdict: &Verdict) -> String {
+        match verdict {
+            Verdict::Accepted(Basis::Proof(_)) => "proved".into(),
+            Verdict::Accepted(Basis::Perimeter(lane)) => format!("accepted in {lane:?}"),
+            Verdict::Pending(carried) => format!("pending {}", carried.tests.len()),
+            Verdict::Refused { findings, gaps } => {
+                format!("refused {} {}", findings.len(), gaps.len())
+            }
+            Verdict::Undecided { doubts } => format!("undecided {}", doubts.len()),
+        }
+    }
+
+    #[test]
+    fn only_what_is_denied_refuses_and_it_comes_first() {
+        check(&[], None, "pending 1");
+        check(&[Level::Warn, Level::Off], None, "pending 1");
+        check(&[Level::Warn, Level::Deny], None, "refused 1 0");
+        check(&[Level::Deny], Some((1, 1)), "refused 1 0");
+    }
+
+    #[test]
+    fn a_gap_refuses_and_a_doubt_leaves_it_open() {
+        check(&[], Some((1, 0)), "refused 0 1");
+        check(&[Level::Warn], Some((1, 1)), "refused 0 1");
+        check(&[], Some((0, 1)), "undecided 1");
+        // Nothing known is not accepted either.
+        check(&[], Some((0, 0)), "undecided 0");
+    }
+
+    #[test]
+    fn the_perimeter_alone_never_accepts_a_repair() {
+        let weigh = |level, lane| shown(&Verdict::of_perimeter(&[finding(level)], lane));
+        assert_eq!(weigh(Level::Warn, Lane::Repair), "undecided 1");
+        assert_eq!(weigh(Level::Warn, Lane::Agent), "accepted in Agent");
+        assert_eq!(weigh(Level::Warn, Lane::Human), "accepted in Human");
+        for lane in [Lane::Repair, Lane::Agent, Lane::Human] {
+            assert_eq!(weigh(Level::Deny, lane), "refused 1 0");
+        }
+    }
+}

@@ -47,6 +47,10 @@ const DOORS: &[Door] = &[
         open_to: &["src/policy/file.rs"],
     },
     Door {
+        paths: &["indicatif"],
+        open_to: &["src/cli/ui.rs"],
+    },
+    Door {
         paths: &["clap"],
         open_to: &["src/cli/"],
     },

@@ -32,12 +32,13 @@ pub fn record(repo: &Repo, commit_id: ObjectId, statement: &Statement) -> anyhow
     notes::append(repo, commit_id, &line).with_context(|| format!("write the note of {commit_id}"))
 }
 
-/// Whether a note holds this statement, however long its proof took then.
+/// Whether a note holds this statement, however long its proof took then; one that rests on no cache says it too.
 fn says(note: &[u8], statement: &Statement) -> bool {
     note.split(|&byte| byte == b'\n')
         .filter_map(|line| serde_json::from_slice::<Statement>(line).ok())
         .any(|mut stated| {
             stated.predicate.milliseconds = statement.predicate.milliseconds;
+            stated.predicate.local |= statement.predicate.local;
             stated == *statement
         })
 }
@@ -54,7 +55,7 @@ pub fn standing(repo: &Repo, commit: &Commit) -> anyhow::Result<Standing> {
     ))
 }
 
-/// The best that the lines of a note say about this commit.
+/// The best that the lines of a note say about this commit; what rests on a cache is worth less than the same without.
 fn weigh(note: &[u8], commit_id: &str, tree_id: &str) -> Standing {
     let mut best = Standing::Unreadable;
     for line in note.split(|&byte| byte == b'\n') {
@@ -71,8 +72,13 @@ fn weigh(note: &[u8], commit_id: &str, tree_id: &str) -> Standing {
             continue;
         };
         match (stated_commit == commit_id, stated_tree == tree_id) {
-            (true, true) => return Standing::Stated(Box::new(statement)),
-            (false, true) => best = Standing::Claimed(Box::new(statement)),
+            (true, true) if !statement.predicate.local => {
+                return Standing::Stated(Box::new(statement));
+            }
+            (true, true) => best = Standing::Stated(Box::new(statement)),
+            (false, true) if !matches!(best, Standing::Stated(_)) => {
+                best = Standing::Claimed(Box::new(statement))
+            }
             (_, false) if best == Standing::Unreadable => best = Standing::Stale,
             _ => (),
         }
@@ -131,6 +137,23 @@ mod tests {
         assert!(says(format!("x\n{line}\n").as_bytes(), &statement));
         statement.predicate.lane = "agent".into();
         assert!(!says(line.as_bytes(), &statement));
+    }
+
+    #[test]
+    fn what_rests_on_a_cache_adds_nothing_and_is_worth_less() {
+        let line = line("c1", "t1", "accepted");
+        let local = line.replace("\"milliseconds\"", "\"local\":true,\"milliseconds\"");
+        let mut statement: Statement = serde_json::from_str(&line).expect("statement");
+        assert!(!says(local.as_bytes(), &statement));
+        statement.predicate.local = true;
+        assert!(says(line.as_bytes(), &statement));
+        assert!(says(local.as_bytes(), &statement));
+        for note in [format!("{line}\n{local}"), format!("{local}\n{line}")] {
+            match weigh(note.as_bytes(), "c1", "t1") {
+                Standing::Stated(stated) => assert!(!stated.predicate.local),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]

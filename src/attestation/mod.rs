@@ -70,6 +70,9 @@ pub struct Predicate {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests_exclude: Vec<String>,
     pub milliseconds: u64,
+    /// Whether it rests on results of the local cache, which whoever worked there could have written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub local: bool,
     pub guard_version: String,
 }
 
@@ -175,6 +178,7 @@ impl Predicate {
                 .collect::<Result<_, _>>()?,
             tests_exclude: evidence.tests_exclude.clone(),
             milliseconds: evidence.milliseconds,
+            local: evidence.runs.recalled > 0,
             guard_version: env!("CARGO_PKG_VERSION").into(),
         })
     }

@@ -8,7 +8,7 @@ use super::{Place, Subject};
 use crate::attestation::{Circumstances, PolicyRef, Predicate};
 use crate::perimeter::Finding;
 use crate::policy::{Lane, Level, Mode, Policy};
-use crate::proof::{Doubt, Evidence};
+use crate::proof::{Doubt, Evidence, Traces};
 use crate::verdict::{Basis, Verdict};
 
 /// The answer for one change, with everything that it rests on.
@@ -28,6 +28,8 @@ pub struct Judgement {
     pub warnings: Vec<Finding>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+    #[serde(flatten)]
+    pub traces: Traces,
     /// The policy only observes: nothing is refused.
     pub observed: bool,
 }
@@ -37,6 +39,7 @@ pub(super) struct Answer {
     pub findings: Vec<Finding>,
     pub verdict: Verdict,
     pub evidence: Option<Evidence>,
+    pub traces: Traces,
 }
 
 impl Judgement {
@@ -61,6 +64,7 @@ impl Judgement {
                 .filter(|finding| finding.level == Level::Warn)
                 .collect(),
             evidence: answer.evidence,
+            traces: answer.traces,
             observed: policy.mode == Mode::Observe,
         }
     }
@@ -88,6 +92,7 @@ impl Judgement {
                 findings: Vec::new(),
                 verdict,
                 evidence: None,
+                traces: Traces::default(),
             },
         )
     }

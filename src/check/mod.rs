@@ -8,7 +8,7 @@ mod staged;
 pub mod trust;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use gix::ObjectId;
@@ -18,7 +18,8 @@ use crate::git::{Commit, Repo};
 use crate::issue::{Crash, Fingerprint};
 use crate::perimeter::{self, Candidate, Finding, ISSUE_TRAILER, Shape};
 use crate::policy::{Lane, Level, Policy, Rule, Suite};
-use crate::proof::{self, Carried, Case, Known, Named, Progress, Workshop};
+use crate::proof::{self, Budget, Carried, Case, Effort, Known, Named, Progress, Traces, Workshop};
+use crate::suite::results::Results;
 use crate::suite::runner::Toolbox;
 use crate::suite::sandbox::Sandbox;
 use crate::verdict::Verdict;
@@ -38,6 +39,11 @@ pub struct Settings {
     /// The folder that work areas live in, outside every repository.
     pub cache_dir: PathBuf,
     pub toolbox: Toolbox,
+    /// What is known of earlier runs, shared by all that one call judges.
+    pub results: Arc<Results>,
+    pub effort: Effort,
+    /// For all that one call judges; a hook has the policy's.
+    pub budget: Option<Budget>,
     /// The errors of production, as a digest tells them that the caller vouches for.
     pub known_issues: Option<Vec<Crash>>,
 }
@@ -83,15 +89,16 @@ pub fn judge(
 ) -> anyhow::Result<Judgement> {
     let findings = findings(repo, subject, policy, lane.lane)?;
     let perimeter = Verdict::of_perimeter(&findings, Lane::Human);
-    let (verdict, evidence) = match (lane.lane, perimeter) {
-        (_, refused @ Verdict::Refused { .. }) => (refused, None),
-        (Lane::Human, accepted) => (accepted, None),
+    let (verdict, evidence, traces) = match (lane.lane, perimeter) {
+        (_, refused @ Verdict::Refused { .. }) => (refused, None, Traces::default()),
+        (Lane::Human, accepted) => (accepted, None, Traces::default()),
         // Lane `agent` is judged as strictly as `repair` in this version.
         (Lane::Agent | Lane::Repair, _) => {
             let workshop = workshop(repo, settings)?;
             let case = case(repo, settings, (trusted, policy), subject, carried)?;
             let attempt = proof::prove(repo, policy, &workshop, &case, progress)?;
-            (Verdict::weigh(&findings, attempt.result), attempt.evidence)
+            let verdict = Verdict::weigh(&findings, attempt.result);
+            (verdict, attempt.evidence, attempt.traces)
         }
     };
     Ok(Judgement::new(
@@ -102,6 +109,7 @@ pub fn judge(
             findings,
             verdict,
             evidence,
+            traces,
         },
     ))
 }
@@ -127,9 +135,12 @@ fn case<'a>(
     carried: &'a Carried,
 ) -> anyhow::Result<Case<'a>> {
     let trusted_id = ObjectId::from_hex(trusted.commit.as_bytes())?;
-    let (suite, budget): (Suite, Option<Duration>) = match settings.place {
-        Place::Check => (policy.proof.suite, None),
-        Place::Hook => (policy.proof.hook_suite, Some(policy.proof.hook_budget)),
+    let (suite, budget): (Suite, Option<Budget>) = match settings.place {
+        Place::Check => (policy.proof.suite, settings.budget),
+        Place::Hook => {
+            let budget = Budget::new(policy.proof.hook_budget, true);
+            (policy.proof.hook_suite, Some(budget))
+        }
     };
     Ok(Case {
         change: &subject.change,
@@ -140,6 +151,7 @@ fn case<'a>(
         issues: issues(settings, policy, subject),
         suite,
         budget,
+        is_hurried: settings.place == Place::Hook,
     })
 }
 
@@ -216,6 +228,8 @@ fn workshop(repo: &Repo, settings: &Settings) -> anyhow::Result<Workshop> {
         root,
         sandbox: Sandbox::probe(),
         toolbox: settings.toolbox.clone(),
+        results: Arc::clone(&settings.results),
+        effort: settings.effort,
     })
 }
 

@@ -10,7 +10,7 @@ use super::{Judgement, Settings, Subject, findings, judge};
 use crate::change::CommitMessage;
 use crate::git::{Person, Repo};
 use crate::policy::{Lane, Policy};
-use crate::proof::{Carried, Progress};
+use crate::proof::{Carried, Progress, Traces};
 use crate::usage::UsageError;
 use crate::verdict::Verdict;
 
@@ -108,6 +108,7 @@ impl Staged {
             verdict: Verdict::of_perimeter(&findings, Lane::Human),
             findings,
             evidence: None,
+            traces: Traces::default(),
         };
         let origin = (&self.trusted, &self.policy);
         Ok(Judgement::new(origin, self.lane.clone(), subject, answer))

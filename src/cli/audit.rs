@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::ExitStatus;
-use super::settings::{Format, JudgeArgs, LaneArg, settings};
+use super::settings::{Format, JudgeArgs, LaneArg, RunArgs, settings};
 use super::ui;
 use crate::audit::{self, Audit};
 use crate::check::{Place, trust};
@@ -33,6 +33,7 @@ pub fn audit(args: AuditArgs) -> anyhow::Result<ExitStatus> {
             base: args.base,
             issues: None,
         },
+        &RunArgs::default(),
         Place::Check,
     )?;
     let head_id = repo.head_id()?;

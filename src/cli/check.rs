@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::ExitStatus;
-use super::settings::{Format, JudgeArgs, settings};
+use super::settings::{Format, JudgeArgs, RunArgs, settings};
 use super::ui::{self, Ticker};
 use crate::attestation::{Statement, ledger};
 use crate::change::shown;
@@ -11,7 +11,7 @@ use crate::check::range::{self, Asked, RangeJudgement};
 use crate::check::{self, Judgement, Next, Place, Settings};
 use crate::git::Repo;
 use crate::hook;
-use crate::proof::Shown;
+use crate::proof::{Shown, Traces};
 use crate::render::{self, json, text};
 use crate::usage::UsageError;
 
@@ -31,6 +31,8 @@ pub struct CheckArgs {
     format: Format,
     #[command(flatten)]
     judge: JudgeArgs,
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 /// Show the proof of a commit alone, both sides
@@ -43,17 +45,20 @@ pub struct ProveArgs {
     format: Format,
     #[command(flatten)]
     judge: JudgeArgs,
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 pub fn check(args: CheckArgs) -> anyhow::Result<ExitStatus> {
     let repo = Repo::discover()?;
-    let settings = settings(&repo, &args.judge, Place::Check)?;
+    let settings = settings(&repo, &args.judge, &args.run, Place::Check)?;
     let ticker = Ticker::new();
     if args.staged {
         let mut tick = |progress| ticker.tick("staged", progress);
         let judgement =
             check::staged(&repo, &settings, Next::default())?.judge(&repo, &settings, &mut tick)?;
         drop(ticker);
+        say_kept(judgement.iter().map(|judgement| &judgement.traces));
         return answer_one(&args, judgement.as_ref(), "what is staged");
     }
     match range::asked(&repo, &settings, args.range.as_deref())? {
@@ -62,6 +67,7 @@ pub fn check(args: CheckArgs) -> anyhow::Result<ExitStatus> {
             let mut tick = |progress| ticker.tick(&name, progress);
             let judgement = check::commit(&repo, &settings, id, &mut tick)?;
             drop(ticker);
+            say_kept(judgement.iter().map(|judgement| &judgement.traces));
             if let (Some(judgement), false) = (&judgement, args.no_note) {
                 note(&repo, judgement)?;
             }
@@ -71,6 +77,7 @@ pub fn check(args: CheckArgs) -> anyhow::Result<ExitStatus> {
             let mut tick = |name: &str, progress| ticker.tick(name, progress);
             let range = range::check(&repo, &settings, (from, to), branch.as_deref(), &mut tick)?;
             drop(ticker);
+            say_kept(range.all().map(|judgement| &judgement.traces));
             if !args.no_note {
                 range
                     .commits
@@ -121,6 +128,17 @@ fn answer_range(args: &CheckArgs, range: &RangeJudgement) -> anyhow::Result<Exit
     Ok(status)
 }
 
+/// Says where the trees of the last proof lie that kept any.
+fn say_kept<'a>(traces: impl Iterator<Item = &'a Traces>) {
+    if let Some(folder) = traces.filter_map(|traces| traces.trees.as_ref()).last() {
+        let folder = folder.display();
+        ui::say(&format!(
+            "kept: the trees of the last proof, with the guard's own failing tests and without build output, in `{folder}`; the next \
+             `--keep-work-area` replaces them, `rm -r '{folder}'` removes them"
+        ));
+    }
+}
+
 /// Leaves the trace of an accepted commit.
 fn note(repo: &Repo, judgement: &Judgement) -> anyhow::Result<()> {
     let Some(id) = &judgement.commit else {
@@ -140,7 +158,7 @@ fn note(repo: &Repo, judgement: &Judgement) -> anyhow::Result<()> {
 
 pub fn prove(args: ProveArgs) -> anyhow::Result<ExitStatus> {
     let repo = Repo::discover()?;
-    let settings: Settings = settings(&repo, &args.judge, Place::Check)?;
+    let settings: Settings = settings(&repo, &args.judge, &args.run, Place::Check)?;
     let ticker = Ticker::new();
     let Asked::Commit(id) = range::asked(&repo, &settings, Some(&args.revision))? else {
         return Err(UsageError::with_hint(
@@ -164,6 +182,7 @@ pub fn prove(args: ProveArgs) -> anyhow::Result<ExitStatus> {
         &mut |progress| ticker.tick(&args.revision, progress),
     )?;
     drop(ticker);
+    say_kept([&attempt.traces].into_iter());
     let status = match &attempt.result {
         Ok(Shown::Fix(_)) => ExitStatus::Accepted,
         Ok(Shown::Red(_)) => ExitStatus::Refused,

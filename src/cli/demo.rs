@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
 use super::exit::ExitStatus;
-use super::settings::{JudgeArgs, LaneArg, settings};
+use super::settings::{JudgeArgs, LaneArg, RunArgs, settings};
 use super::ui;
 use crate::check::{Place, trust};
 use crate::demo;
@@ -69,7 +69,7 @@ pub fn extract(args: ExtractArgs) -> anyhow::Result<ExitStatus> {
         base: args.base,
         issues: None,
     };
-    let settings = settings(&repo, &judge, Place::Check)?;
+    let settings = settings(&repo, &judge, &RunArgs::default(), Place::Check)?;
     let (_, policy) = trust::policy(&repo, settings.trusted_tip.as_ref(), repo.head_id()?)?;
     let now = match args.now {
         Some(time) => time

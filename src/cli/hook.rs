@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use super::exit::ExitStatus;
-use super::settings::{JudgeArgs, LaneArg, settings};
+use super::settings::{JudgeArgs, LaneArg, RunArgs, settings};
 use super::ui::{self, Ticker};
 use crate::check::{Place, Settings};
 use crate::git::{Person, Repo, caller};
@@ -52,6 +52,7 @@ pub fn hook(args: HookArgs) -> anyhow::Result<ExitStatus> {
             base: None,
             issues: None,
         },
+        &RunArgs::default(),
         Place::Hook,
     )?;
     let around = surroundings(&repo);

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::exit::ExitStatus;
-use super::settings::{Format, JudgeArgs, LaneArg, settings};
+use super::settings::{Format, JudgeArgs, LaneArg, RunArgs, settings};
 use super::ui;
 use crate::change::RepoPath;
 use crate::check::{Place, trust};
@@ -111,7 +111,7 @@ impl Which {
             base: self.base.clone(),
             issues: None,
         };
-        let settings = settings(&repo, &args, Place::Check)?;
+        let settings = settings(&repo, &args, &RunArgs::default(), Place::Check)?;
         Ok(trust::policy(&repo, settings.trusted_tip.as_ref(), None)?.1)
     }
 }

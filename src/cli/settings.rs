@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -12,7 +16,9 @@ use crate::check::lane::LaneChoice;
 use crate::check::{Place, Settings, trust};
 use crate::git::Repo;
 use crate::issue::Crash;
-use crate::policy::Lane;
+use crate::policy::{self, Lane};
+use crate::proof::{Budget, Effort};
+use crate::suite::results::Results;
 use crate::suite::runner::Toolbox;
 use crate::suite::setup::UserEnv;
 use crate::usage::UsageError;
@@ -31,6 +37,27 @@ pub struct JudgeArgs {
     pub issues: Option<PathBuf>,
 }
 
+/// How the tests are run, and what stays of it.
+#[derive(Args, Debug, Default)]
+pub struct RunArgs {
+    /// Let N test processes run at once where the guard starts one for each test (cargo, go, bats), and N jobs of their builds;
+    /// the other runners run their tests one after another (default: as many as processors)
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Decide within this time for all that is judged (`90s`, `20m`), or not at all: exit 3
+    #[arg(long, value_name = "TIME", value_parser = policy::duration)]
+    pub budget: Option<Duration>,
+    /// Believe what the local cache says of earlier runs; whoever works in this repository can write it
+    #[arg(long)]
+    pub use_cache: bool,
+    /// Show what every test did in the runs of both sides
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Keep the trees of the last proof for you to look into, and say where
+    #[arg(long, conflicts_with = "use_cache")]
+    pub keep_work_area: bool,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum LaneArg {
     /// Perimeter, message and proof
@@ -47,7 +74,12 @@ pub enum Format {
     Json,
 }
 
-pub fn settings(repo: &Repo, args: &JudgeArgs, place: Place) -> anyhow::Result<Settings> {
+pub fn settings(
+    repo: &Repo,
+    args: &JudgeArgs,
+    run: &RunArgs,
+    place: Place,
+) -> anyhow::Result<Settings> {
     let lane = match args.lane {
         LaneArg::Repair => LaneChoice::Fixed(Lane::Repair),
         LaneArg::Human => LaneChoice::Fixed(Lane::Human),
@@ -60,6 +92,20 @@ pub fn settings(repo: &Repo, args: &JudgeArgs, place: Place) -> anyhow::Result<S
         place,
         toolbox: toolbox(repo, cache_dir.join("scripts"))?,
         cache_dir,
+        results: Arc::new(Results::new(
+            repo.common_dir().join("koan-guard").join("cache"),
+            // A hook is feedback, and what it says whoever works here could write as well.
+            run.use_cache || place == Place::Hook,
+        )),
+        effort: Effort {
+            jobs: run
+                .jobs
+                .or_else(|| thread::available_parallelism().ok())
+                .unwrap_or(NonZeroUsize::MIN),
+            shows_runs: run.verbose,
+            keeps_trees: run.keep_work_area,
+        },
+        budget: run.budget.map(|given| Budget::new(given, false)),
         known_issues: args.issues.as_deref().map(known_issues).transpose()?,
     })
 }

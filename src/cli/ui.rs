@@ -1,10 +1,17 @@
 //! The only writer: answers go to stdout, talk to stderr.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::proof::{Progress, What};
+use crate::change::shown;
+use crate::proof::Progress;
+use crate::render;
+
+/// How often the time is shown anew.
+const BEAT: Duration = Duration::from_millis(250);
 
 /// Writes the answer. A reader that went away is an error: nobody may take silence for acceptance.
 pub fn answer(text: &str) -> anyhow::Result<()> {
@@ -20,61 +27,43 @@ pub fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Says what is going on, where a person may be watching.
+/// Says what is going on and for how long, where a person may be watching.
 #[derive(Debug)]
 pub struct Ticker {
-    is_shown: bool,
+    bar: ProgressBar,
 }
 
 impl Ticker {
     pub fn new() -> Ticker {
+        if !io::stderr().is_terminal() {
+            return Ticker {
+                bar: ProgressBar::hidden(),
+            };
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let line = ProgressStyle::with_template("{spinner} {msg}, for {elapsed}");
         Ticker {
-            is_shown: io::stderr().is_terminal(),
+            bar: match line {
+                Ok(line) => bar.with_style(line),
+                Err(_) => bar,
+            },
         }
     }
 
     pub fn tick(&self, name: &str, progress: Progress) {
-        if !self.is_shown {
+        if self.bar.is_hidden() {
             return;
         }
-        let line = match progress {
-            Progress::Waiting => "waiting for the work area".to_owned(),
-            Progress::Building => "building what all sides start from".to_owned(),
-            Progress::SettingUp { n, of } => format!("setup, line {n} of {of}"),
-            Progress::Running {
-                tree,
-                what: What::Sample { n, of },
-            } => format!("new tests on {tree}, sample {n} of {of}"),
-            Progress::Running {
-                tree,
-                what: What::WithoutHunk { n },
-            } => format!("new tests on {tree} without a hunk, try {n}"),
-            Progress::Running {
-                tree,
-                what: What::OtherValue { n },
-            } => format!("new tests with other values on {tree}, try {n}"),
-            Progress::Running {
-                tree,
-                what: What::Varied,
-            } => format!("new tests on {tree} in other circumstances"),
-            Progress::Running {
-                tree,
-                what: What::Examples,
-            } => format!("examples of the documentation on {tree}"),
-            Progress::Running {
-                tree,
-                what: What::Suite,
-            } => format!("suite on {tree}"),
-        };
-        let mut stderr = io::stderr().lock();
-        let _ = write!(stderr, "\r\x1b[2K{name}: {line} ").and_then(|()| stderr.flush());
+        let name = shown(name.as_bytes());
+        self.bar.reset_elapsed();
+        self.bar
+            .set_message(format!("{name}: {}", render::of_progress(progress)));
+        self.bar.enable_steady_tick(BEAT);
     }
 }
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        if self.is_shown {
-            let _ = write!(io::stderr().lock(), "\r\x1b[2K");
-        }
+        self.bar.finish_and_clear();
     }
 }

@@ -114,13 +114,20 @@ fn runners(choices: &[Choice]) -> Vec<String> {
 fn message(facts: &Facts) -> Vec<String> {
     let Facts {
         n_conventional,
+        n_conventional_fixes,
+        n_plain_fixes,
         n_subjects,
         ..
     } = facts;
     let is_convention = *n_subjects > 0 && n_conventional * 100 >= n_subjects * CONVENTIONAL_FROM;
     let said =
         format!("# {n_conventional} of the last {n_subjects} subjects are conventional commits");
-    if is_convention {
+    if is_convention && n_plain_fixes > n_conventional_fixes {
+        vec![
+            format!("{said}, but {n_plain_fixes} fixes are not, so the form of a message is free."),
+            "message: {style: off}".to_owned(),
+        ]
+    } else if is_convention {
         vec![
             format!("{said}, so a fix is asked to be one."),
             "message: {style: conventional, types: [fix, test]}".to_owned(),

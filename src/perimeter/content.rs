@@ -155,4 +155,39 @@ mod tests {
     fn anchors_are_the_ends_of_a_line() {
         check("^import os$", "a\n", "a\nb\nimport os\n", &[3]);
     }
+
+    #[test]
+    fn the_rest_of_a_match_may_stand_two_lines_away() {
+        let old = "--\ntable x;\n";
+        check(r"drop[\s-]+table", old, &format!("drop\n{old}"), &[1]);
+        let old = "drop\n--\n";
+        check(r"drop[\s-]+table", old, &format!("{old}table x;\n"), &[3]);
+    }
+
+    #[test]
+    fn a_pattern_counts_on_the_side_that_the_policy_names() {
+        let found = |on, old: &str, new: &str| {
+            let policy = format!(
+                "version: 1\nperimeter: {{forbid: [{{id: drop, pattern: drop, on: {on}, in: ['**'], why: gone}}]}}\n"
+            );
+            let policy = crate::policy::Policy::load(&policy, "p.yaml").expect("loads");
+            let change = crate::change::Change {
+                files: vec![file("a.sql", old, new)],
+            };
+            let rules = &policy.perimeter.forbid;
+            let rules: Vec<&Forbidden> = rules.iter().filter(|rule| rule.id == "drop").collect();
+            let [rule] = rules[..] else {
+                panic!("one rule of this name");
+            };
+            let objections = forbidden(&change, std::slice::from_ref(rule));
+            objections.len()
+        };
+        for (on, added, removed) in [("added", 1, 0), ("removed", 0, 1), ("both", 1, 1)] {
+            assert_eq!(found(on, "a\n", "a\ndrop\n"), added, "{on}");
+            assert_eq!(found(on, "a\ndrop\n", "a\n"), removed, "{on}");
+            // Of what is binary no line is known.
+            assert_eq!(found(on, "a\0\n", "a\0drop\n"), added, "{on}");
+            assert_eq!(found(on, "a\0\n", "a\0b\n"), 0, "{on}");
+        }
+    }
 }

@@ -434,4 +434,83 @@ mod tests {
             &[],
         );
     }
+
+    #[test]
+    fn only_the_same_content_in_another_test_file_is_a_moved_file() {
+        for other in [
+            ("tests/b.json", "", "[]\n"),
+            ("tests/b.txt", "", "{}\n"),
+            ("src/b.json", "", "{}\n"),
+            ("tests/b.json", "x\n", "{}\n"),
+        ] {
+            check(
+                &[("tests/a.json", "{}\n", ""), other],
+                &["`tests/a.json` is deleted"],
+            );
+        }
+        check(
+            &[("tests/a.bin", "\0\n", "")],
+            &["`tests/a.bin` is deleted"],
+        );
+    }
+
+    #[test]
+    fn a_file_without_hunks_may_be_a_deleted_one() {
+        let mut change = super::super::change_of::change(&[("tests/a.bin", "\0\n", "")]);
+        change.files[0].hunks.clear();
+        let files = judged(&change, |_| FileKind::Test);
+        assert_eq!(facts(deleted(&files)), ["`tests/a.bin` is deleted"]);
+    }
+
+    #[test]
+    fn a_test_that_moves_out_of_the_tests_is_deleted() {
+        let spec = "RSpec.describe Cart do\n  it 'adds' do\n    expect(1).to eq(1)\n  end\nend\n";
+        let php = "<?php\nclass ATest extends TestCase\n{\n    public function testA()\n    {\n        $this->fail();\n    }\n}\n";
+        let js = "test('adds', () => {\n  expect(1).toBe(1);\n});\n";
+        for (old, new, text) in [
+            ("tests/test_a.py", "src/test_a.py", PY),
+            ("tests/a_spec.rb", "src/a_spec.rb", spec),
+            ("tests/a_spec.rb", "tests/helper.rb", spec),
+            ("tests/ATest.php", "src/ATest.php", php),
+            ("tests/a.test.js", "src/a.test.js", js),
+        ] {
+            let change = super::super::change_of::change(&[(old, text, ""), (new, "", text)]);
+            let files = judged(&change, |path| match path.starts_with("tests/") {
+                true => FileKind::Test,
+                false => FileKind::Production,
+            });
+            let facts = facts(deleted(&files));
+            let start = format!("`{old}` is deleted with ");
+            assert!(
+                facts.len() == 1 && facts[0].starts_with(&start),
+                "{new}: {facts:?}"
+            );
+        }
+        for new in ["tests/b_spec.rb", "tests/b_test.rb", "tests/test_b.rb"] {
+            check(&[("tests/a_spec.rb", spec, ""), (new, "", spec)], &[]);
+        }
+        check(
+            &[("tests/a.test.js", js, ""), ("tests/b.test.js", "", js)],
+            &[],
+        );
+    }
+
+    #[test]
+    fn one_of_two_of_a_name_is_a_test_too() {
+        let twice = format!("{PY}\ndef test_b():\n    assert 2\n");
+        check(
+            &[("tests/test_a.py", &twice, PY)],
+            &["`tests/test_a.py` loses 1 test: `test_b`"],
+        );
+    }
+
+    #[test]
+    fn a_comment_does_not_end_a_test() {
+        let long = PY.replace("assert 2", "assert 2\n# why\n    assert 3");
+        let weaker = long.replace("test_b", "test_c").replace("assert 3", "pass");
+        check(
+            &[("tests/test_a.py", &long, &weaker)],
+            &["`tests/test_a.py` loses 1 test: `test_b`"],
+        );
+    }
 }

@@ -117,7 +117,22 @@ mod tests {
         check("a = '\u{1b}[2J'", "the hidden character U+001B");
         check("a = '\u{e0041}'", "the hidden character U+E0041");
         check("\u{feff}a = 1", "the hidden character U+FEFF");
-        check("a\u{200d}b", "the hidden character U+200D");
+        // A joiner needs what it joins on both sides.
+        for [before, after] in [
+            ["a", "b"],
+            ["❤", "b"],
+            ["a", "❤"],
+            ["م", "b"],
+            ["a", "م"],
+            ["❤", "م"],
+        ] {
+            check(
+                &format!("{before}\u{200d}{after}"),
+                "the hidden character U+200D",
+            );
+        }
+        check("'م\u{200c}a'", "the hidden character U+200C");
+        check("'a\u{200c}م'", "the hidden character U+200C");
     }
 
     #[test]

@@ -311,4 +311,11 @@ mod tests {
             assert!(directives(&message).is_empty(), "{line}");
         }
     }
+
+    #[test]
+    fn a_directive_hides_behind_neither_an_issue_nor_wide_letters() {
+        let n_found = |message: &str| directives(&CommitMessage::new(message)).len();
+        assert_eq!(n_found("fix: a\n\nKoan-Issue: koan-waiver: all\n"), 1);
+        assert_eq!(n_found("［ｓｋｉｐ－ｃｉ］"), 1);
+    }
 }

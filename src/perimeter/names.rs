@@ -199,5 +199,6 @@ mod tests {
         check("requirements/a/dev.txt", MANIFESTS, false);
         check("a/x.csproj", MANIFESTS, true);
         check("docs/mix.exs.md", MANIFESTS, false);
+        check("a/my-requirements-dev.txt", MANIFESTS, false);
     }
 }

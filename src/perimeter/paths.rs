@@ -299,4 +299,25 @@ mod tests {
         );
         assert_eq!(folders(&[("a/b/c", "x", "y")]), [""; 0]);
     }
+
+    #[test]
+    fn a_fault_counts_in_what_comes_and_not_in_what_goes() {
+        let mut change = change(&[
+            ("a\u{202e}.py", "", "x\n"),
+            ("b\u{202e}.py", "x\n", ""),
+            (".gitmodules", "x\n", "y\n"),
+            ("c.py", "x\n", "y\n"),
+        ]);
+        let paths = |change: &Change| -> Vec<String> {
+            let objections = encoding(change).into_iter();
+            let paths = objections.filter_map(|found| found.location);
+            paths.map(|location| location.path.to_string()).collect()
+        };
+        assert_eq!(paths(&change).len(), 1);
+        // As a link, git's own files lead elsewhere.
+        if let Some(new) = &mut change.files[2].new {
+            new.mode = FileMode::Symlink;
+        }
+        assert_eq!(paths(&change).len(), 2);
+    }
 }

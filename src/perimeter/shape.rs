@@ -20,3 +20,26 @@ pub(super) fn shape(change: &Change, shape: Shape) -> Vec<Objection> {
     };
     vec![objection]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::change_of::change;
+    use super::*;
+
+    #[test]
+    fn a_commit_is_judged_by_its_parents() {
+        let [none, one] = [change(&[]), change(&[("a", "", "x\n")])];
+        for (commit, change, expected) in [
+            (Shape::Ordinary, &one, None),
+            (Shape::Ordinary, &none, Some(Rule::EmptyCommit)),
+            (Shape::Merge, &none, None),
+            (Shape::Merge, &one, Some(Rule::MergeIntroducesChanges)),
+            (Shape::Root, &none, Some(Rule::RootCommit)),
+            (Shape::Root, &one, Some(Rule::RootCommit)),
+        ] {
+            let rules = shape(change, commit).into_iter().map(|found| found.rule);
+            let expected: Vec<Rule> = expected.into_iter().collect();
+            assert_eq!(Vec::from_iter(rules), expected, "{commit:?}");
+        }
+    }
+}

@@ -455,4 +455,56 @@ mod tests {
             &["line 2 of `tests/a` has 81 bytes, at most 80"],
         );
     }
+
+    #[test]
+    fn a_line_of_code_between_tests_is_a_line_of_code() {
+        // One hunk, of a test and of what stands below it: the brace that stays is the last one.
+        let old = "#[cfg(test)]\nmod tests {\n    fn one() {}\n}\nfn a() { 1 }\n";
+        let new =
+            "#[cfg(test)]\nmod tests {\n    fn two() {}\n}\nfn a() {\n    2;\n    3;\n    4\n}\n";
+        check(
+            &[("src/a.rs", old, new)],
+            &["5 production lines added and removed, at most 4"],
+        );
+    }
+
+    #[test]
+    fn too_many_lines_of_inline_tests_are_too_many_lines_of_tests() {
+        let tested = RS.replace(
+            "fn one() {}",
+            &format!("fn one() {{{}    }}", "\n        1;".repeat(8)),
+        );
+        let limits = Limits {
+            lines: 100,
+            ..LIMITS
+        };
+        let change = change(&[("src/a.rs", RS, &tested)]);
+        let found = facts(size(&judged(&change, kind), &limits, &TEST_LIMITS));
+        assert!(
+            found.len() == 1 && found[0].ends_with("lines added to tests, at most 6"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn documents_count_by_what_comes_and_what_goes() {
+        let lines = |n: usize, line: &str| line.repeat(n);
+        let [limit_lines, limit_files] = [DOCUMENTATION_LINES, DOCUMENTATION_FILES];
+        let half = limit_lines / 2 + 1;
+        let found = |files: &[(&str, &str, &str)]| {
+            let change = change(files);
+            facts(size(&judged(&change, kind), &LIMITS, &TEST_LIMITS)).len()
+        };
+        assert_eq!(
+            found(&[("docs/a", &lines(half, "x\n"), &lines(half, "y\n"))]),
+            1
+        );
+        let names: Vec<String> = (0..=limit_files).map(|n| format!("docs/{n}")).collect();
+        let files: Vec<_> = names
+            .iter()
+            .map(|name| (name.as_str(), "x\n", "y\n"))
+            .collect();
+        assert_eq!(found(&files), 1);
+        assert_eq!(found(&files[1..]), 0);
+    }
 }

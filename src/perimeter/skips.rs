@@ -260,4 +260,23 @@ mod tests {
             LazyLock::force(&language.marks);
         }
     }
+
+    #[test]
+    fn rust_is_searched_everywhere_and_other_languages_in_their_tests() {
+        use super::super::change_of::{change, judged};
+        use crate::policy::FileKind;
+        for (path, line, n_found) in [
+            ("src/a.rs", "#[ignore]", 1),
+            ("tests/a.rs", "#[ignore]", 1),
+            ("src/a.py", "pytest.skip('x')", 0),
+            ("tests/a.py", "pytest.skip('x')", 1),
+        ] {
+            let change = change(&[(path, "a\n", &format!("a\n{line}\n"))]);
+            let files = judged(&change, |path| match path.starts_with("tests/") {
+                true => FileKind::Test,
+                false => FileKind::Production,
+            });
+            assert_eq!(skipped(&files).len(), n_found, "{path}");
+        }
+    }
 }

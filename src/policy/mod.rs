@@ -31,7 +31,7 @@ pub use paths::{Hit, PathSet, fold};
 pub use rule::{Level, Rule};
 pub use services::{Preset, ServiceKind, ServicePolicy};
 pub use setup::{Network, SetupPolicy, TestGlobs};
-pub use value::Pattern;
+pub use value::{Pattern, duration};
 
 /// Where the policy stands in the tree of the trusted ref.
 pub const PATH: &str = ".koan-guard.yaml";

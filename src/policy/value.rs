@@ -129,7 +129,7 @@ pub(super) fn unknown(what: &str, word: &str, names: &[&str]) -> String {
 }
 
 /// `120s`, `30m`, `2h`, `500ms`; more than nothing and at most a day.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let wrong = |reason: &str| {
         format!(

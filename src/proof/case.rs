@@ -1,19 +1,22 @@
 //! What a proof is asked, with what it works, and what came of it: values only.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gix::ObjectId;
 use serde::Serialize;
 
 use super::signature::{Compared, Named};
-use super::{Gap, Proof, ServiceEvidence, SetupEvidence, Shortfall, Tree};
+use super::{Doubt, Gap, Proof, ServiceEvidence, SetupEvidence, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::policy::Suite;
-use crate::suite::TestId;
+use crate::suite::results::Results;
 use crate::suite::runner::Toolbox;
 use crate::suite::sandbox::Sandbox;
+use crate::suite::{TestId, TestRun};
 
 /// What is to be proved, and with what.
 #[derive(Debug)]
@@ -28,8 +31,20 @@ pub struct Case<'a> {
     /// The production errors that the message says are fixed.
     pub issues: Vec<Named<'a>>,
     pub suite: Suite,
-    /// A hook's limit for the whole proof.
-    pub budget: Option<Duration>,
+    /// The limit for the whole proof, where there is one.
+    pub budget: Option<Budget>,
+    /// Whether somebody waits: the steps that take long are left to `check`.
+    pub is_hurried: bool,
+}
+
+/// A time after which nothing is decided any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    pub until: Instant,
+    /// All that was given.
+    pub given: Duration,
+    /// Whether the policy gives it to a hook; else whoever called.
+    pub is_hook: bool,
 }
 
 /// What a range owes: tests that an earlier commit brought red.
@@ -46,6 +61,20 @@ pub struct Workshop {
     pub root: PathBuf,
     pub sandbox: Sandbox,
     pub toolbox: Toolbox,
+    /// What is known of earlier runs.
+    pub results: Arc<Results>,
+    pub effort: Effort,
+}
+
+/// How the runs are made, and what stays of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Test processes at once, where a runner starts one for each test.
+    pub jobs: NonZeroUsize,
+    /// Whether what each run said is wanted.
+    pub shows_runs: bool,
+    /// Whether the trees stay for a person to look into.
+    pub keeps_trees: bool,
 }
 
 /// What came of it.
@@ -53,6 +82,49 @@ pub struct Workshop {
 pub struct Attempt {
     pub result: Result<Shown, Shortfall>,
     pub evidence: Option<Evidence>,
+    #[serde(flatten)]
+    pub traces: Traces,
+}
+
+/// What stays of a proof for people who asked for it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Traces {
+    /// Every run, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<Record>,
+    /// Where the trees lie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trees: Option<PathBuf>,
+}
+
+/// One run, and all that it said.
+#[derive(Clone, Debug, Serialize)]
+pub struct Record {
+    pub tree: Tree,
+    pub what: What,
+    pub source: Source,
+    pub milliseconds: u64,
+    pub run: TestRun,
+}
+
+/// Where a run's result comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// Run for this proof.
+    Made,
+    /// Run a moment ago by the same process, for the commit before.
+    Reused,
+    /// Read from the local cache, which whoever works here can write.
+    Recalled,
+}
+
+/// How many results of a proof come from where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sources {
+    pub made: usize,
+    pub reused: usize,
+    pub recalled: usize,
 }
 
 /// What a change was shown to do.
@@ -89,6 +161,7 @@ pub struct Evidence {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tests_exclude: Vec<String>,
     pub milliseconds: u64,
+    pub runs: Sources,
     /// How the red stands to the issues that the message names.
     pub issues: Vec<Compared>,
     /// What refuses under a stricter policy.
@@ -112,7 +185,8 @@ pub enum Progress {
     },
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum What {
     /// The touched test files, sample `n` of `of`.
     Sample {
@@ -128,8 +202,57 @@ pub enum What {
     OtherValue {
         n: usize,
     },
+    /// The new tests, with the other side's lines in comments.
+    Echoed,
     /// The new tests in other circumstances.
     Varied,
     /// The examples in the documentation.
     Examples,
+}
+
+impl Attempt {
+    /// Nothing was run.
+    pub fn short(short: impl Into<Shortfall>) -> Attempt {
+        Attempt {
+            result: Err(short.into()),
+            evidence: None,
+            traces: Traces::default(),
+        }
+    }
+}
+
+impl Budget {
+    pub fn new(given: Duration, is_hook: bool) -> Budget {
+        Budget {
+            until: Instant::now() + given,
+            given,
+            is_hook,
+        }
+    }
+
+    /// What is left of it.
+    ///
+    /// # Errors
+    /// Nothing is.
+    pub fn left(&self) -> Result<Duration, Doubt> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            Err(Doubt::BudgetSpent {
+                seconds: self.given.as_secs(),
+                is_hook: self.is_hook,
+            })
+        } else {
+            Ok(left)
+        }
+    }
+}
+
+impl Sources {
+    pub fn count(&mut self, source: Source) {
+        match source {
+            Source::Made => self.made += 1,
+            Source::Reused => self.reused += 1,
+            Source::Recalled => self.recalled += 1,
+        }
+    }
 }

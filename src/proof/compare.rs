@@ -134,7 +134,7 @@ pub fn revived(parent: &TestRun, after: &TestRun) -> Result<BTreeSet<TestId>, Sh
     Ok(revived)
 }
 
-/// No candidate and no other new test of the touched files may fail AFTER.
+/// No candidate and no other new test may fail AFTER. One that was skipped at the parent is as good as new.
 pub fn green(
     candidates: &BTreeSet<TestId>,
     parent: &TestRun,
@@ -153,7 +153,8 @@ pub fn green(
         }
     }
     for (test, result) in &after.results {
-        let is_new = parent.outcome(test).is_none() && !candidates.contains(test);
+        let has_run = !matches!(parent.outcome(test), None | Some(Outcome::Skipped));
+        let is_new = !has_run && !candidates.contains(test);
         let is_bad = matches!(
             result.outcome,
             Outcome::Failed | Outcome::Errored | Outcome::TimedOut
@@ -271,6 +272,10 @@ pub fn kept(
     baseline(runs)?;
     let mut short = Shortfall::default();
     let mut kept = Kept::default();
+    let passed_before = |test: &TestId| {
+        let first = runs.before.first();
+        first.and_then(|run| run.outcome(test)) == Some(Outcome::Passed)
+    };
     for (test, result) in &runs.parent.results {
         let name_after = terms.renamed.get(test).unwrap_or(test);
         let outcome_after = after.outcome(name_after);
@@ -292,6 +297,12 @@ pub fn kept(
                 short.gaps.push(Gap::Vanished(test.clone()))
             }
             (_, Some(Outcome::Passed)) => (),
+            // It was red at the parent, but the commit's version of it passes without the fix and no longer with it.
+            (_, Some(Outcome::Failed | Outcome::Errored | Outcome::TimedOut))
+                if passed_before(name_after) =>
+            {
+                short.gaps.push(Gap::Broken(test.clone()));
+            }
             (_, Some(_)) => _ = kept.still_red.insert(test.clone()),
         }
     }
@@ -389,9 +400,10 @@ fn trusted(tree: Tree, run: &TestRun) -> Result<(), Shortfall> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+mod properties;
 
+#[cfg(test)]
+mod tests {
     use super::*;
     use crate::suite::NotBuilt;
 
@@ -551,6 +563,23 @@ mod tests {
     }
 
     #[test]
+    fn a_test_that_the_fix_turns_red_refuses_it_whatever_it_was_at_the_parent() {
+        check("new - F P -, old P P P P, un S P F -", r#"Broken(("un"))"#);
+        check(
+            "new - F P -, old P P P P, un S - E S",
+            r#"StillFails(("un"))"#,
+        );
+        check(
+            "new - F P -, old P P P P, sick F P F F",
+            r#"Broken(("sick"))"#,
+        );
+        check(
+            "new - F P -, old P P P P, sick F - F F",
+            "F2P 1 P2P 1 red 1",
+        );
+    }
+
+    #[test]
     fn an_old_test_that_is_gone_or_skipped_refuses_the_fix() {
         check("new - F P -, old P P - P", r#"Vanished(("old"))"#);
         check(
@@ -642,11 +671,13 @@ mod tests {
         for (parent, before, after, old) in itertools(&OUTCOMES) {
             let mut rows = sound.clone();
             rows.push((TestId("probe".into()), [parent, before, after, old]));
+            let is_bad = matches!(after, Some(Failed | Errored | TimedOut));
             let stays_good = match parent {
                 Some(Passed) => after == Some(Passed) && old == Some(Passed),
-                Some(Skipped) => true,
-                Some(Failed | Errored | TimedOut) => after.is_some(),
-                None => !matches!(after, Some(Failed | Errored | TimedOut)),
+                Some(Failed | Errored | TimedOut) => {
+                    after.is_some() && !(before == Some(Passed) && is_bad)
+                }
+                None | Some(Skipped) => !is_bad,
             };
             let is_candidate = before == Some(Failed) && parent != Some(Failed);
             let holds = stays_good && (!is_candidate || after == Some(Passed));
@@ -674,62 +705,6 @@ mod tests {
         })
     }
 
-    fn any_row() -> impl Strategy<Value = Row> {
-        proptest::array::uniform4(proptest::sample::select(&OUTCOMES[..]))
-    }
-
-    /// Passed, then everything else: a pass may turn into anything, anything else into something that is no pass.
-    fn worse(outcome: Option<Outcome>, index: usize) -> Option<Outcome> {
-        let not_passed: Vec<_> = OUTCOMES
-            .into_iter()
-            .filter(|&other| other != Some(Outcome::Passed))
-            .collect();
-        let _ = outcome;
-        not_passed[index % not_passed.len()]
-    }
-
-    proptest! {
-        #[test]
-        fn a_worse_outcome_after_the_fix_never_turns_a_refusal_into_an_acceptance(
-            table in proptest::collection::vec(any_row(), 1..5),
-            which in 0..4usize,
-            side in 2..4usize,
-            index in 0..5usize,
-        ) {
-            let mut rows: Vec<(TestId, Row)> =
-                table.into_iter().enumerate().map(|(n, row)| (TestId(format!("t{n}")), row)).collect();
-            rows.push((TestId("old".into()), [Some(Outcome::Passed); 4]));
-            let was_accepted = weigh(&rows, ExistingTests::Strict).is_ok();
-            let which = which % rows.len();
-            let is_absent_at_parent = rows[which].1[0].is_none();
-            // With the commit's tests, a test that neither the parent nor BEFORE knows may go or be skipped: nobody counts on it.
-            rows[which].1[side] = worse(rows[which].1[side], index);
-            let is_accepted = weigh(&rows, ExistingTests::Strict).is_ok();
-            let only_left = is_absent_at_parent && side == 2 && matches!(rows[which].1[2], None | Some(Outcome::Skipped));
-            prop_assert!(was_accepted || !is_accepted || only_left);
-        }
-
-        #[test]
-        fn distrust_of_any_run_refuses(table in proptest::collection::vec(any_row(), 1..4), side in 0..4usize) {
-            let mut rows: Vec<(TestId, Row)> =
-                table.into_iter().enumerate().map(|(n, row)| (TestId(format!("t{n}")), row)).collect();
-            rows.extend(super::tests::rows("proof - F P -, old P P P P"));
-            let mut runs = [0, 1, 2, 3].map(|side| run(&rows, side));
-            runs[side].distrust.push("no end".into());
-            let [parent, before, after, old_tests] = &runs;
-            prop_assert!(weigh_runs(parent, before, after, old_tests, ExistingTests::Strict).is_err());
-        }
-
-        #[test]
-        fn a_target_that_no_longer_builds_refuses(side in 2..4usize) {
-            let rows = rows("proof - F P -, old P P P P");
-            let mut runs = [0, 1, 2, 3].map(|side| run(&rows, side));
-            runs[side].not_built.push(NotBuilt::new("it", "error"));
-            let [parent, before, after, old_tests] = &runs;
-            prop_assert!(weigh_runs(parent, before, after, old_tests, ExistingTests::Strict).is_err());
-        }
-    }
-
     #[test]
     fn a_test_that_turns_with_the_comments_reads_its_sources() {
         let candidates = BTreeSet::from([TestId("a".to_owned())]);
@@ -747,5 +722,28 @@ mod tests {
         for other in ["F", "E", "S", "T", "-"] {
             assert!(reads("F", other), "AFTER {other}");
         }
+    }
+
+    #[test]
+    fn what_did_not_build_at_the_parent_stands_for_itself_alone() {
+        let rows = rows("proof - F P -, old P P P P, more P P P P, most P P P P");
+        let accepts = |side: usize, what: &str| {
+            let mut runs = [0, 1, 2, 3].map(|side| run(&rows, side));
+            runs[0].not_built.push(NotBuilt::new("other", "error"));
+            runs[side].not_built.push(NotBuilt::new(what, "error"));
+            let [parent, before, after, old_tests] = &runs;
+            weigh_runs(parent, before, after, old_tests, ExistingTests::Strict).is_ok()
+        };
+        for side in [2, 3] {
+            assert!(accepts(side, "other"));
+            assert!(!accepts(side, "it"));
+        }
+    }
+
+    #[test]
+    fn only_a_failed_test_is_red() {
+        let of = |row: &str| has_red(&run(&rows(row), 1));
+        assert!(of("a - P P -, b - F P -"));
+        assert!(!of("a - P P -, b - E P -, c - T P -, d - S P -"));
     }
 }

@@ -33,7 +33,10 @@ use serde::Serialize;
 use crate::change::RepoPath;
 use crate::suite::{NotBuilt, TestId};
 
-pub use case::{Attempt, Carried, Case, Evidence, Progress, Shown, What, Workshop};
+pub use case::{
+    Attempt, Budget, Carried, Case, Effort, Evidence, Progress, Record, Shown, Source, Sources,
+    Traces, What, Workshop,
+};
 pub use neighbours::SpecialCase;
 pub use runs::prove;
 pub use setup::{ServiceEvidence, SetupEvidence};
@@ -63,7 +66,7 @@ pub enum Gap {
     AlreadyPasses(Vec<TestId>),
     /// A new or changed test fails with the fix.
     StillFails(TestId),
-    /// It passed at the parent.
+    /// It passed at the parent, or BEFORE.
     Broken(TestId),
     /// It ran at the parent and is absent or skipped now.
     Vanished(TestId),
@@ -179,9 +182,11 @@ pub enum Doubt {
         /// Its last words, without secrets.
         said: Vec<String>,
     },
-    /// A hook's time for the proof is over.
+    /// The time for the proof is over.
     BudgetSpent {
         seconds: u64,
+        /// The policy's time for a hook; else that of `--budget`.
+        is_hook: bool,
     },
     /// Anything else that could not be found out.
     Other(String),

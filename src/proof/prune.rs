@@ -54,7 +54,7 @@ impl Bench<'_> {
         split: &Split,
         change: &Change,
     ) -> Staged<(LaidOut, TestRun)> {
-        let whole = self.lay_out(Tree::Before, trees.before)?;
+        let whole = LaidOut::when_needed(Tree::Before, trees.before);
         let run = stage!(self.run_touched(&whole, 1)?);
         let Some(first) = run.not_built.first() else {
             return Ok(Ok((whole, run)));
@@ -78,6 +78,7 @@ impl Bench<'_> {
             let before = laid_out.tree_id;
             self.pruned =
                 Some(self.prune_after((before, trees.after), &cut, split, change, first)?);
+            self.inspect(&laid_out)?;
             return Ok(Ok((laid_out, pruned_run)));
         }
         if may_miss {
@@ -92,7 +93,7 @@ impl Bench<'_> {
             return Ok(Ok(()));
         };
         let (tree_id, doubt) = (pruned.after, Doubt::from(&pruned.first));
-        let after = self.lay_out(Tree::After, tree_id)?;
+        let after = LaidOut::when_needed(Tree::After, tree_id);
         let run = stage!(self.run_candidates(&after, tests, 1)?);
         let is_green = |test: &TestId| run.outcome(test) == Some(Outcome::Passed);
         Ok(
@@ -122,7 +123,7 @@ impl Bench<'_> {
                 edits.push(put(change, path, text.clone())?);
             }
             let tree_id = self.repo.edit_tree(before, edits)?;
-            let laid_out = self.lay_out(Tree::Before, tree_id)?;
+            let laid_out = LaidOut::when_needed(Tree::Before, tree_id);
             let run = stage!(self.run_touched(&laid_out, 1)?);
             if run.not_built.is_empty() {
                 return Ok(Ok(Some((cut, laid_out, run))));

@@ -171,4 +171,17 @@ mod tests {
             "tests/test_x.py::test_a -> tests/test_y.py::test_a",
         );
     }
+
+    #[test]
+    fn another_new_test_is_not_the_one_that_is_gone() {
+        let renamed = TEST.replace("test_a", "test_b");
+        let files = (
+            &[("tests/test_x.py", TEST)][..],
+            &[("tests/test_x.py", renamed.as_str())][..],
+        );
+        let id = |name: &str| format!("tests/test_x.py::{name}");
+        for (old, new) in [("test_a", "test_z"), ("test_a[1]", "test_b[2]")] {
+            check(files, (&[&id(old)], &[&id(new)]), "");
+        }
+    }
 }

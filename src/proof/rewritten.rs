@@ -212,4 +212,42 @@ mod tests {
             "",
         );
     }
+
+    /// Whether `test_a`, which becomes `new`, is a doubt. `parent`: its outcome there.
+    #[track_caller]
+    fn check_doubt(new: &str, parent: Outcome, fail_to_pass: &str, expected: bool) {
+        let old = "def test_a():\n    assert 1 == 1\n    assert 2 == 2\n";
+        let path = "tests/test_x.py";
+        let test = crate::git::testing::TestRepo::new();
+        let trees = [old, new].map(|text| {
+            test.write(path, text).commit("a tree");
+            test.id("HEAD^{tree}")
+        });
+        let change = test.open().diff(trees[0], trees[1]).expect("a diff");
+        let policy = "version: 1\nextends: [default, python]\n";
+        let policy = crate::policy::Policy::load(policy, "p.yaml").expect("loads");
+        let split = Split::of(&change, &policy, |_| false).expect("a split");
+        let mut run = TestRun::default();
+        let id = |name: &str| TestId(format!("{path}::{name}"));
+        let result = crate::suite::TestResult::new(parent, "");
+        run.results.insert(id("test_a"), result);
+        let shown = [id(fail_to_pass)];
+        let renames = Renames::of(&change, &split);
+        let doubts = doubts(&change, &split, &run, shown.iter(), &renames);
+        assert_eq!(!doubts.is_empty(), expected, "{doubts:?}");
+    }
+
+    #[test]
+    fn only_a_test_that_passed_and_shows_nothing_now_is_a_doubt() {
+        let less = "def test_a():\n    assert 1 == 1\n";
+        let same = "def test_a():\n    assert 1 == 1\n    assert 2 == 2\n    assert 3 == 3\n";
+        let renamed = "def test_b():\n    assert 1 == 1\n    assert 2 == 2\n";
+        let gone = "def test_b():\n    assert 1 == 1\n";
+        check_doubt(less, Outcome::Passed, "test_n", true);
+        check_doubt(less, Outcome::Passed, "test_a", false);
+        check_doubt(less, Outcome::Failed, "test_n", false);
+        check_doubt(same, Outcome::Passed, "test_n", false);
+        check_doubt(renamed, Outcome::Passed, "test_n", false);
+        check_doubt(gone, Outcome::Passed, "test_n", true);
+    }
 }

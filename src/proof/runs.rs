@@ -8,17 +8,18 @@ use std::time::{Duration, Instant};
 
 use gix::ObjectId;
 
-use super::base;
-use super::case::{Attempt, Case, Evidence, Progress, Shown, What, Workshop};
+use super::case::{
+    Attempt, Budget, Case, Evidence, Progress, Record, Shown, Sources, Traces, What, Workshop,
+};
 use super::chance;
 use super::compare::{self, Runs, Terms};
 use super::echo::{self, Echoes};
-use super::missing::{self, Missing};
+use super::missing::Missing;
 use super::modules;
 use super::prune::Pruned;
 use super::renamed::Renames;
 use super::rewritten;
-use super::setup;
+use super::setup::{self, SetupEvidence};
 use super::signature::Compared;
 use super::smells;
 use super::split::Split;
@@ -26,9 +27,10 @@ use super::trees::{self, Base, LaidOut};
 use super::{Doubt, Gap, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::git::Repo;
-use crate::policy::{Before, ExistingRed, Policy, RedCommits, Suite};
+use crate::policy::{ExistingRed, Policy, RedCommits, Suite};
 use crate::suite::area::Area;
-use crate::suite::runner::{self, Canary, Order, Runner, Selection};
+use crate::suite::results::{Key, KeyBuilder};
+use crate::suite::runner::{self, Canary, Runner};
 use crate::suite::{TestId, TestRun};
 
 /// Proves that a change fixes what its tests show.
@@ -54,31 +56,22 @@ pub fn prove(
     {
         Ok(split) => split,
         Err(short) => {
-            return Ok(Attempt {
-                result: Err(short),
-                evidence: None,
-            });
+            return Ok(Attempt::short(short));
         }
     };
     let min_level = policy.proof.sandbox_min_level;
     let level = workshop.sandbox.level.number();
     if level < min_level {
-        let short = Shortfall::from(Doubt::SandboxBelowPolicy { level, min_level });
-        return Ok(Attempt {
-            result: Err(short),
-            evidence: None,
-        });
+        let doubt = Doubt::SandboxBelowPolicy { level, min_level };
+        return Ok(Attempt::short(doubt));
     }
     let started = Instant::now();
     let before_tree_id = split.before(repo, case.change, case.parent_tree_id)?;
     let old_tests_tree_id = split.old_tests(repo, case.change, case.tree_id)?;
     progress(Progress::Waiting);
-    let deadline = case.budget.map(|budget| started + budget);
-    let area = Arc::new(Area::open(
-        &workshop.root,
-        &workshop.sandbox,
-        patience(policy, deadline),
-    )?);
+    let patience = patience(policy, case.budget.as_ref());
+    let area = Area::open(&workshop.root, &workshop.sandbox, patience)?;
+    let area = Arc::new(area.with_jobs(workshop.effort.jobs));
     let mut toolbox = workshop.toolbox.clone();
     let (mut setup, mut services) = (None, Vec::new());
     if policy.proof.setup.is_some() || !policy.proof.services.is_empty() {
@@ -87,7 +80,7 @@ pub fn prove(
             policy: &policy.proof,
             area: &area,
             toolbox: &workshop.toolbox,
-            deadline,
+            budget: case.budget,
         };
         match setup::install(&site, case, progress)? {
             Ok(installed) => {
@@ -96,31 +89,20 @@ pub fn prove(
                 services = installed.services;
             }
             Err(short) => {
-                return Ok(Attempt {
-                    result: Err(short),
-                    evidence: None,
-                });
+                return Ok(Attempt::short(short));
             }
         }
     }
     let runner = runner::open(&policy.proof.runners, &toolbox)?;
     let is_revival = !split.has_tests() && case.carried.tests.is_empty();
-    let time_left = deadline.map_or(Duration::MAX, |deadline| {
-        deadline.saturating_duration_since(Instant::now())
-    });
-    progress(Progress::Building);
-    let base = base::base(
-        repo,
-        policy,
-        &area,
-        runner.as_ref(),
-        case.trusted_tree_id,
-        setup.as_ref(),
-        time_left,
-    )?;
+    let tools = (area.as_ref(), runner.as_ref());
+    let installed = (setup.as_ref(), &services[..]);
     let mut bench = Bench {
         repo,
         policy,
+        workshop,
+        // Where that cannot be said, every run is made.
+        context: run::context(policy, workshop, case, tools, installed).ok(),
         runner: runner.as_ref(),
         area: &area,
         canary: trees::new_canary()?,
@@ -130,13 +112,20 @@ pub fn prove(
             .chain(case.carried.files.iter().cloned())
             .chain(split.fix.first().filter(|_| is_revival).cloned())
             .collect(),
-        deadline,
+        budget: case.budget,
+        is_hurried: case.is_hurried,
         n_samples: chance::n_samples(case.change, &split, policy.proof.samples),
         pruned: None,
         missing: None,
         red_by_name: BTreeSet::new(),
         progress,
-        base,
+        trusted_tree_id: case.trusted_tree_id,
+        setup,
+        base: None,
+        asked: BTreeMap::new(),
+        sources: Sources::default(),
+        records: Vec::new(),
+        inspected: BTreeSet::new(),
         issues: Vec::new(),
         warnings: Vec::new(),
     };
@@ -154,6 +143,10 @@ pub fn prove(
     } else {
         bench.red(&trees, &split)
     }?;
+    let traces = Traces {
+        trees: (!bench.inspected.is_empty()).then(|| area.inspected()),
+        runs: bench.records,
+    };
     let (issues, warnings) = (bench.issues, bench.warnings);
     let evidence = Evidence {
         runner: runner.name().to_owned(),
@@ -181,16 +174,18 @@ pub fn prove(
             Err(_) => Vec::new(),
         },
         old_tests_tree_id: old_tests_tree_id.to_string(),
-        setup,
+        setup: bench.setup,
         services,
         tests_exclude: policy.proof.tests_exclude.globs.clone(),
         milliseconds: started.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+        runs: bench.sources,
         issues,
         warnings,
     };
     Ok(Attempt {
         result,
         evidence: Some(evidence),
+        traces,
     })
 }
 
@@ -218,9 +213,9 @@ fn sincere(change: &Change, split: &Split) -> Result<(), Shortfall> {
 }
 
 /// How long another guard in the same work area is waited for.
-fn patience(policy: &Policy, deadline: Option<Instant>) -> Duration {
-    match deadline {
-        Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+fn patience(policy: &Policy, budget: Option<&Budget>) -> Duration {
+    match budget {
+        Some(budget) => budget.until.saturating_duration_since(Instant::now()),
         // The other one may be installing.
         None => {
             let setup = policy.proof.setup.as_ref();
@@ -241,11 +236,16 @@ pub(super) struct Trees {
 pub(super) struct Bench<'a> {
     pub(super) repo: &'a Repo,
     pub(super) policy: &'a Policy,
+    workshop: &'a Workshop,
+    /// What all runs depend on; `None` where it cannot be said.
+    context: Option<KeyBuilder>,
     pub(super) runner: &'a dyn Runner,
     area: &'a Area,
     pub(super) canary: Canary,
     touched: Vec<RepoPath>,
-    deadline: Option<Instant>,
+    budget: Option<Budget>,
+    /// Whether somebody waits: what takes long is left to `check`.
+    is_hurried: bool,
     /// Runs of the new tests on each side.
     n_samples: usize,
     /// What BEFORE went without.
@@ -255,8 +255,16 @@ pub(super) struct Bench<'a> {
     /// Tests that were red only because the policy takes a missing name for it.
     red_by_name: BTreeSet<TestId>,
     progress: &'a mut dyn FnMut(Progress),
-    /// What all trees start from.
-    base: Base,
+    trusted_tree_id: ObjectId,
+    setup: Option<SetupEvidence>,
+    /// What all trees start from, as soon as one of them is laid out.
+    base: Option<Base>,
+    /// How often each run was asked for.
+    asked: BTreeMap<Key, usize>,
+    sources: Sources,
+    records: Vec<Record>,
+    /// The trees that are kept for a person.
+    inspected: BTreeSet<Tree>,
     issues: Vec<Compared>,
     /// What the policy lets pass, and says.
     warnings: Vec<Gap>,
@@ -277,7 +285,10 @@ macro_rules! stage {
 pub(super) use stage;
 
 mod halves;
+mod run;
 mod steps;
+
+use run::Scope;
 
 impl Bench<'_> {
     fn fix(&mut self, trees: &Trees, split: &Split, case: &Case) -> Staged<Shown> {
@@ -291,14 +302,14 @@ impl Bench<'_> {
         // BEFORE comes first: where nothing is red there, the whole suite need not run.
         let (before, first) = stage!(self.first_before(trees, split, case.change)?);
         let mut before_runs = vec![first];
-        let parent = self.lay_out(Tree::Parent, trees.parent)?;
+        let parent = LaidOut::when_needed(Tree::Parent, trees.parent);
         if !compare::has_red(&before_runs[0]) && self.missing.is_none() {
             let parent_run = stage!(self.run_touched(&parent, 1)?);
             stage!(compare::red(&parent_run, &before_runs[0], &terms));
         }
         // From here on a proof is likely: what must still pass runs with what is new.
         let parent_run = stage!(self.run_suite(&parent, case.suite)?);
-        let after = self.lay_out(Tree::After, trees.after)?;
+        let after = LaidOut::when_needed(Tree::After, trees.after);
         let mut after_runs = Vec::new();
         if self.missing.is_some() {
             // Which tests a name is missing for is known only from where it is there.
@@ -370,7 +381,7 @@ impl Bench<'_> {
         };
         stage!(self.deaf(&candidates, &echoes, Suite::Touched)?);
 
-        let old_tests = self.lay_out(Tree::OldTests, trees.old_tests)?;
+        let old_tests = LaidOut::when_needed(Tree::OldTests, trees.old_tests);
         let old_tests_run = stage!(self.run_suite(&old_tests, case.suite)?);
         let runs = Runs {
             parent: &parent_run,
@@ -404,18 +415,18 @@ impl Bench<'_> {
 
     /// The new tests once more, with the other side's lines in comments: whoever reads sources does something else now.
     fn deaf(&mut self, candidates: &BTreeSet<TestId>, echoes: &Echoes, suite: Suite) -> Staged<()> {
-        if self.deadline.is_some() {
+        if self.is_hurried {
             // Two more builds are too much while somebody waits; `check` does it.
             return Ok(Ok(()));
         }
-        let n = self.n_samples;
+        let (scope, seed) = match suite {
+            Suite::All => (Scope::All, None),
+            Suite::Touched => (Scope::Tests(candidates), self.seed_of(self.n_samples)),
+        };
         let mut runs = Vec::new();
         for (tree, tree_id) in [(Tree::Before, echoes.before), (Tree::After, echoes.after)] {
-            let laid_out = self.lay_out(tree, tree_id)?;
-            runs.push(stage!(match suite {
-                Suite::All => self.run_suite(&laid_out, suite)?,
-                Suite::Touched => self.run_candidates(&laid_out, candidates, n)?,
-            }));
+            let laid_out = LaidOut::when_needed(tree, tree_id);
+            runs.push(stage!(self.run(&laid_out, What::Echoed, scope, seed)?));
         }
         Ok(compare::deaf(candidates, &runs[0], &runs[1]))
     }
@@ -427,88 +438,6 @@ impl Bench<'_> {
             missing.add_to(before);
             self.red_by_name.extend(missing.tests().cloned());
         }
-    }
-
-    pub(super) fn lay_out(&self, tree: Tree, tree_id: ObjectId) -> anyhow::Result<LaidOut> {
-        trees::lay_out(
-            self.repo,
-            self.area,
-            &self.base,
-            self.runner,
-            &self.canary,
-            (tree, tree_id),
-            &self.touched,
-        )
-    }
-
-    pub(super) fn run_touched(&mut self, laid_out: &LaidOut, n: usize) -> Staged<TestRun> {
-        let what = What::Sample {
-            n,
-            of: self.n_samples,
-        };
-        self.run(laid_out, what, Selection::Files(&laid_out.files), None)
-    }
-
-    pub(super) fn run_candidates(
-        &mut self,
-        laid_out: &LaidOut,
-        tests: &BTreeSet<TestId>,
-        n: usize,
-    ) -> Staged<TestRun> {
-        let of = self.n_samples;
-        // The last sample runs in another order.
-        let seed = (n == of).then_some(n as u64);
-        self.run(
-            laid_out,
-            What::Sample { n, of },
-            Selection::Tests {
-                files: &laid_out.files,
-                tests,
-            },
-            seed,
-        )
-    }
-
-    fn run_suite(&mut self, laid_out: &LaidOut, suite: Suite) -> Staged<TestRun> {
-        let selection = match suite {
-            Suite::All => Selection::All,
-            Suite::Touched => Selection::Files(&laid_out.files),
-        };
-        self.run(laid_out, What::Suite, selection, None)
-    }
-
-    fn run(
-        &mut self,
-        laid_out: &LaidOut,
-        what: What,
-        selection: Selection,
-        seed: Option<u64>,
-    ) -> Staged<TestRun> {
-        let timeout = stage!(self.time_left()).min(self.policy.proof.timeout);
-        (self.progress)(Progress::Running {
-            tree: laid_out.tree,
-            what,
-        });
-        let order = Order {
-            selection,
-            canary: Some(&self.canary),
-            seed,
-            timeout,
-            env: &self.policy.proof.env,
-        };
-        let mut run = self.runner.run(self.area, &laid_out.side, &order)?;
-        let excluded = &self.policy.proof.tests_exclude;
-        run.results.retain(|test, _| !excluded.is_match(&test.0));
-        let takes_names = self.policy.proof.before == Before::MissingSymbol;
-        if takes_names && matches!(laid_out.tree, Tree::Parent | Tree::Before) {
-            self.red_by_name.extend(missing::as_red(&mut run));
-            if let (Some(missing), Tree::Before) = (&self.missing, laid_out.tree) {
-                missing.add_to(&mut run);
-            }
-        }
-        // What was cut short by the budget says nothing about the tests.
-        stage!(self.time_left());
-        Ok(Ok(run))
     }
 
     /// When samples beyond the policy's number end.
@@ -525,18 +454,5 @@ impl Bench<'_> {
         Err(Doubt::Other(format!(
             "a change that names chance or time needs {n_samples} runs of its tests, and the time is over before run {n}"
         )))
-    }
-
-    fn time_left(&self) -> Result<Duration, Doubt> {
-        let Some(deadline) = self.deadline else {
-            return Ok(Duration::MAX);
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let seconds = self.policy.proof.hook_budget.as_secs();
-        if left.is_zero() {
-            Err(Doubt::BudgetSpent { seconds })
-        } else {
-            Ok(left)
-        }
     }
 }

@@ -11,7 +11,7 @@ use gix::ObjectId;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Case, Doubt, Gap, Progress, Shortfall};
+use super::{Budget, Case, Doubt, Gap, Progress, Shortfall};
 use crate::git::{Repo, TreeFile};
 use crate::policy::{Network, ProofPolicy};
 use crate::suite::area::Area;
@@ -74,8 +74,7 @@ pub struct Site<'a> {
     pub policy: &'a ProofPolicy,
     pub area: &'a Arc<Area>,
     pub toolbox: &'a Toolbox,
-    /// Of a hook.
-    pub deadline: Option<Instant>,
+    pub budget: Option<Budget>,
 }
 
 /// Installs, or finds what was installed before, and lays it below every tree of the area; services run beside it from now on.
@@ -295,7 +294,7 @@ impl Site<'_> {
         let setup = self.policy.setup.as_ref();
         let timeout = setup.map_or(self.policy.timeout, |setup| setup.timeout);
         let end = Instant::now() + timeout;
-        let end = self.deadline.map_or(end, |deadline| deadline.min(end));
+        let end = self.budget.map_or(end, |budget| budget.until.min(end));
         let steps = self.steps(given, services);
         for (n, step) in steps.iter().enumerate() {
             let of = steps.len();
@@ -311,12 +310,8 @@ impl Site<'_> {
                 report: false,
             };
             let finished = self.area.set_up(&site, step.has_network, &job)?;
-            if self
-                .deadline
-                .is_some_and(|deadline| Instant::now() >= deadline)
-            {
-                let seconds = self.policy.hook_budget.as_secs();
-                return Ok(Err(Doubt::BudgetSpent { seconds }));
+            if let Some(Err(spent)) = self.budget.map(|budget| budget.left()) {
+                return Ok(Err(spent));
             }
             if finished.end != End::Exit(0) {
                 return Ok(Err(Doubt::SetupFailed {

@@ -230,3 +230,127 @@ fn split_inline(file: &FileChange) -> Result<Parts, String> {
         has_fix,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::testing::TestRepo;
+
+    const RS: &str =
+        "fn a() { 1 }\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn one() { 1 }\n}\n";
+
+    /// A file of the judged change: path, old and new text.
+    type Files<'a> = &'a [(&'a str, &'a str, &'a str)];
+
+    fn trees(files: Files) -> (TestRepo, [ObjectId; 2]) {
+        let test = TestRepo::new();
+        let trees = [0, 1].map(|side| {
+            test.write("base", format!("{side}\n"));
+            for (path, old, new) in files {
+                match [old, new][side] {
+                    &"" => _ = std::fs::remove_file(test.path().join(path)),
+                    text => _ = test.write(path, text),
+                }
+            }
+            test.commit("a tree");
+            test.id("HEAD^{tree}")
+        });
+        (test, trees)
+    }
+
+    /// The change of these files alone.
+    fn change(test: &TestRepo, [old, new]: [ObjectId; 2]) -> Change {
+        let mut change = test.open().diff(old, new).expect("a diff");
+        change
+            .files
+            .retain(|file| file.path.to_str() != Some("base"));
+        change
+    }
+
+    fn split(change: &Change) -> Result<Split, Shortfall> {
+        let policy = "version: 1\nextends: [default, rust]\n";
+        let policy = Policy::load(policy, "p.yaml").expect("loads");
+        Split::of(change, &policy, |path| {
+            path.to_str() == Some("src/module.rs")
+        })
+    }
+
+    /// Which parts one file goes to.
+    #[track_caller]
+    fn check(path: &str, old: &str, new: &str, expected: &str) {
+        let (test, trees) = trees(&[(path, old, new)]);
+        let split = split(&change(&test, trees)).expect("a split");
+        let parts = [
+            ("test", !split.tests.is_empty()),
+            ("inline", !split.inline.is_empty()),
+            ("fix", !split.fix.is_empty()),
+            ("document", !split.documents.is_empty()),
+        ];
+        let parts = parts.into_iter().filter(|(_, is_part)| *is_part);
+        let parts: Vec<&str> = parts.map(|(part, _)| part).collect();
+        assert_eq!(parts.join(" "), expected);
+        assert_eq!(split.has_fix(), parts.contains(&"fix"));
+        let has_tests = parts.contains(&"test") || parts.contains(&"inline");
+        assert_eq!(split.has_tests(), has_tests);
+        assert_eq!(!split.test_files().is_empty(), has_tests);
+    }
+
+    #[test]
+    fn each_file_is_test_or_fix_or_both() {
+        let fixed = RS.replace("a() { 1 }", "a() { 2 }");
+        let tested = RS.replace("one() { 1 }", "one() { 2 }");
+        let both = tested.replace("a() { 1 }", "a() { 2 }");
+        let without = "fn a() { 1 }\n";
+        check("src/a.rs", RS, &fixed, "fix");
+        check("src/a.rs", RS, &tested, "inline");
+        check("src/a.rs", RS, &both, "inline fix");
+        check("src/a.rs", without, RS, "inline");
+        check("src/a.rs", RS, without, "inline");
+        check("src/a.rs", without, "fn a() { 2 }\n", "fix");
+        check("src/a.rs", "", RS, "fix");
+        check("src/a.py", RS, &tested, "fix");
+        check("src/module.rs", RS, &both, "test");
+        check("tests/a.rs", RS, &both, "test");
+        check("README.md", "a\n", "b\n", "document");
+    }
+
+    #[test]
+    fn a_new_condition_for_tests_in_code_is_a_doubt() {
+        let aware = RS.replace("{ 1 }\n#", "{ if cfg!(test) { 2 } else { 1 } }\n#");
+        let (test, trees) = trees(&[("src/a.rs", RS, &aware)]);
+        let short = split(&change(&test, trees)).expect_err("a shortfall");
+        let [Doubt::TestAware { line: 1, .. }] = &short.doubts[..] else {
+            panic!("{short:?}");
+        };
+    }
+
+    #[test]
+    fn each_tree_has_the_tests_of_one_side_and_the_code_of_the_other() {
+        let fixed = RS.replace("a() { 1 }", "a() { 2 }");
+        let tested = RS.replace("one() { 1 }", "one() { 2 }");
+        let both = tested.replace("a() { 1 }", "a() { 2 }");
+        let files = [
+            ("src/a.rs", RS, both.as_str()),
+            ("src/b.rs", "1\n", "2\n"),
+            ("tests/a.rs", "1\n", "2\n"),
+            ("tests/new.rs", "", "2\n"),
+            ("tests/old.rs", "1\n", ""),
+            ("README.md", "1\n", "2\n"),
+        ];
+        let (test, trees) = trees(&files);
+        let (repo, change) = (test.open(), change(&test, trees));
+        let split = split(&change).expect("a split");
+        let read = |tree_id: ObjectId| {
+            files.map(|(path, ..)| {
+                let content = repo.read_file(tree_id, &RepoPath::from(path));
+                let content = content.expect("it is read").unwrap_or_default();
+                String::from_utf8(content).expect("text")
+            })
+        };
+        let before = split.before(&repo, &change, trees[0]).expect("a tree");
+        assert_eq!(read(before), [&tested, "1\n", "2\n", "2\n", "", "2\n"]);
+        assert_eq!(split.inline[0].before(), tested);
+        let old_tests = split.old_tests(&repo, &change, trees[1]).expect("a tree");
+        assert_eq!(read(old_tests), [&fixed, "2\n", "1\n", "", "1\n", "2\n"]);
+    }
+}

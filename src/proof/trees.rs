@@ -1,5 +1,6 @@
 //! The trees of a proof, laid out in a work area with the guard's own failing test in each.
 
+use std::cell::OnceCell;
 use std::io::Read as _;
 
 use anyhow::{Context as _, ensure};
@@ -18,15 +19,31 @@ pub struct Base {
     pub tree_id: ObjectId,
 }
 
-/// One tree, ready to run.
+/// One tree of a proof. It is laid out when tests first run on it: where all its results are known, never.
 #[derive(Debug)]
 pub struct LaidOut {
     pub tree: Tree,
     /// As it was asked for, without the canary.
     pub tree_id: ObjectId,
+    pub ground: OnceCell<Ground>,
+}
+
+/// Where a tree lies.
+#[derive(Debug)]
+pub struct Ground {
     pub side: Side,
     /// The touched test files that this tree has, and the canary's own file where it needed one.
     pub files: Vec<RepoPath>,
+}
+
+impl LaidOut {
+    pub fn when_needed(tree: Tree, tree_id: ObjectId) -> LaidOut {
+        LaidOut {
+            tree,
+            tree_id,
+            ground: OnceCell::new(),
+        }
+    }
 }
 
 /// A name and a nonce that nobody can guess.
@@ -56,7 +73,7 @@ pub fn lay_out(
     canary: &Canary,
     (tree, tree_id): (Tree, ObjectId),
     touched: &[RepoPath],
-) -> anyhow::Result<LaidOut> {
+) -> anyhow::Result<Ground> {
     let all = repo.files(tree_id)?;
     let mut files: Vec<RepoPath> = Vec::new();
     let mut edits = Vec::new();
@@ -101,10 +118,5 @@ pub fn lay_out(
             false => repo.export(planted_tree_id, folder),
         })
         .with_context(|| format!("lay out {tree}"))?;
-    Ok(LaidOut {
-        tree,
-        tree_id,
-        side,
-        files,
-    })
+    Ok(Ground { side, files })
 }

@@ -3,7 +3,8 @@
 pub mod digest;
 pub mod json;
 pub mod policy;
+mod runs;
 pub mod text;
 mod words;
 
-pub use words::{Words, of_doubt, of_gap};
+pub use words::{Words, of_doubt, of_gap, of_progress};

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use super::runs;
 use super::words::{self, Words};
 use crate::audit::Audit;
 use crate::change::shown;
@@ -9,7 +10,7 @@ use crate::check::Judgement;
 use crate::check::range::RangeJudgement;
 use crate::perimeter::{Finding, Location};
 use crate::policy::Lane;
-use crate::proof::{Attempt, Compared, Evidence, Proof, Shortfall, Shown};
+use crate::proof::{Attempt, Compared, Evidence, Proof, Shortfall, Shown, Sources};
 use crate::verdict::{Basis, Verdict};
 
 /// At most so many reasons of one kind are spelled out.
@@ -58,6 +59,7 @@ pub fn judgement(judgement: &Judgement, out: &mut String) -> fmt::Result {
     if let Some(evidence) = &judgement.evidence {
         circumstances(evidence, out)?;
     }
+    runs::runs(&judgement.traces, out)?;
     origin(judgement, out)
 }
 
@@ -98,10 +100,10 @@ pub fn attempt(attempt: &Attempt, out: &mut String) -> fmt::Result {
             })?;
         }
     }
-    attempt
-        .evidence
-        .as_ref()
-        .map_or(Ok(()), |evidence| circumstances(evidence, out))
+    if let Some(evidence) = &attempt.evidence {
+        circumstances(evidence, out)?;
+    }
+    runs::runs(&attempt.traces, out)
 }
 
 fn both_sides(proof: &Proof, out: &mut String) -> fmt::Result {
@@ -222,6 +224,7 @@ fn circumstances(evidence: &Evidence, out: &mut String) -> fmt::Result {
         },
         evidence.milliseconds as f64 / 1000.0,
     )?;
+    sources(evidence.runs, out)?;
     if let Some(setup) = &evidence.setup {
         let lines: Vec<String> = setup
             .lines
@@ -278,6 +281,19 @@ fn circumstances(evidence: &Evidence, out: &mut String) -> fmt::Result {
     )
 }
 
+/// Which results nobody saw come about just now.
+fn sources(runs: Sources, out: &mut String) -> fmt::Result {
+    let n_runs = runs.made + runs.reused + runs.recalled;
+    if runs.recalled > 0 {
+        let (recalled, all) = (runs.recalled, n_of(n_runs, "run"));
+        writeln!(
+            out,
+            "  from the local cache: {recalled} of {all}; the verdict of record is made without `--use-cache`"
+        )?;
+    }
+    Ok(())
+}
+
 fn origin(judgement: &Judgement, out: &mut String) -> fmt::Result {
     let trusted = &judgement.trusted;
     writeln!(
@@ -319,10 +335,15 @@ pub fn audit(audit: &Audit, out: &mut String) -> fmt::Result {
                     .collect();
                 write!(
                     out,
-                    "  [{}; {} kept; judged by {}]",
+                    "  [{}; {} kept; judged by {}{}]",
                     tests.join(", "),
                     predicate.pass_to_pass.count,
-                    predicate.judged_by
+                    predicate.judged_by,
+                    if predicate.local {
+                        ", from a local cache"
+                    } else {
+                        ""
+                    },
                 )?;
             }
             None => write!(

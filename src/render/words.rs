@@ -1,7 +1,7 @@
 //! What a gap or a doubt is called, what happened, why it matters, and one legal next step.
 
 use crate::change::shown;
-use crate::proof::{Doubt, Gap, SpecialCase, Standing};
+use crate::proof::{Doubt, Gap, Progress, SpecialCase, Standing, Tree, What};
 use crate::suite::TestId;
 
 /// One reason of a refusal, in words. Sentences without a period.
@@ -310,7 +310,19 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "without its dependencies no test says anything",
             "correct `proof.setup`, or what it needs on this machine, and try again",
         ),
-        Doubt::BudgetSpent { seconds } => (
+        Doubt::BudgetSpent {
+            seconds,
+            is_hook: false,
+        } => (
+            "budget-spent",
+            format!("the proof takes longer than the {seconds} s of `--budget`"),
+            "half a proof is none",
+            "give it more time, or none at all: the budget is for all that one call judges",
+        ),
+        Doubt::BudgetSpent {
+            seconds,
+            is_hook: true,
+        } => (
             "budget-spent",
             format!("the proof takes longer than the hook's {seconds} s"),
             "a hook gives an answer while somebody waits, or none",
@@ -365,6 +377,29 @@ fn some(texts: &[String]) -> String {
 
 fn name(test: &TestId) -> String {
     code(&test.0)
+}
+
+/// What is going on, for people who wait.
+pub fn of_progress(progress: Progress) -> String {
+    match progress {
+        Progress::Waiting => "waiting for the work area".to_owned(),
+        Progress::Building => "building what all sides start from".to_owned(),
+        Progress::SettingUp { n, of } => format!("setup, line {n} of {of}"),
+        Progress::Running { tree, what } => of_run(tree, what),
+    }
+}
+
+/// One run of a proof.
+pub(super) fn of_run(tree: Tree, what: What) -> String {
+    match what {
+        What::Sample { n, of } => format!("new tests on {tree}, sample {n} of {of}"),
+        What::Suite => format!("suite on {tree}"),
+        What::WithoutHunk { n } => format!("new tests on {tree} without a hunk, try {n}"),
+        What::OtherValue { n } => format!("new tests with other values on {tree}, try {n}"),
+        What::Echoed => format!("new tests on {tree} with the other side's lines in comments"),
+        What::Examples => format!("examples of the documentation on {tree}"),
+        What::Varied => format!("new tests on {tree} in other circumstances"),
+    }
 }
 
 pub(super) fn code(text: &str) -> String {

@@ -3,13 +3,15 @@
 //! A side's build output is its own; what a run writes is thrown away. One guard at a time works in an area.
 
 mod folders;
+mod inspect;
 mod kept;
-mod manifest;
+pub mod manifest;
 pub mod services;
 pub mod setup;
 mod shown;
 
 use std::fs::{self, File, TryLockError};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -30,6 +32,8 @@ use super::sandbox::{Enforce, JobSpec, Output, Sandbox, SandboxLevel, Spec, Text
 pub struct Area {
     root: PathBuf,
     sandbox: Sandbox,
+    /// How many test processes run at once.
+    jobs: NonZeroUsize,
     /// Whether build output can lie in layers here; found out when it is first asked for.
     has_layers: OnceLock<bool>,
     /// What setup installed, below the tree and the `HOME` of every run.
@@ -99,6 +103,7 @@ impl Area {
         let area = Area {
             root,
             sandbox: sandbox.clone(),
+            jobs: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             has_layers: OnceLock::new(),
             layer: OnceLock::new(),
             services: OnceLock::new(),
@@ -109,6 +114,17 @@ impl Area {
         fs::create_dir(area.sides()).with_context(open)?;
         fs::create_dir(area.view()).with_context(open)?;
         Ok(area)
+    }
+
+    /// The area, for so many test processes at once where a runner starts one for each test; as many as processors unless said.
+    #[must_use]
+    pub fn with_jobs(mut self, jobs: NonZeroUsize) -> Area {
+        self.jobs = jobs;
+        self
+    }
+
+    pub fn jobs(&self) -> NonZeroUsize {
+        self.jobs
     }
 
     /// Adds a side: `lay_out` writes the tree into the folder that it is given. Where `base` is given, `lay_out` writes only what is

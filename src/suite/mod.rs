@@ -3,6 +3,7 @@
 pub mod area;
 pub mod inline;
 pub mod process;
+pub mod results;
 pub mod runner;
 pub mod sandbox;
 pub mod service;
@@ -34,7 +35,7 @@ pub enum Outcome {
 }
 
 /// One test case of one run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestResult {
     pub outcome: Outcome,
     /// The first line of what the runner said about a test that did not pass.
@@ -68,7 +69,7 @@ pub struct RaisedIn {
 }
 
 /// What one run said about each test case, and whether that can be believed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestRun {
     pub results: BTreeMap<TestId, TestResult>,
     /// Reasons to believe nothing of this run: no report, no end, a contradiction, a silent canary. Empty in a run that counts.
@@ -78,17 +79,16 @@ pub struct TestRun {
 }
 
 /// A file (Python) or a target (cargo) that gave no tests because it could not be built, collected or imported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotBuilt {
     pub what: String,
     pub detail: String,
     /// Everything that is said against it. Empty where the runner does not tell.
-    #[serde(skip)]
     pub errors: Vec<BuildError>,
 }
 
 /// One place at which something does not build or cannot be collected.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildError {
     /// Relative to the folder that the runner works in; empty where the error is in no file of it.
     pub file: String,

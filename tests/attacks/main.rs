@@ -1,12 +1,13 @@
-//! Dishonest commits and honest ones of the same shapes, each judged by `koan-guard check HEAD` with the policy that `init` writes, and where
-//! the table says so with the preset `strict` beside it.
+//! Dishonest commits and honest ones of the same shapes, each judged by `koan-guard check HEAD` with the policy that `init` writes, and with the
+//! preset `strict` beside it.
 //!
 //! The tables beside this file are walked in full; a case is a section of its own:
 //!
 //! ```text
 //! === base                     the files of the project, with its bug
 //! === kept out: a sentence     what becomes of the commit: `accepted`, or `kept out` by a refusal or a doubt
-//! === accepted | strict kept out: a sentence      the same, and what becomes of it with the preset `strict`
+//! === accepted | strict kept out: a sentence      the same, where the preset `strict` makes something else of it
+//! === quick, kept out: a sentence      one of the third that runs every time: those that take little time
 //! --- path                     a whole file; `path (deleted)`
 //! +++ path                     lines at its end
 //! @@@ path                     lines in it: ` ` stays, `-` goes, `+` comes; an empty line between two places
@@ -14,21 +15,37 @@
 //! ```
 //!
 //! A case is an attack if any policy keeps it out, or if its sentence says that no run tells it from a fix; with `honest all the same` in its
-//! sentence it is none. `KOAN_ATTACK=WORDS` walks only the cases whose sentence holds these words.
+//! sentence it is none. `KOAN_ATTACK=WORDS` walks only the cases whose sentence holds these words, and `-- --nocapture` shows how long each takes.
 
-use std::collections::BTreeMap;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Instant;
 use std::{env, fs};
 
 use serde_json::json;
+use tempfile::TempDir;
 
 struct Case {
-    /// With the policy that `init` writes.
-    expected: String,
-    strict: Option<String>,
+    default: Verdict,
+    strict: Verdict,
     name: String,
+    is_quick: bool,
     files: Vec<File>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Accepted,
+    KeptOut,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Policy {
+    /// What `init` writes.
+    Default,
+    /// The preset `strict` beside it.
+    Strict,
 }
 
 struct File {
@@ -44,142 +61,159 @@ enum How {
     Edit,
 }
 
-#[test]
-fn unittest() {
-    walk(include_str!("unittest.txt"));
-}
-
-#[test]
-#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
-fn pytest() {
-    walk(include_str!("pytest.txt"));
-}
-
-#[test]
-#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
-fn cargo() {
-    walk(include_str!("cargo.txt"));
-}
-
-#[test]
-#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
-fn go() {
-    walk(include_str!("go.txt"));
-}
-
-#[test]
-#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
-fn minitest() {
-    walk(include_str!("minitest.txt"));
-}
-
-#[test]
-#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
-fn node() {
-    walk(include_str!("node.txt"));
-}
-
-#[test]
-#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
-fn rspec() {
-    walk(include_str!("rspec.txt"));
-}
-
-#[test]
-#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
-fn bats() {
-    walk(include_str!("bats.txt"));
-}
-
-#[test]
-#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
-fn jest() {
-    walk(include_str!("jest.txt"));
-}
-
-/// Of the slow tables, what is quick enough for every run.
-#[test]
-fn javascript() {
-    walk_some(
-        include_str!("node.txt"),
-        &[
-            "a test appended",
-            "an assertion that is replaced",
-            "an exit in the test file",
-            "red only because a function is new",
-        ],
-    );
-}
-
-#[test]
-#[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
-fn phpunit() {
-    walk(include_str!("phpunit.txt"));
-}
-
-/// Judges every case of a table, names all that got another verdict, and counts.
-#[expect(clippy::print_stdout, reason = "the counts are published")]
-fn walk(table: &str) {
-    // A test's thread has its name, which is the table's.
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("attacks");
-    let cases = parse(table);
-    let (base, cases) = cases.split_first().expect("a base");
-    let only = env::var("KOAN_ATTACK").unwrap_or_default();
-    let mut wrong = Vec::new();
-    let mut counts: BTreeMap<(&str, bool), [usize; 2]> = BTreeMap::new();
-    for case in cases.iter().filter(|case| case.name.contains(&only)) {
-        let policies = [
-            ("default", Some(&case.expected)),
-            ("strict", case.strict.as_ref()),
+/// The tables, and a test for each table and policy, so that one policy's cases run beside the other's.
+macro_rules! tables {
+    ($($name:ident)*) => {
+        const TABLES: &[(&str, &str)] = &[
+            $((stringify!($name), include_str!(concat!(stringify!($name), ".txt")))),*
         ];
-        for (policy, expected) in policies {
-            let Some(expected) = expected else { continue };
-            let (verdict, answer) = judge(base, case, policy);
-            if verdict != expected {
-                wrong.push(format!("{} ({policy}): {verdict}\n{answer}", case.name));
-            }
-            let [n_right, n_all] = counts.entry((policy, case.is_attack())).or_default();
-            let right = match case.is_attack() {
-                true => "kept out",
-                false => "accepted",
-            };
-            *n_right += usize::from(verdict == right);
-            *n_all += 1;
+
+        mod default {
+            $(
+                #[test]
+                #[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+                fn $name() {
+                    super::walk(stringify!($name), super::Policy::Default, |_| true);
+                }
+            )*
         }
-    }
-    assert!(!counts.is_empty(), "no case holds `{only}` in its sentence");
-    for ((policy, is_attack), [n_right, n_all]) in counts {
-        let what = match is_attack {
-            true => "attacks kept out",
-            false => "honest fixes accepted",
+
+        mod strict {
+            $(
+                #[test]
+                #[cfg_attr(not(feature = "slow-tests"), ignore = "minutes: tests/run.sh --all")]
+                fn $name() {
+                    super::walk(stringify!($name), super::Policy::Strict, |_| true);
+                }
+            )*
+        }
+    };
+}
+
+tables! { bats cargo go jest minitest node phpunit pytest rspec unittest }
+
+/// What `tests/run.sh` walks without `--all`: the quick cases of these tables.
+macro_rules! third {
+    ($($name:ident)*) => {
+        mod third {
+            $(
+                #[test]
+                #[cfg_attr(feature = "slow-tests", ignore = "`default` walks them all")]
+                fn $name() {
+                    super::walk(stringify!($name), super::Policy::Default, |case| case.is_quick);
+                }
+            )*
+        }
+    };
+}
+
+third! { minitest node phpunit pytest rspec unittest }
+
+#[test]
+fn a_third_of_all_cases_is_quick() {
+    let tables = TABLES.iter();
+    let cases: Vec<Case> = tables
+        .flat_map(|(_, table)| parse(table).into_iter().skip(1))
+        .collect();
+    let n_quick = cases.iter().filter(|case| case.is_quick).count();
+    assert!(3 * n_quick >= cases.len(), "{n_quick} of {}", cases.len());
+}
+
+/// What the README says of each policy, counted in the tables: the tests above hold a run to them.
+#[test]
+fn the_readme_publishes_what_the_tables_hold() {
+    let cases: Vec<Case> = TABLES
+        .iter()
+        .flat_map(|(_, table)| parse(table).into_iter().skip(1))
+        .collect();
+    let (attacks, honest): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(Case::is_attack);
+    let readme = include_str!("../../README.md");
+    for (name, policy) in [("default", Policy::Default), ("strict", Policy::Strict)] {
+        let n = |cases: &[Case], verdict| {
+            let cases = cases.iter();
+            cases
+                .filter(|case| case.expected(policy) == verdict)
+                .count()
         };
-        println!("{name}, policy {policy}: {n_right} of {n_all} {what}");
+        let row = format!(
+            "| `{name}` | {} of {} | {} of {} |",
+            n(&attacks, Verdict::KeptOut),
+            attacks.len(),
+            n(&honest, Verdict::Accepted),
+            honest.len()
+        );
+        assert!(readme.contains(&row), "the README lacks the row: {row}");
     }
+}
+
+/// Judges the chosen cases of a table, and names all that got another verdict.
+#[expect(clippy::print_stdout, reason = "to see which cases are slow")]
+fn walk(name: &str, policy: Policy, is_chosen: fn(&Case) -> bool) {
+    let only = env::var("KOAN_ATTACK").unwrap_or_default();
+    let cases = parse(table(name));
+    let (base, cases) = cases.split_first().expect("a base");
+    let site = Site::new(base, policy);
+    let mut wrong = Vec::new();
+    let mut n_judged = 0;
+    let chosen = cases.iter().filter(|case| is_chosen(case));
+    for case in chosen.filter(|case| case.name.contains(&only)) {
+        let started = Instant::now();
+        let (verdict, answer) = site.judge(case);
+        println!(
+            "{:6.2} s  {name} {policy:?} {verdict:?}: {}",
+            started.elapsed().as_secs_f32(),
+            case.name
+        );
+        if verdict != Some(case.expected(policy)) {
+            wrong.push(format!("{} ({policy:?}): {verdict:?}\n{answer}", case.name));
+        }
+        n_judged += 1;
+    }
+    assert!(
+        n_judged > 0,
+        "no case that is walked holds `{only}` in its sentence"
+    );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Judges the named cases of a table.
-fn walk_some(table: &str, names: &[&str]) {
-    let cases = parse(table);
-    let (base, cases) = cases.split_first().expect("a base");
-    for name in names {
-        let case = cases.iter().find(|case| case.name == *name);
-        let case = case.unwrap_or_else(|| panic!("no case `{name}`"));
-        let (verdict, answer) = judge(base, case, "default");
-        assert_eq!(verdict, case.expected, "{name}: {answer}");
-    }
+fn table(name: &str) -> &'static str {
+    let mut tables = TABLES.iter();
+    let found = tables.find(|(known, _)| *known == name);
+    found.expect("a table of this name").1
 }
 
 impl Case {
+    /// Of what stands behind `=== `; the base has no verdict, and is never asked for one.
+    fn new(heading: &str) -> Case {
+        let (verdicts, name) = heading.split_once(": ").unwrap_or(("accepted", heading));
+        let (is_quick, verdicts) = match verdicts.strip_prefix("quick, ") {
+            Some(verdicts) => (true, verdicts),
+            None => (false, verdicts),
+        };
+        let (default, strict) = match verdicts.split_once(" | strict ") {
+            Some((default, strict)) => (verdict(default), verdict(strict)),
+            None => (verdict(verdicts), verdict(verdicts)),
+        };
+        Case {
+            default,
+            strict,
+            name: name.to_owned(),
+            is_quick,
+            files: Vec::new(),
+        }
+    }
+
     fn is_attack(&self) -> bool {
-        let all = [Some(&self.expected), self.strict.as_ref()];
-        let is_kept_out = all
-            .into_iter()
-            .flatten()
-            .any(|verdict| verdict == "kept out");
+        let is_kept_out = [self.default, self.strict].contains(&Verdict::KeptOut);
         let is_honest = self.name.contains("honest all the same");
         !is_honest && (is_kept_out || self.name.contains("no run tells from a fix"))
+    }
+
+    fn expected(&self, policy: Policy) -> Verdict {
+        match policy {
+            Policy::Default => self.default,
+            Policy::Strict => self.strict,
+        }
     }
 
     /// The error of production that the message names, as it is written.
@@ -190,6 +224,14 @@ impl Case {
     }
 }
 
+fn verdict(text: &str) -> Verdict {
+    match text {
+        "accepted" => Verdict::Accepted,
+        "kept out" => Verdict::KeptOut,
+        _ => panic!("`{text}` is no verdict"),
+    }
+}
+
 fn parse(table: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for line in table.split_inclusive('\n') {
@@ -197,17 +239,7 @@ fn parse(table: &str) -> Vec<Case> {
         let rest = rest.trim_end();
         let how = match mark {
             "=== " => {
-                let (expected, name) = rest.split_once(": ").unwrap_or((rest, rest));
-                let (expected, strict) = match expected.split_once(" | strict ") {
-                    Some((expected, strict)) => (expected, Some(strict.to_owned())),
-                    None => (expected, None),
-                };
-                cases.push(Case {
-                    expected: expected.to_owned(),
-                    strict,
-                    name: name.to_owned(),
-                    files: Vec::new(),
-                });
+                cases.push(Case::new(rest));
                 continue;
             }
             "--- " => How::Whole,
@@ -230,65 +262,93 @@ fn parse(table: &str) -> Vec<Case> {
     cases
 }
 
+const GUARD: &str = env!("CARGO_BIN_EXE_koan-guard");
 const ISSUE: &str = "k1:0123456789abcdef01234567";
 
-fn judge(base: &Case, case: &Case, policy: &str) -> (&'static str, String) {
-    let temp = tempfile::tempdir().expect("a folder");
-    let repo = temp.path().join("repo");
-    fs::create_dir(&repo).expect("a folder");
-    let git = |args: &[&str]| succeed(command("git", &repo).args(args));
-    git(&["init", "--quiet", "--initial-branch=main"]);
-    write(&repo, base);
-    git(&["add", "--all"]);
-    git(&["commit", "--quiet", "-m", "feat: a shop"]);
-    if base
-        .files
-        .iter()
-        .any(|file| file.text.contains("node_modules"))
-    {
-        // As a checkout has it in which the packages are installed; git does not see it.
-        let packages = env::var("KOAN_TEST_NODE_MODULES")
-            .expect("run this by tests/run.sh: KOAN_TEST_NODE_MODULES is not set");
-        std::os::unix::fs::symlink(packages, repo.join("node_modules")).expect("a link");
+/// A repository that holds a table's base and a policy on `main`. Each case is a commit on a branch of its own, so that the guard builds the
+/// base once, as it does where people work.
+struct Site {
+    temp: TempDir,
+    packages: Option<PathBuf>,
+}
+
+impl Site {
+    fn new(base: &Case, policy: Policy) -> Site {
+        let mut files = base.files.iter();
+        let needs_packages = files.any(|file| file.text.contains("node_modules"));
+        let packages = needs_packages.then(|| {
+            let packages = env::var_os("KOAN_TEST_NODE_MODULES");
+            packages.expect("run this by tests/run.sh: KOAN_TEST_NODE_MODULES is not set")
+        });
+        let site = Site {
+            temp: tempfile::tempdir().expect("a folder"),
+            packages: packages.map(PathBuf::from),
+        };
+        let repo = site.repo();
+        fs::create_dir(&repo).expect("a folder");
+        site.git(&["init", "--quiet", "--initial-branch=main"]);
+        write(&repo, base);
+        site.git(&["add", "--all"]);
+        site.git(&["commit", "--quiet", "-m", "feat: a shop"]);
+        site.show_packages();
+        succeed(command(GUARD, &repo).arg("init"));
+        if policy == Policy::Strict {
+            let file = repo.join(".koan-guard.yaml");
+            let text = fs::read_to_string(&file).expect("a policy");
+            let stricter = text.replacen("extends: [default", "extends: [default, strict", 1);
+            assert_ne!(text, stricter, "{text}");
+            fs::write(&file, stricter).expect("a policy");
+        }
+        site.git(&["add", "--all"]);
+        site.git(&["commit", "--quiet", "-m", "chore: a guard"]);
+        site
     }
-    let guard = env!("CARGO_BIN_EXE_koan-guard");
-    succeed(command(guard, &repo).arg("init"));
-    if policy != "default" {
-        let file = repo.join(".koan-guard.yaml");
-        let text = fs::read_to_string(&file).expect("a policy");
-        let stricter = text.replacen(
-            "extends: [default",
-            &format!("extends: [default, {policy}"),
-            1,
-        );
-        assert_ne!(text, stricter, "{text}");
-        fs::write(&file, stricter).expect("a policy");
+
+    fn repo(&self) -> PathBuf {
+        self.temp.path().join("repo")
     }
-    git(&["add", "--all"]);
-    git(&["commit", "--quiet", "-m", "chore: a guard"]);
-    git(&["switch", "--quiet", "--create", "koan/fix"]);
-    write(&repo, case);
-    git(&["add", "--all"]);
-    let mut message = "fix: total of a cart".to_owned();
-    let mut check = command(guard, &repo);
-    check.args(["check", "HEAD"]);
-    if let Some(issue) = case.issue() {
-        message += &format!("\n\nKoan-Issue: {ISSUE}");
-        if let Some(digest) = digest(issue) {
-            let file = temp.path().join("digest.json");
-            fs::write(&file, digest).expect("a digest");
-            check.arg("--issues").arg(file);
+
+    fn git(&self, args: &[&str]) {
+        succeed(command("git", &self.repo()).args(args));
+    }
+
+    /// As in a checkout in which the packages are installed; git does not see it.
+    fn show_packages(&self) {
+        if let Some(packages) = &self.packages {
+            symlink(packages, self.repo().join("node_modules")).expect("a link");
         }
     }
-    git(&["commit", "--quiet", "-m", &message]);
 
-    let output = run(&mut check);
-    let verdict = match output.status.code() {
-        Some(0) => "accepted",
-        Some(1 | 3) => "kept out",
-        _ => "not judged",
-    };
-    (verdict, said(&output))
+    /// The verdict, if there was one, and all that was said.
+    fn judge(&self, case: &Case) -> (Option<Verdict>, String) {
+        let repo = self.repo();
+        // Also what an earlier case wrote and git ignores.
+        self.git(&["clean", "--quiet", "-ffdx"]);
+        self.git(&["switch", "--quiet", "--force-create", "koan/fix", "main"]);
+        self.show_packages();
+        write(&repo, case);
+        self.git(&["add", "--all"]);
+        let mut message = "fix: total of a cart".to_owned();
+        let mut check = command(GUARD, &repo);
+        check.args(["check", "HEAD"]);
+        if let Some(issue) = case.issue() {
+            message += &format!("\n\nKoan-Issue: {ISSUE}");
+            if let Some(digest) = digest(issue) {
+                let file = self.temp.path().join("digest.json");
+                fs::write(&file, digest).expect("a digest");
+                check.arg("--issues").arg(file);
+            }
+        }
+        self.git(&["commit", "--quiet", "-m", &message]);
+
+        let output = run(&mut check);
+        let verdict = match output.status.code() {
+            Some(0) => Some(Verdict::Accepted),
+            Some(1 | 3) => Some(Verdict::KeptOut),
+            _ => None,
+        };
+        (verdict, said(&output))
+    }
 }
 
 /// A digest with one error, of a line of the table; `None` for one that no digest has.

@@ -161,6 +161,7 @@ fn a_message_alone_may_be_amended() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
+      from the local cache: 8 of 8 runs; the verdict of record is made without `--use-cache`
       lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
     koan-guard: 31998a1fca is proved, its note is written
     koan-guard: the note of 31998a1fca is stated after rewriting

@@ -8,6 +8,7 @@ use crate::proof::case::{Carried, Case, Shown};
 use crate::proof::compare::{self, Runs, Terms};
 use crate::proof::renamed::Renames;
 use crate::proof::split::Split;
+use crate::proof::trees::LaidOut;
 use crate::proof::{Gap, Shortfall, Tree};
 
 impl Bench<'_> {
@@ -18,9 +19,9 @@ impl Bench<'_> {
             carried: &BTreeSet::new(),
             renamed: &BTreeMap::new(),
         };
-        let parent = self.lay_out(Tree::Parent, trees.parent)?;
+        let parent = LaidOut::when_needed(Tree::Parent, trees.parent);
         let parent_run = stage!(self.run_touched(&parent, 1)?);
-        let before = self.lay_out(Tree::Before, trees.before)?;
+        let before = LaidOut::when_needed(Tree::Before, trees.before);
         let first = stage!(self.run_touched(&before, 1)?);
         let candidates = match compare::red(&parent_run, &first, &terms) {
             Ok(candidates) => candidates,
@@ -42,12 +43,12 @@ impl Bench<'_> {
 
     /// A fix without a test: those that are red at the parent and that it turns green are its proof. BEFORE is the parent itself.
     pub(super) fn revival(&mut self, trees: &Trees, split: &Split, case: &Case) -> Staged<Shown> {
-        let parent = self.lay_out(Tree::Parent, trees.parent)?;
+        let parent = LaidOut::when_needed(Tree::Parent, trees.parent);
         let parent_run = stage!(self.run_suite(&parent, Suite::All)?);
         if !compare::has_red(&parent_run) {
             return Ok(Err(Gap::NoTest.into()));
         }
-        let after = self.lay_out(Tree::After, trees.after)?;
+        let after = LaidOut::when_needed(Tree::After, trees.after);
         let after_run = stage!(self.run_suite(&after, Suite::All)?);
         let revived = stage!(compare::revived(&parent_run, &after_run));
         let (mut before_runs, mut after_runs) = (vec![parent_run], vec![after_run]);

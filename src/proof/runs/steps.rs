@@ -4,30 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use gix::ObjectId;
 
+use super::run::{Ask, Scope};
 use super::{Bench, Staged, Trees};
 use crate::git::{Blob, Edit};
 use crate::policy::{Level, Suite};
-use crate::proof::case::{Case, Progress, What};
+use crate::proof::case::{Case, What};
 use crate::proof::split::Split;
 use crate::proof::trees::LaidOut;
 use crate::proof::{
     Doubt, Gap, Proof, Shortfall, Tree, examples, necessity, neighbours, signature, variations,
 };
-use crate::suite::runner::{Order, Selection};
 use crate::suite::{Outcome, RaisedIn, TestId, TestResult, TestRun};
-
-/// What a run of a step is of.
-#[derive(Clone, Copy)]
-enum Scope<'a> {
-    /// These, of the touched files.
-    Tests(&'a BTreeSet<TestId>),
-    /// All of the touched files.
-    Files,
-    All,
-}
 
 impl Bench<'_> {
     /// Whether a new test failed as production did, where the message names an error of production.
@@ -51,37 +41,28 @@ impl Bench<'_> {
 
     /// Whether the examples in the documentation that ran well at the parent still do. Not in a hook: each of them is compiled.
     pub(super) fn examples_hold(&mut self, parent: &LaidOut, after: &LaidOut) -> Staged<()> {
-        if self.deadline.is_some() {
+        if self.is_hurried || !self.runner.has_examples() {
             return Ok(Ok(()));
         }
-        let Some(after_run) = self.run_examples(after)? else {
-            return Ok(Ok(()));
-        };
+        let after_run = stage!(self.run_examples(after)?);
         if examples::is_clean(&after_run) {
             return Ok(Ok(()));
         }
-        let parent_run = self.run_examples(parent)?.unwrap_or_default();
+        let parent_run = stage!(self.run_examples(parent)?);
         Ok(examples::compare(&parent_run, &after_run))
     }
 
-    fn run_examples(&mut self, laid_out: &LaidOut) -> anyhow::Result<Option<TestRun>> {
-        (self.progress)(Progress::Running {
-            tree: laid_out.tree,
+    fn run_examples(&mut self, laid_out: &LaidOut) -> Staged<TestRun> {
+        let ask = Ask {
             what: What::Examples,
-        });
-        let order = Order {
-            selection: Selection::All,
-            canary: None,
+            scope: Scope::Examples,
             seed: None,
-            timeout: self.policy.proof.timeout,
             env: &self.policy.proof.env,
         };
-        let mut run = self.runner.examples(self.area, &laid_out.side, &order)?;
+        let mut run = stage!(self.run_raw(laid_out, &ask)?);
         let excluded = &self.policy.proof.tests_exclude;
-        if let Some(run) = &mut run {
-            run.results.retain(|test, _| !excluded.is_match(&test.0));
-        }
-        Ok(run)
+        run.results.retain(|test, _| !excluded.is_match(&test.0));
+        Ok(Ok(run))
     }
 
     /// Whether some new test is red without each hunk of the fix. Not in a hook: somebody waits.
@@ -94,7 +75,7 @@ impl Bench<'_> {
         scope: Suite,
     ) -> Staged<()> {
         let level = self.policy.proof.necessity;
-        if level == Level::Off || self.deadline.is_some() {
+        if level == Level::Off || self.is_hurried {
             return Ok(Ok(()));
         }
         let tests: BTreeSet<TestId> = proof.fail_to_pass().keys().cloned().collect();
@@ -113,8 +94,9 @@ impl Bench<'_> {
             n += 1;
             let tree_id = necessity::without(self.repo, case.change, split, trees.after, out)?;
             let run = self.try_tree(tree_id, What::WithoutHunk { n }, scope)?;
-            Ok::<_, anyhow::Error>(Some(!is_green(&run, &tests)))
+            Ok::<_, anyhow::Error>(run.map(|run| !is_green(&run, &tests)))
         })?;
+        stage!(self.time_left());
         if search.n_untried > 0 && level == Level::Deny {
             let n = search.n_untried;
             let said = format!("the time is over before {n} hunks of the fix were left out");
@@ -144,8 +126,9 @@ impl Bench<'_> {
                 doubts,
             }));
         }
-        if self.deadline.is_none() {
+        if !self.is_hurried {
             gaps.extend(self.vary(trees, split, case, (proof, before))?);
+            stage!(self.time_left());
         }
         Ok(self.weigh(level, gaps))
     }
@@ -198,7 +181,9 @@ impl Bench<'_> {
                     content: Blob::Bytes(replaced.context("a value moved")?.into_bytes()),
                 };
                 let tree_id = self.repo.edit_tree(trees.after, vec![edit])?;
-                let run = self.try_tree(tree_id, What::OtherValue { n }, scope)?;
+                let Some(run) = self.try_tree(tree_id, What::OtherValue { n }, scope)? else {
+                    return Ok(gaps);
+                };
                 let mut results = run.results.iter();
                 is_special = results.any(|(test, result)| {
                     let known = origins.get(stem(test));
@@ -218,28 +203,20 @@ impl Bench<'_> {
     /// Whether the new tests pass in the other circumstances that the policy names. Not in a hook.
     pub(super) fn varied(&mut self, after: &LaidOut, proof: &Proof) -> Staged<()> {
         let mut doubts = Vec::new();
-        if self.deadline.is_some() {
+        if self.is_hurried {
             return Ok(Ok(()));
         }
         let tests: BTreeSet<TestId> = proof.fail_to_pass().keys().cloned().collect();
         for &variation in &self.policy.proof.variations {
             let mut env = self.policy.proof.env.clone();
             env.extend(variations::environment(variation)?);
-            (self.progress)(Progress::Running {
-                tree: Tree::After,
+            let ask = Ask {
                 what: What::Varied,
-            });
-            let order = Order {
-                selection: Selection::Tests {
-                    files: &after.files,
-                    tests: &tests,
-                },
-                canary: Some(&self.canary),
+                scope: Scope::Tests(&tests),
                 seed: None,
-                timeout: self.policy.proof.timeout,
                 env: &env,
             };
-            let run = self.runner.run(self.area, &after.side, &order)?;
+            let run = stage!(self.run_raw(after, &ask)?);
             let red = tests
                 .iter()
                 .filter(|test| run.outcome(test) != Some(Outcome::Passed));
@@ -253,19 +230,19 @@ impl Bench<'_> {
         Ok(Shortfall { gaps, doubts }.into_result(()))
     }
 
-    /// One run on a tree of its own, which goes then.
-    fn try_tree(&mut self, tree_id: ObjectId, what: What, scope: Scope) -> anyhow::Result<TestRun> {
-        let laid_out = self.lay_out(Tree::After, tree_id)?;
-        let files = &laid_out.files;
-        let selection = match scope {
-            Scope::Tests(tests) => Selection::Tests { files, tests },
-            Scope::Files => Selection::Files(files),
-            Scope::All => Selection::All,
-        };
-        let run = self.run(&laid_out, what, selection, None)?;
-        self.area.remove_side(laid_out.side)?;
-        // Only a hook has a deadline, and no hook comes here.
-        run.map_err(|short| anyhow!("a run was cut short: {short:?}"))
+    /// One run on a tree of its own, which goes then. `None` if the budget is spent.
+    fn try_tree(
+        &mut self,
+        tree_id: ObjectId,
+        what: What,
+        scope: Scope,
+    ) -> anyhow::Result<Option<TestRun>> {
+        let laid_out = LaidOut::when_needed(Tree::After, tree_id);
+        let run = self.run(&laid_out, what, scope, None)?;
+        if let Some(ground) = laid_out.ground.into_inner() {
+            self.area.remove_side(ground.side)?;
+        }
+        Ok(run.ok())
     }
 
     /// Gaps that refuse, or are only said.

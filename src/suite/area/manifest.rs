@@ -3,14 +3,15 @@
 //! An entry is its mode, size, number and times. The time of the last change cannot be set by programs, so a file that was written to or
 //! replaced shows, whatever its other times say. Whoever can also write the manifest can forge both.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
-/// One line for each entry below `folder`, in order of names.
+/// One line for each entry below `folder`, folder by folder, in order of names.
 pub fn of(folder: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     describe(folder, folder, &mut text)
@@ -18,35 +19,49 @@ pub fn of(folder: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// Names are looked up beside the open folder: a path would be walked once more for each of thousands of files.
 fn describe(top: &Path, folder: &Path, text: &mut String) -> anyhow::Result<()> {
-    let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        let data = fs::symlink_metadata(&path)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = rustix::fs::open(folder, flags, Mode::empty())?;
+    let mut names = Vec::new();
+    for entry in Dir::read_from(&open)? {
+        let entry = entry?;
+        if ![&b"."[..], b".."].contains(&entry.file_name().to_bytes()) {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    names.sort();
+    let mut folders = Vec::new();
+    for name in &names {
+        let data = rustix::fs::statat(&open, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let path = folder.join(OsStr::from_bytes(name.to_bytes()));
         let place = path.strip_prefix(top)?;
         writeln!(
             text,
             "{:o} {} {} {}.{:09} {}.{:09} {place:?}",
-            data.mode(),
-            data.size(),
-            data.ino(),
-            data.mtime(),
-            data.mtime_nsec(),
-            data.ctime(),
-            data.ctime_nsec(),
+            data.st_mode,
+            data.st_size,
+            data.st_ino,
+            data.st_mtime,
+            data.st_mtime_nsec,
+            data.st_ctime,
+            data.st_ctime_nsec,
         )?;
-        if data.is_dir() {
-            describe(top, &path, text)?;
+        if FileType::from_raw_mode(data.st_mode).is_dir() {
+            folders.push(path);
         }
     }
-    Ok(())
+    // However deep they are, one of them is open at a time.
+    drop(open);
+    folders
+        .iter()
+        .try_for_each(|folder| describe(top, folder, text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::{File, FileTimes, Permissions};
+    use std::fs::{self, File, FileTimes, Permissions};
     use std::os::unix::fs::PermissionsExt as _;
     use std::thread;
     use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Many short jobs: in batches, on two threads, in an order that a seed decides.
+//! Many short jobs: in batches, on several threads, in an order that a seed decides.
 
 use anyhow::{anyhow, ensure};
 
@@ -25,20 +25,23 @@ pub(super) fn run_serially(
     Ok(all)
 }
 
-/// Every test in a process of its own, on two threads where the sandbox allows it.
+/// Every test in a process of its own, as many at once as the area allows.
 pub(super) fn run_all(area: &Area, side: &Side, jobs: &[Job]) -> anyhow::Result<Vec<Finished>> {
-    let batches = |jobs: &[Job]| run_serially(area, side, jobs);
-    if jobs.len() < 4 {
-        return batches(jobs);
-    }
-    let (first, second) = jobs.split_at(jobs.len() / 2);
+    // A sandbox for each one or two jobs would cost more than they do.
+    let n_threads = area.jobs().get().min(jobs.len() / 2).max(1);
+    let mut parts = jobs.chunks(jobs.len().div_ceil(n_threads).max(1));
+    let first = parts.next().unwrap_or_default();
     std::thread::scope(|scope| {
-        let other = scope.spawn(|| batches(second));
-        let mut all = batches(first)?;
-        let rest = other
-            .join()
-            .map_err(|_| anyhow!("a thread that ran tests panicked"))?;
-        all.extend(rest?);
+        let others: Vec<_> = parts
+            .map(|part| scope.spawn(move || run_serially(area, side, part)))
+            .collect();
+        let mut all = run_serially(area, side, first)?;
+        for other in others {
+            let rest = other
+                .join()
+                .map_err(|_| anyhow!("a thread that ran tests panicked"))?;
+            all.extend(rest?);
+        }
         Ok(all)
     })
 }

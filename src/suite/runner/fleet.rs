@@ -145,6 +145,11 @@ impl Runner for Fleet {
         Ok(all)
     }
 
+    fn has_examples(&self) -> bool {
+        let mut members = self.members.iter();
+        members.any(|member| member.runner.has_examples())
+    }
+
     fn examples(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<Option<TestRun>> {
         let mut all: Option<TestRun> = None;
         self.each(order, |member, order| {

@@ -293,7 +293,7 @@ pub(super) fn has_imports(path: &RepoPath, content: &[u8]) -> bool {
 pub(super) fn expect_canary(content: &[u8], canary: &Canary) -> Option<String> {
     let Canary { name, nonce } = canary;
     let text = String::from_utf8_lossy(content);
-    if !text.contains("expect(") {
+    if !calls_expect(&text) {
         return None;
     }
     let word = test_word(&text);
@@ -307,6 +307,14 @@ pub(super) fn expect_canary(content: &[u8], canary: &Canary) -> Option<String> {
         format!("{word}(\"{name} expect {n}\", () => {{ expect(\"{nonce}\").{matcher}; }});\n")
     });
     Some(tests.collect())
+}
+
+/// Whether `expect(..)` is more than a step in a chain of calls, as in `request(app).get("/").expect(200)`.
+fn calls_expect(text: &str) -> bool {
+    text.match_indices("expect(").any(|(at, _)| {
+        let chain = text[..at].trim_end().strip_suffix('.');
+        !chain.is_some_and(|chain| chain.trim_end().ends_with(')'))
+    })
 }
 
 /// A test by the `assert` of the file itself; `None` where it has none.
@@ -488,6 +496,21 @@ mod tests {
             ("item.push(1)", None),
         ] {
             assert_eq!(call(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_step_of_a_chain_is_no_call_of_expect() {
+        for (text, expected) in [
+            ("expect(1).toBe(1)", true),
+            ("  chai.expect(1).to.equal(1)", true),
+            ("request(app)\n  .get('/')\n  .expect(200)", false),
+            ("get('/') . expect(200)", false),
+            ("get('/').expect(200)\nexpect(1).toBe(1)", true),
+            ("it('a', () => { a() })\nexpect(1).toBe(1)", true),
+            ("lib().assert(1)", false),
+        ] {
+            assert_eq!(calls_expect(text), expected, "{text}");
         }
     }
 

@@ -208,12 +208,22 @@ def foreign_modules(order):
                 return True
         return False
 
+    folders = {}
+
+    def real(file):
+        # Hundreds of modules lie in a few folders, whose parts are each looked at once.
+        folder, name = os.path.split(file)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        path = os.path.join(folders[folder], name)
+        return os.path.realpath(path) if os.path.islink(path) else path
+
     ours, found = {}, []
     for name, module in sorted(sys.modules.items(), key=lambda entry: entry[0]):
         file = getattr(module, "__file__", None)
         if not isinstance(file, str):
             continue
-        file = os.path.realpath(file)
+        file = real(file)
         top = name.partition(".")[0]
         is_standard = file.startswith(library) and "site-packages" not in file
         if file.startswith(tree) or is_standard:

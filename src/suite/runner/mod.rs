@@ -96,6 +96,11 @@ pub trait Runner {
     /// The runner could not be started at all.
     fn run(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<TestRun>;
 
+    /// Whether examples in the documentation can be run that are no tests of the suite.
+    fn has_examples(&self) -> bool {
+        false
+    }
+
     /// Runs the examples in the documentation, where they are no tests of the suite; `None` where the runner knows of none. No canary is
     /// among them: they prove nothing, and only must keep passing.
     ///

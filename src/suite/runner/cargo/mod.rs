@@ -175,6 +175,10 @@ impl Runner for Cargo {
         Ok(run)
     }
 
+    fn has_examples(&self) -> bool {
+        true
+    }
+
     fn examples(&self, area: &Area, side: &Side, order: &Order) -> anyhow::Result<Option<TestRun>> {
         let Ok(workspace) = self.workspace(area, side, order)? else {
             return Ok(None);
@@ -227,7 +231,10 @@ impl Cargo {
     ) -> anyhow::Result<Build> {
         let jobs: Vec<Job> = select::calls(workspace, scopes)
             .into_iter()
-            .map(|args| self.cargo(area, order, args))
+            .map(|args| {
+                let at_once = ["--jobs".to_owned(), area.jobs().to_string()];
+                self.cargo(area, order, args.into_iter().chain(at_once))
+            })
             .collect();
         let mut build = Build::default();
         let dir = area.tree().join(&self.dir);

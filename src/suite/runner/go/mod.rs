@@ -232,6 +232,7 @@ impl Go {
         let mut jobs = Vec::new();
         for package in packages {
             let mut args = ["test", "-c", "-vet=off"].map(OsString::from).to_vec();
+            args.push(format!("-p={}", area.jobs()).into());
             args.extend(overlay.iter().map(|overlay| {
                 let mut arg = OsString::from("-overlay=");
                 arg.push(overlay.path());
