@@ -405,6 +405,7 @@ fn lay_out_before(repo: &Path, area: &Path, n_sides: usize) -> anyhow::Result<()
         landlock_abi: 0,
         namespaces: false,
         seccomp: false,
+        seatbelt: false,
         missing: Vec::new(),
         launcher: "/nonexistent/launcher".into(),
     };
