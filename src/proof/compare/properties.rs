@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::strategy::ValueTree as _;
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::{RngSeed, TestRunner};
 
 use super::{Runs, Terms, compare, deaf, revived, still_red};
 use crate::policy::ExistingTests;
@@ -258,7 +258,8 @@ fn is_only_of(short: &Shortfall, test: &TestId) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    // The same cases in every run: what changes the answer is the code. By hand, with more of them: another number here.
+    #![proptest_config(ProptestConfig { cases: 3000, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn an_acceptance_rests_on_what_was_seen(case in any_case()) {
@@ -300,7 +301,8 @@ proptest! {
             assert_sound(&case_without(&case, &test), &proof);
             if let Err(short) = case.weigh() {
                 prop_assert!(is_only_of(&short, &test), "{short:?}");
-                prop_assert_ne!(case.parent.outcome(&test), Some(Outcome::Passed));
+                let was_passed = case.parent.outcome(&test) == Some(Outcome::Passed);
+                prop_assert!(!was_passed || !is_bad(case.after[0].outcome(&test)));
             }
         }
     }
