@@ -259,9 +259,9 @@ impl<'a> Newcomers<'a> {
             return None;
         }
         let is_outer = |line: &&str| !line.is_empty() && indent(line) == 0;
-        let head = self.lines[..at].iter().rposition(|line| is_outer(&line))?;
+        let head = self.lines[..at].iter().rposition(&is_outer)?;
         let name = GO_HEAD.captures(self.lines[head])?.get(1)?.as_str();
-        let n_inside = self.lines[at..].iter().position(|line| is_outer(&line))?;
+        let n_inside = self.lines[at..].iter().position(is_outer)?;
         let end = at + n_inside;
         (self.lines[end] == "}").then_some(())?;
         // The function is open from its head to that brace.
