@@ -2,6 +2,7 @@
 //!
 //! An existing policy is never overwritten.
 
+mod cargo;
 mod javascript;
 mod php;
 mod render;
@@ -77,6 +78,8 @@ pub struct Choice {
     pub value: &'static str,
     /// The folder that it works in; empty at the top.
     pub dir: String,
+    /// What cargo builds with beside the default features.
+    pub features: Vec<String>,
     pub why: String,
 }
 
@@ -280,17 +283,14 @@ fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>>
         .any(has);
     let python_leads = languages.first() == Some(&Language::Python);
     if has("Cargo.toml") && !(is_python_project && python_leads) {
-        return Ok(Some(Choice {
-            value: "cargo",
-            dir: String::new(),
-            why: "there is a `Cargo.toml`".to_owned(),
-        }));
+        return Ok(Some(cargo::runner(seen)?));
     }
     let go_leads = languages.first() == Some(&Language::Go);
     if go_leads && let Some(module) = seen.files.iter().find(|path| is_go_module(path)) {
         return Ok(Some(Choice {
             value: "go",
             dir: String::new(),
+            features: Vec::new(),
             why: format!("there is `{module}`"),
         }));
     }
@@ -313,6 +313,7 @@ fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>>
         return Ok(Some(Choice {
             value: "bats",
             dir: String::new(),
+            features: Vec::new(),
             why: format!("`{path}` has tests of bats"),
         }));
     }
@@ -332,6 +333,7 @@ fn python_runner(seen: &Seen) -> anyhow::Result<Choice> {
     let pytest = |why: String| Choice {
         value: "pytest",
         dir: String::new(),
+        features: Vec::new(),
         why,
     };
     for path in seen.files {
@@ -374,6 +376,7 @@ fn python_runner(seen: &Seen) -> anyhow::Result<Choice> {
     Ok(Choice {
         value: "unittest",
         dir: String::new(),
+        features: Vec::new(),
         why: "nothing names pytest, and no test is a function outside a class".to_owned(),
     })
 }

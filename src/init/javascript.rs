@@ -85,6 +85,7 @@ fn of_package(seen: &Seen, dir: &str) -> anyhow::Result<Option<Choice>> {
         Ok(Some(Choice {
             value,
             dir: dir.to_owned(),
+            features: Vec::new(),
             why,
         }))
     };

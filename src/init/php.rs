@@ -7,6 +7,7 @@ pub(super) fn runner(seen: &Seen) -> anyhow::Result<Option<Choice>> {
     let choice = |why| {
         Ok(Some(Choice {
             dir: String::new(),
+            features: Vec::new(),
             value: "phpunit",
             why,
         }))

@@ -96,13 +96,24 @@ fn runners(choices: &[Choice]) -> Vec<String> {
                 .to_owned(),
             format!("  runner: {}", Policy::NO_RUNNER),
         ],
+        [choice] if choice.dir.is_empty() && !choice.features.is_empty() => vec![
+            format!("  # {}.", capitalised(&choice.why)),
+            format!(
+                "  runner: {{name: {}, features: [{}]}}",
+                choice.value,
+                choice.features.join(", ")
+            ),
+        ],
         [choice] if choice.dir.is_empty() => vec![
             format!("  # {}.", capitalised(&choice.why)),
             format!("  runner: {}", choice.value),
         ],
         choices => {
             let mut lines = vec!["  runner:".to_owned()];
-            for Choice { value, dir, why } in choices {
+            for Choice {
+                value, dir, why, ..
+            } in choices
+            {
                 lines.push(format!("    # {}.", capitalised(why)));
                 lines.push(format!("    - {{name: {value}, dir: \"{dir}\"}}"));
             }

@@ -9,6 +9,7 @@ pub(super) fn runner(seen: &Seen) -> anyhow::Result<Option<Choice>> {
         Ok(Some(Choice {
             value,
             dir: String::new(),
+            features: Vec::new(),
             why,
         }))
     };

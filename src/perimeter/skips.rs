@@ -1,10 +1,14 @@
 //! Tests that are switched off where they stand: skip marks, and marks that leave only others to run.
 
+mod newcomers;
+
+use std::cell::LazyCell;
 use std::sync::LazyLock;
 
 use gix::bstr::ByteSlice as _;
 use regex::bytes::Regex;
 
+use self::newcomers::Newcomers;
 use super::{Judged, Objection};
 use crate::change::Content;
 use crate::policy::Rule;
@@ -122,9 +126,10 @@ static LANGUAGES: [Language; 10] = [
     ),
 ];
 
-/// Skip marks in the added lines of test files, and in Rust wherever tests may stand.
+/// Skip marks in the added lines of test files, and in Rust wherever tests may stand. Those on wholly new tests are none.
 pub(super) fn skipped(files: &[Judged]) -> Vec<Objection> {
     let mut objections = Vec::new();
+    let loses_heads = LazyCell::new(|| newcomers::loses_heads(files));
     for judged in files {
         let path = &judged.file.path;
         let Some(language) = path.extension().and_then(language) else {
@@ -136,11 +141,17 @@ pub(super) fn skipped(files: &[Judged]) -> Vec<Objection> {
         let Some(Content::Text(text)) = judged.file.new.as_ref().map(|new| &new.content) else {
             continue;
         };
+        let newcomers = LazyCell::new(|| Newcomers::of(judged).filter(|_| !*loses_heads));
         let runs = judged.file.hunks.iter().map(|hunk| &hunk.new);
         for run in runs.filter(|run| may_skip(&text[run.bytes.clone()])) {
             for (line, text) in run.of(text) {
                 if let Some(mark) = skip_mark(language, text) {
                     let mark = super::text::shown(&String::from_utf8_lossy(mark));
+                    let is_only_one = language.marks.find_iter(text).count() == 1;
+                    let newcomers = newcomers.as_ref().filter(|_| is_only_one);
+                    if newcomers.is_some_and(|newcomers| newcomers.has(line, &mark)) {
+                        continue;
+                    }
                     let fact = format!("line {line} of `{path}` adds `{mark}`");
                     objections.push(Objection::line(Rule::TestSkipped, path, line, fact));
                 }

@@ -120,6 +120,7 @@ section!(ProofFile {
 section!(RunnerFile {
     name: Said<String>,
     dir: Said<String>,
+    features: List,
     build: Said<String>,
     command: Said<String>,
     report: Said<String>,
@@ -167,7 +168,7 @@ pub(super) enum Names {
 #[derive(Clone, Debug)]
 pub(super) enum Runners {
     Name(String),
-    One(RunnerFile),
+    One(Box<RunnerFile>),
     List(Vec<At<Runners>>),
 }
 
@@ -403,7 +404,8 @@ impl<'de> Deserialize<'de> for Runners {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Runners, A::Error> {
-                RunnerFile::deserialize(MapAccessDeserializer::new(map)).map(Runners::One)
+                RunnerFile::deserialize(MapAccessDeserializer::new(map))
+                    .map(|file| Runners::One(Box::new(file)))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Runners, A::Error> {

@@ -235,6 +235,8 @@ pub struct RunnerConfig {
     pub name: String,
     /// The folder of its project, relative to the top; empty for the top itself.
     pub dir: String,
+    /// What `cargo` builds with: names of features, [`RunnerConfig::ALL_FEATURES`] or [`RunnerConfig::NO_DEFAULT_FEATURES`].
+    pub features: Vec<String>,
     /// What `custom` is told.
     pub custom: Option<CustomRunner>,
 }
@@ -592,6 +594,22 @@ mode: observe
                 "2:17: runner `jest` stands here twice for one folder",
             ),
             (
+                "proof: {runner: {name: jest, features: [all]}}",
+                "2:41: only runner `cargo` builds with features",
+            ),
+            (
+                "proof: {runner: {name: cargo, features: [a, '--config=x']}}",
+                "2:45: `--config=x` is no name of a cargo feature",
+            ),
+            (
+                "proof: {runner: {name: cargo, features: ['a,b']}}",
+                "2:42: `a,b` is no name of a cargo feature",
+            ),
+            (
+                "proof: {runner: {name: cargo, features: [a, a]}}",
+                "2:45: feature `a` stands here twice",
+            ),
+            (
                 "proof: {runner: custom}",
                 "2:17: runner `custom` needs a `command` and a `report`",
             ),
@@ -790,6 +808,25 @@ mode: observe
         assert_eq!(one.digest.len(), 64);
         let different = load("version: 1\nproof: {timeout: 121s, tests: [a/**, b/**]}\n");
         assert_ne!(one.digest, different.digest);
+    }
+
+    #[test]
+    fn features_of_cargo_are_shown_and_in_the_digest() {
+        let cargo = |more: &str| {
+            let text = format!("version: 1\nproof: {{runner: {{name: cargo{more}}}}}\n");
+            let policy = load(&text);
+            let mut values = policy.values.iter();
+            let shown = values.find(|value| value.key == "proof.runner");
+            (shown.map(|value| value.value.clone()), policy.digest)
+        };
+        let (plain, plain_digest) = cargo("");
+        let (all, digest) = cargo(", features: [all]");
+        let (named, named_digest) = cargo(", features: [no-default-features, shop/json]");
+        assert_eq!(plain.as_deref(), Some("cargo"));
+        assert_eq!(all.as_deref(), Some("cargo, features all"));
+        let expected = "cargo, features no-default-features shop/json";
+        assert_eq!(named.as_deref(), Some(expected));
+        assert!(plain_digest != digest && digest != named_digest);
     }
 
     #[test]

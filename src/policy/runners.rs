@@ -10,7 +10,15 @@ pub(super) const BUILT_IN: &[&str] = &[
     "rspec", "unittest", "vitest",
 ];
 
+const CARGO: &str = "cargo";
 const CUSTOM: &str = "custom";
+
+impl RunnerConfig {
+    /// In place of a feature's name: every feature of every package.
+    pub const ALL_FEATURES: &'static str = "all";
+    /// Without those that a package has by default.
+    pub const NO_DEFAULT_FEATURES: &'static str = "no-default-features";
+}
 
 impl Merge<'_> {
     /// The last list counts as a whole.
@@ -88,6 +96,7 @@ fn mapping(layer: &Layer, at: &At<Runners>, file: &RunnerFile) -> Read<RunnerCon
         Some(dir) => value::folder(&dir.value).map_err(|err| layer.wrong(dir, err))?,
         None => String::new(),
     };
+    let features = features(layer, own_name, file)?;
     let is_custom = name.value == CUSTOM;
     let custom = is_custom.then(|| custom(layer, at, file)).transpose()?;
     let keys = [&file.build, &file.command, &file.report];
@@ -101,8 +110,41 @@ fn mapping(layer: &Layer, at: &At<Runners>, file: &RunnerFile) -> Read<RunnerCon
     Ok(RunnerConfig {
         name: own_name.to_owned(),
         dir,
+        features,
         custom,
     })
+}
+
+/// Each of them becomes part of one argument of cargo's, so that only names are let through.
+fn features(layer: &Layer, runner: &str, file: &RunnerFile) -> Read<Vec<String>> {
+    let mut features: Vec<String> = Vec::new();
+    let said = file.features.0.as_ref();
+    for feature in said.into_iter().flat_map(|said| &said.value) {
+        let name = &feature.value;
+        if runner != CARGO {
+            return Err(layer.wrong(feature, "only runner `cargo` builds with features"));
+        }
+        if !is_feature(name) {
+            return Err(layer.wrong(feature, format!("`{name}` is no name of a cargo feature")));
+        }
+        if features.contains(name) {
+            return Err(layer.wrong(feature, format!("feature `{name}` stands here twice")));
+        }
+        features.push(name.clone());
+    }
+    Ok(features)
+}
+
+/// `serde`, or `shop/serde` for that of one package.
+fn is_feature(name: &str) -> bool {
+    let is_name = |part: &str| {
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '.');
+        part.starts_with(|c: char| c.is_alphanumeric() || c == '_') && part.chars().all(is_part)
+    };
+    match name.split_once('/') {
+        Some((package, feature)) => is_name(package) && is_name(feature),
+        None => is_name(name),
+    }
 }
 
 fn custom(layer: &Layer, at: &At<Runners>, file: &RunnerFile) -> Read<CustomRunner> {
@@ -141,6 +183,9 @@ impl std::fmt::Display for RunnerConfig {
         f.write_str(&self.name)?;
         if !self.dir.is_empty() {
             write!(f, " in {}", self.dir)?;
+        }
+        if !self.features.is_empty() {
+            write!(f, ", features {}", self.features.join(" "))?;
         }
         let Some(custom) = &self.custom else {
             return Ok(());

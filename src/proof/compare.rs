@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Doubt, Gap, Proof, Shortfall, Tree};
 use crate::policy::ExistingTests;
-use crate::suite::{Outcome, TestId, TestResult, TestRun};
+use crate::suite::{NotBuilt, Outcome, TestId, TestResult, TestRun};
 
 /// The runs of one judged change. What must still pass ran on three trees, the touched test files among it.
 #[derive(Debug)]
@@ -90,6 +90,7 @@ pub fn red(
                 doubts.push(Doubt::BeforeErrored {
                     what: test.to_string(),
                     detail: result.detail.clone(),
+                    at_parent: says_it_too(parent, &result.detail),
                 });
             }
             Outcome::TimedOut if at_parent != Some(Outcome::TimedOut) => {
@@ -99,7 +100,14 @@ pub fn red(
         }
     }
     // Also where the parent's version did not build either: what never started is no reason to say that it passes.
-    doubts.extend(before.not_built.iter().map(Doubt::from));
+    doubts.extend(before.not_built.iter().map(|entry| {
+        let is_same = |other: &NotBuilt| other.what == entry.what;
+        Doubt::BeforeErrored {
+            what: entry.what.clone(),
+            detail: entry.detail.clone(),
+            at_parent: parent.not_built.iter().any(is_same) || says_it_too(parent, &entry.detail),
+        }
+    }));
     if !candidates.is_empty() {
         return Ok(candidates);
     }
@@ -115,6 +123,15 @@ pub fn red(
         (true, ..) => Gap::AlreadyPasses(green),
     };
     Err(Shortfall::from(gap))
+}
+
+/// Whether the parent's run has the same error somewhere.
+fn says_it_too(parent: &TestRun, detail: &str) -> bool {
+    let errored = |result: &TestResult| result.outcome == Outcome::Errored;
+    let errors = parent.results.values().filter(|result| errored(result));
+    let errors = errors.map(|result| &result.detail);
+    let mut said = errors.chain(parent.not_built.iter().map(|entry| &entry.detail));
+    !detail.is_empty() && said.any(|said| said == detail)
 }
 
 /// The tests of the parent that the change turns green without touching them.
@@ -405,7 +422,6 @@ mod properties;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::suite::NotBuilt;
 
     const OUTCOMES: [Option<Outcome>; 6] = [
         None,
@@ -543,7 +559,7 @@ mod tests {
     fn an_error_before_is_not_a_failure() {
         check(
             "new - E P -, old P P P P",
-            r#"BeforeErrored { what: "new", detail: "" }"#,
+            r#"BeforeErrored { what: "new", detail: "", at_parent: false }"#,
         );
     }
 
@@ -631,6 +647,46 @@ mod tests {
         assert!(
             short.gaps.is_empty() && short.doubts.len() == 1,
             "{short:?}"
+        );
+    }
+
+    #[test]
+    fn an_error_of_the_parent_is_told_from_one_of_the_new_test() {
+        let run = |what: &str, detail: &str| TestRun {
+            not_built: vec![NotBuilt::new(what, detail)],
+            ..TestRun::default()
+        };
+        let terms = Terms {
+            existing_tests: ExistingTests::Strict,
+            carried: &BTreeSet::new(),
+            renamed: &BTreeMap::new(),
+        };
+        for (parent, expected) in [
+            (run("it", "no module"), true),
+            (run("it", "line 3: no module"), true),
+            (run("other", "no module"), true),
+            (run("other", "no name"), false),
+            (TestRun::default(), false),
+        ] {
+            let short = red(&parent, &run("it", "no module"), &terms).expect_err("a shortfall");
+            let [Doubt::BeforeErrored { at_parent, .. }] = short.doubts[..] else {
+                panic!("{short:?}");
+            };
+            assert_eq!(at_parent, expected, "{parent:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_test_that_is_skipped_neither_proves_nor_hinders() {
+        check(
+            "new - F P -, later - S S -, old P P P P",
+            "F2P 1 P2P 1 red 0",
+        );
+        check("later - S S -, old P P P P", "AlreadyPasses([])");
+        check("later - S P -, old P P P P", "AlreadyPasses([])");
+        check(
+            "new - F P -, later - S F -, old P P P P",
+            r#"StillFails(("later"))"#,
         );
     }
 

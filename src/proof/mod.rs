@@ -109,6 +109,8 @@ pub enum Doubt {
     BeforeErrored {
         what: String,
         detail: String,
+        /// The same does not start at the parent, so that it is not the new test's.
+        at_parent: bool,
     },
     /// A run that cannot be believed.
     RunnerUntrusted {
@@ -279,6 +281,7 @@ impl From<&NotBuilt> for Doubt {
         Doubt::BeforeErrored {
             what: not_built.what.clone(),
             detail: not_built.detail.clone(),
+            at_parent: false,
         }
     }
 }

@@ -161,7 +161,25 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "a test that sometimes fails proves nothing when it fails",
             "make the test deterministic: no clock, no randomness, no order",
         ),
-        Doubt::BeforeErrored { what, detail } => (
+        Doubt::BeforeErrored {
+            what,
+            detail,
+            at_parent: true,
+        } => (
+            "before-errored",
+            format!(
+                "{} does not start, and not at the parent either: {}",
+                code(what),
+                shown(detail.as_bytes())
+            ),
+            "where the parent's own tests do not start, nothing can be compared",
+            "get the parent's tests to run here first: install what they need, or have `proof.setup` do it",
+        ),
+        Doubt::BeforeErrored {
+            what,
+            detail,
+            at_parent: false,
+        } => (
             "before-errored",
             format!(
                 "without the fix {} does not even start: {}",

@@ -283,3 +283,136 @@ fn examples_of_the_documentation_run_by_themselves() {
         .file("src/main.rs", "fn main() {}\n");
     assert!(program.examples().is_none());
 }
+
+/// A crate with a module behind a feature, whose test is red, and a workspace member that has the same feature.
+fn gated() -> Project {
+    let features = "[features]\njson = []\nold = []\ndefault = [\"plain\"]\nplain = []\n";
+    let lib = "\
+#[cfg(feature = \"json\")]
+pub mod json {
+    /// ```
+    /// assert_eq!(shop::json::one(), 1);
+    /// ```
+    pub fn one() -> u8 { 2 }
+    #[cfg(test)]
+    mod tests {
+        #[test] fn one() { assert_eq!(super::one(), 1); }
+    }
+}
+#[cfg(all(test, feature = \"plain\"))] #[test] fn plain() {}
+#[cfg(all(test, feature = \"old\"))] #[test] fn old() {}
+";
+    Project::new("cargo")
+        .file(
+            "Cargo.toml",
+            &format!("{MANIFEST}{features}[workspace]\nmembers = [\"cart\", \"web\"]\n"),
+        )
+        .file("src/lib.rs", lib)
+        .plant("src/lib.rs")
+        .file(
+            "cart/Cargo.toml",
+            &format!(
+                "{}[features]\njson = []\n",
+                MANIFEST.replace("shop", "cart")
+            ),
+        )
+        .file(
+            "cart/src/lib.rs",
+            "#[cfg(feature = \"json\")] #[test] fn json() {}\n",
+        )
+        .file("web/Cargo.toml", &MANIFEST.replace("shop", "web"))
+        .file("web/src/lib.rs", "#[test] fn web() {}\n")
+}
+
+#[test]
+fn a_test_behind_a_feature_runs_where_the_policy_names_it() {
+    let silent = gated().touched(&["src/lib.rs"]);
+    check(&silent, "passed shop plain");
+    for (features, expected) in [
+        (
+            &["all"][..],
+            "
+        failed shop json::tests::one
+        passed shop old
+        passed shop plain
+        ",
+        ),
+        (
+            &["json"],
+            "
+        failed shop json::tests::one
+        passed shop plain
+        ",
+        ),
+        (
+            &["shop/json", "no-default-features"],
+            "failed shop json::tests::one",
+        ),
+    ] {
+        let project = gated().with_features(features);
+        check(&project.touched(&["src/lib.rs"]), expected);
+    }
+    let run = gated().with_features(&["json"]).touched(&[
+        "cart/src/lib.rs",
+        "web/src/lib.rs",
+        "src/lib.rs",
+    ]);
+    check(
+        &run,
+        "
+        passed cart json
+        failed shop json::tests::one
+        passed shop plain
+        passed web web
+        ",
+    );
+}
+
+#[test]
+fn features_count_for_the_whole_suite_and_the_examples() {
+    let project = gated().with_features(&["json"]);
+    check(
+        &project.all_with_canary(),
+        "
+        passed cart json
+        failed shop json::tests::one
+        passed shop plain
+        passed web web
+        ",
+    );
+    check(
+        &project.examples().expect("libraries"),
+        "failed doc src/lib.rs - json::one",
+    );
+    assert_eq!(gated().examples().expect("libraries").results.len(), 0);
+}
+
+#[test]
+fn an_old_resolver_gives_each_package_its_features() {
+    let run = gated()
+        .file(
+            "Cargo.toml",
+            &format!(
+                "{}[features]\njson = []\n[workspace]\nmembers = [\"cart\", \"web\"]\n",
+                MANIFEST.replace("2021", "2018")
+            ),
+        )
+        .with_features(&["json"])
+        .touched(&["cart/src/lib.rs", "src/lib.rs"]);
+    check(
+        &run,
+        "
+        passed cart json
+        failed shop json::tests::one
+        ",
+    );
+}
+
+#[test]
+fn a_feature_that_no_package_has_is_no_empty_run() {
+    let run = gated().with_features(&["jsno"]).touched(&["src/lib.rs"]);
+    check(
+        &run,
+        "not built Cargo.toml: no package of the workspace has the feature `jsno` that `proof.runner` names",
+    );
+}

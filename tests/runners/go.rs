@@ -106,6 +106,30 @@ fn a_failure_says_what_and_where() {
 }
 
 #[test]
+fn a_subtest_says_what_stands_on_the_lines_after_its_place() {
+    let run = project(
+        r#"
+func TestTable(t *testing.T) {
+	t.Run("want", func(t *testing.T) { t.Errorf("\nwant: %d\nhave: %d", 1, 2) })
+	t.Run("trace", func(t *testing.T) { t.Errorf("\n\tError Trace:\t/tree/a_test.go:1\n\t            \t/tree/b_test.go:2\n\tError:      \tNot equal") })
+	t.Run("silent", func(t *testing.T) { t.Fail() })
+}
+"#,
+    )
+    .touched(&["cart/cart_test.go"]);
+    for (name, expected) in [
+        ("TestTable/want", ": want: 1"),
+        ("TestTable/trace", ": Error:      \tNot equal"),
+        ("TestTable/silent", "it failed and said nothing"),
+        ("TestTable", ": want: 1"),
+    ] {
+        let id = TestId(format!("example.com/shop/cart {name}"));
+        let detail = &run.results[&id].detail;
+        assert!(detail.ends_with(expected), "{name}: {detail}");
+    }
+}
+
+#[test]
 fn a_subtest_of_a_failed_test_is_what_its_process_says() {
     check_tests(
         r#"

@@ -54,8 +54,8 @@ impl Project {
         };
         let config = RunnerConfig {
             name: "custom".to_owned(),
-            dir: String::new(),
             custom: Some(custom),
+            ..RunnerConfig::default()
         };
         project.runner = runner::open(&[config], &toolbox).expect("a shell");
         project
@@ -63,6 +63,24 @@ impl Project {
 
     pub fn version(&self) -> String {
         self.runner.version().to_owned()
+    }
+
+    /// cargo with features.
+    pub fn with_features(mut self, features: &[&str]) -> Project {
+        let toolbox = Toolbox {
+            work_dir: None,
+            env: tool_env(&["cargo"]),
+            user_env: UserEnv::default(),
+            setup: None,
+            scripts: self._scripts.path().to_owned(),
+        };
+        let config = RunnerConfig {
+            name: "cargo".to_owned(),
+            features: features.iter().map(|&name| name.to_owned()).collect(),
+            ..RunnerConfig::default()
+        };
+        self.runner = runner::open(&[config], &toolbox).expect("cargo");
+        self
     }
 
     /// Runners by name and folder.
@@ -247,7 +265,7 @@ fn open(runners: &[(&str, &str)], toolbox: &Toolbox) -> Box<dyn Runner> {
     let config = |&(name, dir): &(&str, &str)| RunnerConfig {
         name: name.to_owned(),
         dir: dir.to_owned(),
-        custom: None,
+        ..RunnerConfig::default()
     };
     let configs: Vec<RunnerConfig> = runners.iter().map(config).collect();
     runner::open(&configs, toolbox).expect("the runner is installed")

@@ -1,5 +1,7 @@
 //! The test functions of a Rust source by name and body, as far as its tokens tell.
 
+use std::ops::RangeInclusive;
+
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use super::CannotCut;
@@ -13,6 +15,10 @@ pub struct TestFunction {
     pub path: String,
     /// What follows the name, without comments and white space.
     pub body: String,
+    /// The lines from its first attribute to its name, counted from 1.
+    pub head: RangeInclusive<usize>,
+    /// Its last line.
+    pub end: usize,
 }
 
 pub(super) fn test_functions(text: &str) -> Result<Vec<TestFunction>, CannotCut> {
@@ -37,6 +43,8 @@ fn collect(
     let mut is_test = every_function_is_one;
     let mut module = None;
     let mut quickcheck = false;
+    // Where the attributes of what comes next begin.
+    let mut start: Option<usize> = None;
     while let Some(token) = tokens.next() {
         match token {
             TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket => {
@@ -47,6 +55,7 @@ fn collect(
                 let path = module.take().unwrap_or_else(|| path.to_owned());
                 collect(group.stream(), &path, quickcheck, functions);
                 is_test = every_function_is_one;
+                start = None;
                 quickcheck = false;
             }
             TokenTree::Ident(word) if word == "mod" => {
@@ -58,6 +67,8 @@ fn collect(
                     continue;
                 };
                 let path = inside(&name.to_string());
+                let line = name.span().start().line;
+                let mut end = line;
                 tokens.next();
                 let mut body = String::new();
                 for token in tokens.by_ref() {
@@ -67,17 +78,29 @@ fn collect(
                         _ => false,
                     };
                     body += &token.to_string();
+                    end = token.span().end().line;
                     if is_end {
                         break;
                     }
                 }
                 if is_test {
-                    functions.push(TestFunction { path, body });
+                    let head = start.unwrap_or(line)..=line;
+                    functions.push(TestFunction {
+                        path,
+                        body,
+                        head,
+                        end,
+                    });
                 }
                 is_test = every_function_is_one;
+                start = None;
+            }
+            TokenTree::Punct(punct) if punct.as_char() == '#' => {
+                start = start.or(Some(punct.span().start().line));
             }
             TokenTree::Punct(punct) if punct.as_char() == ';' => {
                 is_test = every_function_is_one;
+                start = None;
                 module = None;
                 quickcheck = false;
             }

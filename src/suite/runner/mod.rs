@@ -203,7 +203,7 @@ fn open_one(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Box<dyn 
     let dir = Path::new(&config.dir);
     match config.name.as_str() {
         "bats" => Ok(Box::new(bats::open(dir, toolbox)?)),
-        "cargo" => Ok(Box::new(cargo::open(dir, toolbox)?)),
+        "cargo" => Ok(Box::new(cargo::open(config, toolbox)?)),
         "custom" => Ok(Box::new(custom::open(config, toolbox)?)),
         "go" => Ok(Box::new(go::open(dir, toolbox)?)),
         "jest" => Ok(Box::new(jest::open(dir, toolbox)?)),

@@ -4,22 +4,27 @@
 //! same in every tree.
 
 use super::build;
-use super::workspace::{Kind, Workspace};
+use super::features::Features;
+use super::workspace::{Kind, Package, Workspace};
 use crate::suite::process::{End, Finished};
 use crate::suite::{NotBuilt, Outcome, TestId, TestResult, TestRun};
 
 /// The call of cargo for all libraries of the workspace; `None` where there is none whose examples run.
-pub(super) fn call(workspace: &Workspace) -> Option<Vec<String>> {
-    let with_examples = workspace.packages.iter().filter(|package| {
+pub(super) fn call(workspace: &Workspace, features: &Features) -> Option<Vec<String>> {
+    let has_examples = |package: &&Package| {
         let mut targets = package.targets.iter();
         targets.any(|target| target.doctest && target.kind() == Kind::Lib)
-    });
-    let mut packages = with_examples
-        .flat_map(|package| ["-p".to_owned(), package.id.clone()])
-        .peekable();
-    packages.peek()?;
+    };
+    let tested: Vec<&Package> = workspace.packages.iter().filter(has_examples).collect();
+    if tested.is_empty() {
+        return None;
+    }
+    let packages = tested
+        .iter()
+        .flat_map(|package| ["-p".to_owned(), package.id.clone()]);
     let fixed = ["test", "--doc", "--offline", "--no-fail-fast"].map(String::from);
-    Some(fixed.into_iter().chain(packages).collect())
+    let features = features.args(workspace, &tested);
+    Some(fixed.into_iter().chain(packages).chain(features).collect())
 }
 
 /// What rustdoc said about the examples.

@@ -4,6 +4,7 @@
 
 mod build;
 mod doctests;
+mod features;
 mod home;
 mod libtest;
 mod nextest;
@@ -13,16 +14,18 @@ mod workspace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 
 use self::build::{Binary, Build};
+use self::features::Features;
 use self::home::Home;
 use self::nextest::Nextest;
 use self::workspace::{Scope, Workspace};
 use super::{Canary, Order, Runner, Toolbox, batch, tools};
 use crate::change::RepoPath;
+use crate::policy::RunnerConfig;
 use crate::suite::area::{Area, Phase, Side};
 use crate::suite::process::{End, Finished, Job};
 use crate::suite::{NotBuilt, Outcome, TestId, TestResult, TestRun};
@@ -33,6 +36,7 @@ pub(super) struct Cargo {
     version: String,
     /// The folder that it works in, relative to the tree.
     dir: PathBuf,
+    features: Features,
     program: PathBuf,
     /// `CARGO_HOME`, which is the user's own and only shown to jobs, or what setup left in theirs.
     home: Home,
@@ -50,7 +54,7 @@ struct Case<'a> {
     is_canary: bool,
 }
 
-pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Cargo> {
+pub(super) fn open(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<Cargo> {
     let missing = |name: &str| {
         let hint = "install Rust: https://www.rust-lang.org/tools/install";
         UsageError::with_hint(format!("there is no `{name}` on the `PATH`"), hint)
@@ -93,7 +97,8 @@ pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Cargo> {
         version: format!("cargo {cargo_release}, rustc {release}"),
         libraries: sysroot.join("lib/rustlib").join(host).join("lib"),
         readable: std::iter::once(sysroot).chain(home.of_user()).collect(),
-        dir: dir.to_owned(),
+        dir: PathBuf::from(&config.dir),
+        features: Features::new(&config.features),
         program,
         home,
         env,
@@ -183,7 +188,7 @@ impl Runner for Cargo {
         let Ok(workspace) = self.workspace(area, side, order)? else {
             return Ok(None);
         };
-        let Some(call) = doctests::call(&workspace) else {
+        let Some(call) = doctests::call(&workspace, &self.features) else {
             return Ok(None);
         };
         let finished = area.run(side, Phase::Run, &self.cargo(area, order, call))?;
@@ -215,7 +220,10 @@ impl Cargo {
         )?;
         ensure!(!finished.truncated, "`cargo metadata` said too much");
         match finished.end {
-            End::Exit(0) => Workspace::read(&finished.stdout).map(Ok),
+            End::Exit(0) => {
+                let workspace = Workspace::read(&finished.stdout)?;
+                Ok(self.features.check(&workspace).map(|()| workspace))
+            }
             End::Exit(_) => Ok(Err(build::first_error(&finished.stderr))),
             end => bail!("`cargo metadata` ended as {end:?}"),
         }
@@ -229,7 +237,7 @@ impl Cargo {
         workspace: &Workspace,
         scopes: Option<&[Scope]>,
     ) -> anyhow::Result<Build> {
-        let jobs: Vec<Job> = select::calls(workspace, scopes)
+        let jobs: Vec<Job> = select::calls(workspace, scopes, &self.features)
             .into_iter()
             .map(|args| {
                 let at_once = ["--jobs".to_owned(), area.jobs().to_string()];

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::Case;
 use super::build::Build;
-use super::workspace::{Kind, Scope, Target, Workspace};
+use super::features::Features;
+use super::workspace::{Kind, Package, Scope, Target, Workspace};
 use crate::suite::runner::{Order, Selection};
 
 /// The scopes of the touched files that are in the tree, and the canary's own. `None` is everything.
@@ -27,7 +28,11 @@ pub(super) fn scopes<'a>(
 
 /// The calls of cargo that build the tests of the scopes. `cargo test --no-run` cannot be told to go on after an error, which would hide other
 /// targets, and `cargo build` builds a library's tests only together with all others: so each where it fits. Both make the same binaries.
-pub(super) fn calls(workspace: &Workspace, scopes: Option<&[Scope]>) -> Vec<Vec<String>> {
+pub(super) fn calls(
+    workspace: &Workspace,
+    scopes: Option<&[Scope]>,
+    features: &Features,
+) -> Vec<Vec<String>> {
     let call = |words: &[&str], rest: Vec<String>| -> Vec<String> {
         let fixed = ["--offline", "--message-format", "json"];
         let words = words.iter().chain(&fixed).map(|&word| word.to_owned());
@@ -36,7 +41,9 @@ pub(super) fn calls(workspace: &Workspace, scopes: Option<&[Scope]>) -> Vec<Vec<
     let keep_going = ["build", "--keep-going", "--profile", "test"];
     let Some(scopes) = scopes else {
         let everything = ["--workspace", "--tests"].map(String::from).to_vec();
-        return vec![call(&keep_going, everything)];
+        let all: Vec<&Package> = workspace.packages.iter().collect();
+        let features = features.args(workspace, &all);
+        return vec![call(&keep_going, [everything, features].concat())];
     };
     let mut calls = Vec::new();
     let packages: BTreeSet<&str> = scopes.iter().map(|scope| scope.package_id).collect();
@@ -45,10 +52,10 @@ pub(super) fn calls(workspace: &Workspace, scopes: Option<&[Scope]>) -> Vec<Vec<
         let targets: BTreeSet<_> = own
             .flat_map(|scope| scope.targets.iter().copied())
             .collect();
-        let package = ["-p".to_owned(), id.to_owned()].to_vec();
-        let n_all = workspace
-            .package(id)
-            .map_or(0, |package| package.tested().count());
+        let own_package = workspace.package(id);
+        let n_all = own_package.map_or(0, |package| package.tested().count());
+        let features = features.args(workspace, own_package.as_slice());
+        let package = [vec!["-p".to_owned(), id.to_owned()], features].concat();
         if targets.len() == n_all {
             calls.push(call(
                 &keep_going,

@@ -1,5 +1,6 @@
 //! What `cargo metadata` says about a tree: its packages, their targets, and which of them a touched file belongs to.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,9 @@ pub(super) struct Package {
     pub readme: Option<String>,
     pub rust_version: Option<String>,
     pub targets: Vec<Target>,
+    /// Its features, optional dependencies among them, with what each of them takes in.
+    #[serde(default)]
+    pub features: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

@@ -314,7 +314,8 @@ impl Said {
     fn reason(&self, name: &str) -> String {
         let mut inside = false;
         let mut example = false;
-        for line in self.text.lines() {
+        let mut lines = self.text.lines();
+        while let Some(line) = lines.next() {
             if let Some((_, other)) = line
                 .split_once("=== ")
                 .filter(|(before, _)| before.trim_matches('\u{16}').is_empty())
@@ -332,7 +333,7 @@ impl Said {
                 return cut(&format!("got {said}"));
             }
             if inside && line.starts_with("    ") && LOG.is_match(said) {
-                return cut(said);
+                return cut(&in_full(said, lines));
             }
         }
         "it failed and said nothing".to_owned()
@@ -340,7 +341,29 @@ impl Said {
 }
 
 static LOG: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^\S+\.go:\d+: ").expect("it is used by every failed test"));
+    LazyLock::new(|| Regex::new(r"^\S+\.go:\d+:(?: |$)").expect("it is used by every failed test"));
+
+/// A message that begins on the line after its place, as those of testify do, behind a trace.
+fn in_full<'a>(said: &str, following: impl Iterator<Item = &'a str>) -> String {
+    if !said.ends_with(':') {
+        return said.to_owned();
+    }
+    let is_trace = |line: &&str| line.starts_with("Error Trace:") || is_place(line);
+    let message = following
+        .take_while(|line| line.is_empty() || line.starts_with("    "))
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !is_trace(line));
+    match message {
+        Some(message) => format!("{said} {message}"),
+        None => said.to_owned(),
+    }
+}
+
+/// `/tree/cart_test.go:12`, a further line of a trace.
+fn is_place(line: &str) -> bool {
+    let place = line.rsplit_once(".go:");
+    place.is_some_and(|(_, n)| n.chars().all(|c| c.is_ascii_digit()))
+}
 
 fn is_below(other: &str, name: &str) -> bool {
     other
