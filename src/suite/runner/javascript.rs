@@ -384,7 +384,7 @@ pub(super) fn append(content: &[u8], test: &str) -> Vec<u8> {
 }
 
 /// The checkout's folders of packages, at the top and in the packages of a workspace, with their places in a tree.
-fn packages(work_dir: &Path) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
+pub(super) fn packages(work_dir: &Path) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
     let mut found = Vec::new();
     let mut folders = vec![(work_dir.to_owned(), PathBuf::new(), 0)];
     while let Some((folder, inner, depth)) = folders.pop() {
