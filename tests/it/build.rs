@@ -81,7 +81,7 @@ fn a_build_has_no_network_and_is_seen_by_no_other_side() {
 
 /// A build that does its mischief on the side of the fix only, where the source says so and is repaired in nothing.
 #[track_caller]
-fn is_refused(mischief: &str) {
+fn is_refused(mischief: &str, expected: &str) {
     let build = build("python3 -B make.py && cp source/cart.py made.py");
     let repo = with_build(&build, CART);
     repo.git(["checkout", "--quiet", "-B", "main", "HEAD~1"]);
@@ -91,8 +91,8 @@ fn is_refused(mischief: &str) {
         .write("test_cart.py", &format!("{TEST}{TEST_OF_BUG}"))
         .commit("fix: total of an empty cart");
     let answer = repo.guard(["check", "HEAD"]);
-    assert!(answer.starts_with("exit: 1\n"), "{mischief}{answer}");
-    assert!(answer.contains("still-fails"), "{mischief}{answer}");
+    assert!(!answer.starts_with("exit: 0\n"), "{mischief}{answer}");
+    assert!(answer.contains(expected), "{mischief}{answer}");
 }
 
 #[test]
@@ -101,15 +101,19 @@ fn what_a_build_does_to_tests_and_runners_does_not_count() {
         // The tests themselves, and others in their place.
         "    text = open('test_cart.py').read().split('class')[0]\n    open('test_cart.py', 'w').write(text + 'class Total(unittest.TestCase):\\n    def test_of_nothing(self): pass\\n')\n",
         "    os.remove('test_cart.py')\n    os.mkdir('test_cart.py')\n",
-        "    os.remove('test_cart.py')\n    os.mkdir('test_cart')\n    open('test_cart/__init__.py', 'w').close()\n",
         // What is imported before them, or in the place of what judges.
         "    for name in ['unittest', 'sitecustomize', 'usercustomize', 'conftest', 'traceback']:\n        open(name + '.py', 'w').write('import os; os._exit(0)')\n",
         "    os.mkdir('unittest')\n    open('unittest/__init__.py', 'w').write('import os; os._exit(0)')\n",
         // Whatever can be reached.
         "    for top, _, files in os.walk('..'):\n        for name in files:\n            if name.startswith('test'):\n                open(os.path.join(top, name), 'w').close()\n",
     ] {
-        is_refused(mischief);
+        is_refused(mischief, "still-fails");
     }
+    // A package wins over a module of its name: the tests themselves never run, and the guard's own among them.
+    is_refused(
+        "    os.mkdir('test_cart')\n    open('test_cart/__init__.py', 'w').close()\n",
+        "the test that must fail did not run",
+    );
 }
 
 #[test]

@@ -303,10 +303,33 @@ pub(super) fn expect_canary(content: &[u8], canary: &Canary) -> Option<String> {
     } else {
         ["toBe(\"\")", "toEqual(\"\")"]
     };
+    let expect = inner_expect(&text).unwrap_or("expect");
     let tests = matchers.iter().enumerate().map(|(n, matcher)| {
-        format!("{word}(\"{name} expect {n}\", () => {{ expect(\"{nonce}\").{matcher}; }});\n")
+        format!("{word}(\"{name} expect {n}\", () => {{ {expect}(\"{nonce}\").{matcher}; }});\n")
     });
     Some(tests.collect())
+}
+
+/// Where `expect` is a name of a group of tests only, what it is there: `chai.expect` of `var expect = chai.expect;`.
+fn inner_expect(text: &str) -> Option<&str> {
+    let value = |line: &'_ str| -> Option<(bool, usize)> {
+        let code = line.trim_start();
+        let rest = ["var ", "let ", "const "]
+            .iter()
+            .find_map(|word| code.strip_prefix(word))?;
+        let rest = rest.strip_prefix("expect = ")?;
+        Some((code.len() < line.len(), line.len() - rest.len()))
+    };
+    let mut found = None;
+    for line in text.lines() {
+        match value(line) {
+            Some((true, at)) => found = found.or(Some(line[at..].trim_end().trim_end_matches(';'))),
+            Some((false, _)) => return None,
+            None => {}
+        }
+    }
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_$.".contains(c);
+    found.filter(|value| !value.is_empty() && value.chars().all(is_name))
 }
 
 /// Whether `expect(..)` is more than a step in a chain of calls, as in `request(app).get("/").expect(200)`.

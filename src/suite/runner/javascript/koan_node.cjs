@@ -4,18 +4,31 @@
 
 const fs = require('fs');
 const path = require('path');
-const { tree, script, emit, notCollected, wantedFiles, isCanary, Child, run } = require('./koan_drive.cjs');
+const { tree, script, contradict, wantedFiles, Child, run } = require('./koan_drive.cjs');
 const { walk, matcher } = require('./koan_command.cjs');
 
-exports.drive = async ({ nodeFlags, words }) => {
-  const files = wantedFiles(testFiles(nodeFlags, words));
+exports.drive = async (commands) => {
+  // Each file is a process of its own, so each has the flags of the command that names it.
+  const flagsOf = new Map();
+  for (const { nodeFlags, words } of commands) {
+    for (const file of testFiles(nodeFlags, words)) {
+      const known = flagsOf.get(file) ?? nodeFlags;
+      if (known.join('\n') !== nodeFlags.join('\n')) {
+        return contradict(`the project's script runs \`${file}\` more than once, and with different flags of Node.js`);
+      }
+      flagsOf.set(file, known);
+    }
+  }
+  const files = wantedFiles([...flagsOf.keys()]);
   const reporter = script('koan_node_report.mjs');
   const own = ['--import', reporter, '--import', script('koan_node_first.mjs'), `--test-reporter=${reporter}`, '--test-reporter-destination=stdout'];
-  const flags = nodeFlags.filter((flag) => flag !== '--test' && !flag.startsWith('--experimental-test-isolation'));
   for (const file of files) {
+    const nodeFlags = flagsOf.get(file) ?? commands[0].nodeFlags;
+    const flags = nodeFlags.filter((flag) => flag !== '--test' && !flag.startsWith('--experimental-test-isolation'));
     const child = new Child(`\`${file}\``);
     await run(child, [...own, ...flags, path.join(tree, file)], { tree, file });
   }
+  return undefined;
 };
 
 // Where `node --test` looks: at the paths that the project's script names, else everywhere.
