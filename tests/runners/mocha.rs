@@ -188,21 +188,26 @@ passed test/b.js::one > late
         &run(
             "qunit",
             "test('early', () => {});\nsuite('one');\ntest('late', () => {});\n",
-        ),
+        )
+        .plant("test/b.js")
+        .all_with_canary(),
         in_groups,
     );
     check(
         &run(
             "tdd",
             "test('early', () => {});\nsuite('one', () => { test('late', () => {}); });\n",
-        ),
+        )
+        .plant("test/b.js")
+        .all_with_canary(),
         in_groups,
     );
     check_distrusted(
         &run(
             "exports",
             "module.exports = { one: { 'test': () => {} } };\n",
-        ),
+        )
+        .all_with_canary(),
         "its interface `exports` cannot be used",
     );
 }
