@@ -213,6 +213,34 @@ passed test/b.js::one > late
 }
 
 #[test]
+fn the_environment_is_the_one_of_the_script() {
+    let run = |script: &str| {
+        project("it('a', () => { throw new Error(`env ${process.env.NODE_ENV}`); });")
+            .file(
+                "package.json",
+                &format!("{{\"scripts\": {{\"test\": \"{script}\"}}}}"),
+            )
+            .touched(&["test/shop.js"])
+    };
+    for (script, expected) in [
+        ("mocha", "env undefined"),
+        ("NODE_ENV=test mocha", "env test"),
+        ("cross-env NODE_ENV=other nyc mocha", "env other"),
+    ] {
+        let run = run(script);
+        let detail = run.results.values().next().map(|result| &result.detail);
+        assert!(
+            detail.is_some_and(|said| said.contains(expected)),
+            "{run:?}"
+        );
+    }
+    check_distrusted(
+        &run("NODE_ENV=a mocha && NODE_ENV=b mocha"),
+        "NODE_ENV=b mocha",
+    );
+}
+
+#[test]
 fn what_keeps_the_framework_from_starting_is_told() {
     let run = project("it('a', () => {});")
         .file(".mocharc.json", "{\"require\": \"./gone.js\"}")

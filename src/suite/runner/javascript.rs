@@ -119,8 +119,10 @@ impl JavaScript {
         }
         let bin = facts.executable.parent().unwrap_or(Path::new("/"));
         let mut env = tools::test_env(toolbox, bin)?;
-        for (name, value) in [("NO_COLOR", "1"), ("NODE_ENV", "test")] {
-            env.insert(name.into(), value.into());
+        env.insert("NO_COLOR".into(), "1".into());
+        // As the frameworks themselves do; with the others, tools such as Babel would find another configuration.
+        if ["jest", "vitest"].contains(&runner) {
+            env.insert("NODE_ENV".into(), "test".into());
         }
         // What setup installed lies below every run; else the checkout's packages are shown there.
         let packages = match (&toolbox.setup, &toolbox.work_dir) {

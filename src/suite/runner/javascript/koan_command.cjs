@@ -56,7 +56,7 @@ function manifest(folder) {
   }
 }
 
-// `{nodeFlags, flags, words}` of each command that starts `runner`: all those of the first script that has any, the script `test` before others.
+// `{nodeFlags, flags, words, env}` of each command that starts `runner`: all those of the first script that has any, the script `test` before others.
 // Without a script that does, one command without words.
 function read(tree, runner) {
   const { scripts = {} } = manifest(tree);
@@ -65,7 +65,7 @@ function read(tree, runner) {
     const found = follow(scripts, name, runner, new Set());
     if (found.length > 0) return found;
   }
-  return [{ nodeFlags: [], flags: [], words: [] }];
+  return [{ nodeFlags: [], flags: [], words: [], env: {} }];
 }
 
 const CALLERS = new Set(['npm', 'yarn', 'pnpm', 'run-s', 'run-p', 'npm-run-all', 'npm-run-all2', 'bun']);
@@ -94,13 +94,14 @@ function called(scripts, word) {
   return Object.keys(scripts).filter((name) => new RegExp(`^${pattern}$`).test(name));
 }
 
-const shown = ({ nodeFlags, flags, words }, runner) => '`' + [runner, ...nodeFlags, ...flags, ...words].join(' ') + '`';
+const shown = ({ nodeFlags, flags, words, env }, runner) => '`' + [...Object.entries(env).map((pair) => pair.join('=')), runner, ...nodeFlags, ...flags, ...words].join(' ') + '`';
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 // The one command that runs what all of them run, or `{problem}` where there is none: a part of the tests proves nothing about the rest.
 function union(all, runner) {
   const [first, ...others] = all;
-  const other = others.find(({ nodeFlags, flags }) => !same([nodeFlags, flags], [first.nodeFlags, first.flags]));
+  const rest = ({ nodeFlags, flags, env }) => [nodeFlags, flags, env];
+  const other = others.find((one) => !same(rest(one), rest(first)));
   const bare = all.find(({ words }) => words.length === 0);
   const apart = other ?? (bare && all.find(({ words }) => words.length > 0));
   if (apart === undefined) return { ...first, words: [...new Set(all.flatMap(({ words }) => words))] };
@@ -110,6 +111,8 @@ function union(all, runner) {
 
 function parse(words, runner) {
   const nodeFlags = [];
+  // By this variable tools choose what they do; others are the policy's to give.
+  const env = {};
   words = [...words];
   const takeNode = (list) => {
     while (list.length > 0 && list[0].startsWith('-')) nodeFlags.push(...flag(list, FLAGS.nodeOptions));
@@ -122,11 +125,12 @@ function parse(words, runner) {
     const assignment = /^([A-Za-z_]\w*)=(.*)$/.exec(word);
     if (assignment) {
       words.shift();
+      if (assignment[1] === 'NODE_ENV' && /^[\w-]+$/.test(assignment[2])) env.NODE_ENV = assignment[2];
       if (assignment[1] === 'NODE_OPTIONS') takeNode(commands(assignment[2])[0] ?? []);
     } else if (program === runner || (program === '_mocha' && runner === 'mocha')) {
       if (runner !== 'node') {
         words.shift();
-        return { nodeFlags, ...rest(words, FLAGS[runner]) };
+        return { nodeFlags, env, ...rest(words, FLAGS[runner]) };
       }
     } else if (WRAPPERS.has(program) || word.startsWith('-')) {
       words.shift();
@@ -154,7 +158,7 @@ function parse(words, runner) {
   }
   const left = rest(words, FLAGS.nodeOptions);
   if (runner === 'node' && isNode && (isTest || left.words.some(isTestPath))) {
-    return { nodeFlags: [...nodeFlags, ...left.flags], flags: [], words: left.words };
+    return { nodeFlags: [...nodeFlags, ...left.flags], flags: [], words: left.words, env };
   }
   return null;
 }

@@ -177,7 +177,8 @@ class Child {
 
 function run(child, args, task, env = {}) {
   return new Promise((done) => {
-    const options = { cwd: tree, stdio: ['ignore', 'inherit', 'inherit', 'pipe'], env: { ...process.env, ...env } };
+    // What the policy gives wins over what the project's script says.
+    const options = { cwd: tree, stdio: ['ignore', 'inherit', 'inherit', 'pipe'], env: { ...env, ...process.env } };
     options.env.KOAN_TASK = JSON.stringify(task);
     const started = spawn(process.execPath, args, options);
     const pipe = started.stdio[3];

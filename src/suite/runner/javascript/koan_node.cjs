@@ -9,24 +9,25 @@ const { walk, matcher } = require('./koan_command.cjs');
 
 exports.drive = async (commands) => {
   // Each file is a process of its own, so each has the flags of the command that names it.
-  const flagsOf = new Map();
-  for (const { nodeFlags, words } of commands) {
-    for (const file of testFiles(nodeFlags, words)) {
-      const known = flagsOf.get(file) ?? nodeFlags;
-      if (known.join('\n') !== nodeFlags.join('\n')) {
+  const commandOf = new Map();
+  const how = ({ nodeFlags, env }) => JSON.stringify([nodeFlags, env]);
+  for (const command of commands) {
+    for (const file of testFiles(command.nodeFlags, command.words)) {
+      const known = commandOf.get(file) ?? command;
+      if (how(known) !== how(command)) {
         return contradict(`the project's script runs \`${file}\` more than once, and with different flags of Node.js`);
       }
-      flagsOf.set(file, known);
+      commandOf.set(file, known);
     }
   }
-  const files = wantedFiles([...flagsOf.keys()]);
+  const files = wantedFiles([...commandOf.keys()]);
   const reporter = script('koan_node_report.mjs');
   const own = ['--import', reporter, '--import', script('koan_node_first.mjs'), `--test-reporter=${reporter}`, '--test-reporter-destination=stdout'];
   for (const file of files) {
-    const nodeFlags = flagsOf.get(file) ?? commands[0].nodeFlags;
+    const { nodeFlags, env } = commandOf.get(file) ?? commands[0];
     const flags = nodeFlags.filter((flag) => flag !== '--test' && !flag.startsWith('--experimental-test-isolation'));
     const child = new Child(`\`${file}\``);
-    await run(child, [...own, ...flags, path.join(tree, file)], { tree, file });
+    await run(child, [...own, ...flags, path.join(tree, file)], { tree, file }, env);
   }
   return undefined;
 };
