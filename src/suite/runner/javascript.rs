@@ -381,8 +381,13 @@ fn test_word(text: &str) -> &'static str {
     };
     let begun: BTreeSet<&str> = text.lines().filter_map(call).collect();
     let known = ["test", "it", "specify"];
-    let at_a_start = known.into_iter().find(|word| begun.contains(word));
-    at_a_start
+    // With a title: `test({ .. })` may be a helper of the file's own.
+    let titled = known
+        .into_iter()
+        .find(|word| begun.contains(word) && is_called(word));
+    let at_a_start = || known.into_iter().find(|word| begun.contains(word));
+    titled
+        .or_else(at_a_start)
         .or_else(|| known.into_iter().find(is_called))
         .unwrap_or("test")
 }
@@ -536,6 +541,32 @@ mod tests {
             ("lib().assert(1)", false),
         ] {
             assert_eq!(calls_expect(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_word_of_a_test_has_a_title() {
+        for (text, expected) in [
+            ("it('a', () => {\n  test({ a: 1 });\n});", "it"),
+            ("test('a', () => {\n  it({ a: 1 });\n});", "test"),
+            ("test(name, () => {});", "test"),
+            ("for (const a of all) it(`${a}`, b);", "it"),
+            ("", "test"),
+        ] {
+            assert_eq!(test_word(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_expect_of_an_inner_scope_is_what_it_is_there() {
+        for (text, expected) in [
+            ("  var expect = chai.expect;\n", Some("chai.expect")),
+            ("\tconst expect = own.expect", Some("own.expect")),
+            ("const expect = chai.expect;\n  let expect = b;", None),
+            ("  let expect = require('chai').expect;", None),
+            ("expect(1)", None),
+        ] {
+            assert_eq!(inner_expect(text), expected, "{text}");
         }
     }
 
