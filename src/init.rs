@@ -2,6 +2,7 @@
 //!
 //! An existing policy is never overwritten.
 
+mod built;
 mod cargo;
 mod javascript;
 mod php;
@@ -13,6 +14,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+pub use self::built::Build;
 use anyhow::Context as _;
 
 use crate::change::RepoPath;
@@ -47,6 +49,8 @@ pub struct Facts {
     pub languages: Vec<Language>,
     /// One, or one for each package that is tested by itself.
     pub runners: Vec<Choice>,
+    /// What makes of each side what its tests import.
+    pub build: Option<Build>,
     /// Subjects that follow the convention, of how many.
     pub n_conventional: usize,
     /// How many of the subjects are fixes by the convention, and how many say so without it.
@@ -217,8 +221,17 @@ fn propose_from(seen: &Seen) -> anyhow::Result<Proposal> {
     let (more_tests, n_test_files) = tests(seen.files, &languages)?;
     let (conventional, free): (Vec<&str>, Vec<&str>) =
         (seen.subjects.iter().map(String::as_str)).partition(|subject| is_conventional(subject));
+    let runners = runners(seen, &languages)?;
+    let is_javascript = |choice: &Choice| {
+        choice.dir.is_empty() && ["jest", "mocha", "node", "vitest"].contains(&choice.value)
+    };
+    let build = match runners.iter().any(is_javascript) {
+        true => built::of(seen)?,
+        false => None,
+    };
     let facts = Facts {
-        runners: runners(seen, &languages)?,
+        runners,
+        build,
         languages,
         n_conventional: conventional.len(),
         n_conventional_fixes: conventional.iter().filter(|said| is_fix(said)).count(),

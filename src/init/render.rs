@@ -1,5 +1,6 @@
 //! The text of a first policy: each choice with its reason above it.
 
+use super::built::Build;
 use super::{Choice, Facts, Language, extends};
 use crate::policy::Policy;
 
@@ -65,6 +66,10 @@ fn presets(facts: &Facts) -> Vec<String> {
 fn proof(facts: &Facts) -> Vec<String> {
     let mut lines = vec!["proof:".to_owned()];
     lines.extend(runners(&facts.runners));
+    if let Some(Build { line, why }) = &facts.build {
+        lines.push(format!("  # {}.", capitalised(why)));
+        lines.push(format!("  build: [\"{line}\"]"));
+    }
     if facts.languages.contains(&Language::Rust) {
         lines.push("  # Tests inside source files need no glob: a parser tells them from the code around them.".to_owned());
     }

@@ -109,6 +109,7 @@ section!(ProofFile {
     setup_env: List,
     setup_network: Said<String>,
     setup_timeout: Said<String>,
+    build: List,
     tests_exclude: List,
     services: Said<Vec<At<ServiceFile>>>,
     sandbox: SandboxFile,

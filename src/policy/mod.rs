@@ -193,6 +193,8 @@ pub struct ProofPolicy {
     pub sandbox_min_level: u8,
     /// How dependencies are installed; `None` where tests find them on the machine.
     pub setup: Option<SetupPolicy>,
+    /// What makes of each tree's own sources what its tests import: for `/bin/sh -c`, at the top of the tree, one after another.
+    pub build: Vec<String>,
     /// Servers that run beside the tests.
     pub services: Vec<ServicePolicy>,
     /// Tests that are left out, on every tree.

@@ -311,6 +311,7 @@ impl Merge<'_> {
                 3,
             )?,
             setup: self.setup()?,
+            build: self.build()?,
             services: self.services()?,
             tests_exclude: self.tests_exclude()?,
             signature: self.word(

@@ -115,6 +115,11 @@ impl Merge<'_> {
         }))
     }
 
+    /// What makes of each tree's own sources what its tests import.
+    pub(super) fn build(&mut self) -> anyhow::Result<Vec<String>> {
+        Ok(self.last_list("proof.build", |file| &file.proof.build, value::plain_text)?)
+    }
+
     pub(super) fn tests_exclude(&mut self) -> anyhow::Result<TestGlobs> {
         let globs = self.list(
             "proof.tests_exclude",

@@ -179,6 +179,10 @@ pub enum Progress {
         n: usize,
         of: usize,
     },
+    /// What the policy's `build` makes of a tree.
+    Making {
+        tree: Tree,
+    },
     Running {
         tree: Tree,
         what: What,

@@ -2,6 +2,7 @@
 
 mod base;
 mod bodies;
+mod build;
 mod case;
 mod chance;
 mod compare;

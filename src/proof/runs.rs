@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use gix::ObjectId;
 
+use super::build::Build;
 use super::case::{
     Attempt, Budget, Case, Evidence, Progress, Record, Shown, Sources, Traces, What, Workshop,
 };
@@ -121,6 +122,7 @@ pub fn prove(
         progress,
         trusted_tree_id: case.trusted_tree_id,
         setup,
+        build: Build::of(policy, &toolbox)?,
         base: None,
         asked: BTreeMap::new(),
         sources: Sources::default(),
@@ -257,6 +259,8 @@ pub(super) struct Bench<'a> {
     progress: &'a mut dyn FnMut(Progress),
     trusted_tree_id: ObjectId,
     setup: Option<SetupEvidence>,
+    /// How each tree is built before its tests run, where the policy says so.
+    build: Option<Build<'a>>,
     /// What all trees start from, as soon as one of them is laid out.
     base: Option<Base>,
     /// How often each run was asked for.

@@ -9,6 +9,7 @@ use gix::ObjectId;
 use super::Tree;
 use crate::change::{FileMode, RepoPath};
 use crate::git::{Blob, Edit, Repo};
+use crate::suite::NotBuilt;
 use crate::suite::area::{Area, HAS_WHITEOUTS, Side};
 use crate::suite::runner::{Canary, Runner};
 
@@ -34,6 +35,8 @@ pub struct Ground {
     pub side: Side,
     /// The touched test files that this tree has, and the canary's own file where it needed one.
     pub files: Vec<RepoPath>,
+    /// A command of the policy's that could not build it: then no test runs here.
+    pub not_built: Option<NotBuilt>,
 }
 
 impl LaidOut {
@@ -118,5 +121,9 @@ pub fn lay_out(
             false => repo.export(planted_tree_id, folder),
         })
         .with_context(|| format!("lay out {tree}"))?;
-    Ok(Ground { side, files })
+    Ok(Ground {
+        side,
+        files,
+        not_built: None,
+    })
 }

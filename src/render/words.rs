@@ -403,6 +403,7 @@ pub fn of_progress(progress: Progress) -> String {
         Progress::Waiting => "waiting for the work area".to_owned(),
         Progress::Building => "building what all sides start from".to_owned(),
         Progress::SettingUp { n, of } => format!("setup, line {n} of {of}"),
+        Progress::Making { tree } => format!("building {tree}"),
         Progress::Running { tree, what } => of_run(tree, what),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A side's build output is its own; what a run writes is thrown away. One guard at a time works in an area.
 
+mod built;
 mod folders;
 mod inspect;
 mod kept;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
+pub use self::built::BuildSite;
 use self::folders::{add_missing, copy_tree, lay_over, remove_tree};
 pub use self::kept::Kept;
 use self::services::Services;
@@ -54,6 +56,8 @@ pub struct Side {
     lower: Vec<PathBuf>,
     /// The whole tree of which this side's holds only the difference.
     below: Option<PathBuf>,
+    /// What the policy's commands made of this side's sources: see [`BuildSite`].
+    built: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -325,7 +329,16 @@ impl Area {
             tree.push(inside(&layer.tree())?);
             home = Some(inside(&layer.home())?);
         }
-        Ok(View::Layers { tree, home, output })
+        // Below everything: what it made is never in the place of a file that was judged or installed.
+        if let Some(built) = &side.built {
+            tree.push(inside(built)?);
+        }
+        Ok(View::Layers {
+            tree,
+            written: None,
+            home,
+            output,
+        })
     }
 
     /// A folder of this area, as the launcher names it.
@@ -355,6 +368,9 @@ impl Area {
             copy_tree(&layer.home(), &self.home())?;
         } else {
             fs::create_dir(self.home())?;
+        }
+        if let Some(built) = &side.built {
+            add_missing(built, &self.tree())?;
         }
         for (source, place) in &job.shown {
             shown::link(source.as_path(), &self.tree(), place.as_path())?;
@@ -409,6 +425,7 @@ impl Area {
             folder,
             lower: Vec::new(),
             below: None,
+            built: None,
         })
     }
 

@@ -143,6 +143,124 @@ fn options_of_the_project_are_taken_and_those_that_hide_failures_are_not() {
 }
 
 #[test]
+fn every_command_of_the_script_counts() {
+    let run = |scripts: &str| {
+        project("it('a', () => {});")
+            .file("package.json", &format!("{{\"scripts\": {{{scripts}}}}}"))
+            .file("more/other.js", "it('other', () => {});")
+            .all_with_canary()
+    };
+    let both = "passed more/other.js::other\npassed test/shop.js::a";
+    for scripts in [
+        r#""test": "mocha test/*.js && mocha more/*.js""#,
+        r#""test": "npm run lint && npm run a && npm run b", "lint": "eslint .", "a": "nyc mocha more/*.js", "b": "mocha test""#,
+    ] {
+        check(&run(scripts), both);
+    }
+    let once = r#""test": "npm run unit && npm run cover", "unit": "mocha", "cover": "nyc mocha""#;
+    check(&run(once), "passed test/shop.js::a");
+    for scripts in [
+        r#""test": "mocha && mocha more/*.js""#,
+        r#""test": "mocha test/*.js && mocha --require assert more/*.js""#,
+    ] {
+        check_distrusted(&run(scripts), "starts mocha more than once");
+    }
+}
+
+#[test]
+fn tests_are_declared_as_the_interface_says() {
+    let run = |ui: &str, tests: &str| {
+        Project::new("mocha")
+            .file("package.json", "{\"scripts\": {\"test\": \"mocha\"}}")
+            .file(".mocharc.json", &format!("{{\"ui\": \"{ui}\"}}"))
+            .file("shop.js", SHOP)
+            .file("test/a.js", tests)
+            .file("test/b.js", tests)
+            .with_canary_file("shop.js")
+    };
+    let in_groups = "
+passed test/a.js::early
+passed test/a.js::one > late
+passed test/b.js::early
+passed test/b.js::one > late
+";
+    check(
+        &run(
+            "qunit",
+            "test('early', () => {});\nsuite('one');\ntest('late', () => {});\n",
+        )
+        .plant("test/b.js")
+        .all_with_canary(),
+        in_groups,
+    );
+    check(
+        &run(
+            "tdd",
+            "test('early', () => {});\nsuite('one', () => { test('late', () => {}); });\n",
+        )
+        .plant("test/b.js")
+        .all_with_canary(),
+        in_groups,
+    );
+    check_distrusted(
+        &run(
+            "exports",
+            "module.exports = { one: { 'test': () => {} } };\n",
+        )
+        .all_with_canary(),
+        "its interface `exports` cannot be used",
+    );
+}
+
+#[test]
+fn the_environment_is_the_one_of_the_script() {
+    let run = |script: &str| {
+        project("it('a', () => { throw new Error(`env ${process.env.NODE_ENV}`); });")
+            .file(
+                "package.json",
+                &format!("{{\"scripts\": {{\"test\": \"{script}\"}}}}"),
+            )
+            .touched(&["test/shop.js"])
+    };
+    for (script, expected) in [
+        ("mocha", "env undefined"),
+        ("NODE_ENV=test mocha", "env test"),
+        ("cross-env NODE_ENV=other nyc mocha", "env other"),
+    ] {
+        let run = run(script);
+        let detail = run.results.values().next().map(|result| &result.detail);
+        assert!(
+            detail.is_some_and(|said| said.contains(expected)),
+            "{run:?}"
+        );
+    }
+    check_distrusted(
+        &run("NODE_ENV=a mocha && NODE_ENV=b mocha"),
+        "NODE_ENV=b mocha",
+    );
+}
+
+#[test]
+fn what_keeps_the_framework_from_starting_is_told() {
+    let run = project("it('a', () => {});")
+        .file(".mocharc.json", "{\"require\": \"./gone.js\"}")
+        .touched(&["test/shop.js"]);
+    check_distrusted(&run, "it could not be run: Cannot find module");
+}
+
+#[test]
+fn an_expect_of_an_inner_scope_is_planted_with() {
+    let run = Project::new("mocha")
+        .file("package.json", "{\"type\": \"module\"}")
+        .file("own.js", "import assert from 'assert';\nexport const expect = (a) => ({ to: { equal: (b) => assert.equal(a, b), deep: { equal: (b) => assert.deepEqual(a, b) } } });\n")
+        .file("test/a.js", "import * as own from '../own.js';\ndescribe('a', function () {\n  var expect = own.expect;\n  it('b', () => { expect(1).to.equal(1); });\n});\n")
+        .plant("test/a.js")
+        .with_canary_file("own.js")
+        .touched(&["test/a.js"]);
+    check(&run, "passed test/a.js::a > b");
+}
+
+#[test]
 fn a_module_and_its_chai_are_planted_in() {
     let run = Project::new("mocha")
         .file("package.json", "{\"type\": \"module\", \"scripts\": {\"test\": \"mocha\"}}")

@@ -189,6 +189,28 @@ fn tests_are_where_the_script_of_the_project_looks() {
 }
 
 #[test]
+fn every_command_of_the_script_counts() {
+    let other = "require('node:test')('other', () => {});";
+    let run = |scripts: &str| {
+        project("test('a', () => {});")
+            .file("package.json", &format!("{{\"scripts\": {{{scripts}}}}}"))
+            .file("lib/unit/other.js", other)
+            .all_with_canary()
+    };
+    let both = "passed lib/unit/other.js::other\npassed test/shop.test.js::a";
+    for scripts in [
+        r#""test": "node --test lib/unit/*.js && node --test test/""#,
+        r#""test": "npm run lint && npm run test:b && npm run test:a", "lint": "eslint .", "test:a": "node --test lib/unit/", "test:b": "node --test""#,
+        r#""test": "run-s lint test:*", "lint": "eslint .", "test:a": "node --test lib/unit/", "test:b": "node --no-warnings --test test/""#,
+        r#""test": "npm run test:a; npm test; npm run test:a && node --test", "test:a": "node --test lib/unit/""#,
+    ] {
+        check(&run(scripts), both);
+    }
+    let twice = r#""test": "node --test && node --expose-gc --test test/""#;
+    check_distrusted(&run(twice), "runs `test/shop.test.js` more than once");
+}
+
+#[test]
 fn a_module_of_its_own_kind_is_planted_in() {
     let esm = "import { test } from 'node:test';\nimport { total } from '../shop.js';\ntest('a', () => { total([1]); });\n";
     let run = Project::new("node")

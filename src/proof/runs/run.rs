@@ -134,7 +134,13 @@ impl Bench<'_> {
 
     fn make_run(&mut self, laid_out: &LaidOut, ask: &Ask, keys: Option<&Keys>) -> Staged<TestRun> {
         let left = stage!(self.time_left());
-        let ground = self.ground(laid_out, left)?;
+        let ground = stage!(self.ground(laid_out, left)?);
+        if let Some(not_built) = &ground.not_built {
+            return Ok(Ok(TestRun {
+                not_built: vec![not_built.clone()],
+                ..TestRun::default()
+            }));
+        }
         let timeout = stage!(self.time_left()).min(self.policy.proof.timeout);
         (self.progress)(Progress::Running {
             tree: laid_out.tree,
@@ -186,9 +192,9 @@ impl Bench<'_> {
     }
 
     /// Where a tree lies, laid out now if need be.
-    fn ground<'l>(&mut self, laid_out: &'l LaidOut, left: Duration) -> anyhow::Result<&'l Ground> {
+    fn ground<'l>(&mut self, laid_out: &'l LaidOut, left: Duration) -> Staged<&'l Ground> {
         if let Some(ground) = laid_out.ground.get() {
-            return Ok(ground);
+            return Ok(Ok(ground));
         }
         let base = match &self.base {
             Some(base) => base,
@@ -205,7 +211,7 @@ impl Bench<'_> {
                 )?)
             }
         };
-        let ground = trees::lay_out(
+        let mut ground = trees::lay_out(
             self.repo,
             self.area,
             base,
@@ -214,12 +220,29 @@ impl Bench<'_> {
             (laid_out.tree, laid_out.tree_id),
             &self.touched,
         )?;
+        if let Some(build) = &self.build {
+            let tree = laid_out.tree;
+            (self.progress)(Progress::Making { tree });
+            let place = (self.repo, self.area, base);
+            let of = (tree, laid_out.tree_id);
+            let timeout = self.policy.proof.timeout;
+            let timeout = self.budget.map_or(timeout, |budget| {
+                budget
+                    .until
+                    .saturating_duration_since(Instant::now())
+                    .min(timeout)
+            });
+            let made = build.make(place, of, &mut ground.side, timeout)?;
+            // What was cut short by the budget says nothing about the build.
+            stage!(self.time_left());
+            ground.not_built = stage!(made);
+        }
         let ground = laid_out.ground.get_or_init(|| ground);
         // Of each kind the first: what comes later are tries with a part of the change.
         if self.workshop.effort.keeps_trees && !self.inspected.contains(&laid_out.tree) {
             self.inspect(laid_out)?;
         }
-        Ok(ground)
+        Ok(Ok(ground))
     }
 
     /// Keeps a tree for a person to look into, in the place of an earlier one of its kind.

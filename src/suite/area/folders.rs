@@ -22,7 +22,7 @@ pub fn add_missing(from: &Path, to: &Path) -> anyhow::Result<()> {
                 Ok(there) if is_folder && there.is_dir() => add_missing(&path, &copy)?,
                 Ok(_) => {}
                 Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
-                    copy_entry(&entry, &copy)?
+                    copy_entry(&entry.path(), &copy)?
                 }
                 Err(err) => return Err(err.into()),
             }
@@ -54,7 +54,7 @@ pub fn lay_over(from: &Path, to: &Path) -> anyhow::Result<()> {
                 },
             }
             if !kind.is_char_device() {
-                copy_entry(&entry, &copy)?;
+                copy_entry(&entry.path(), &copy)?;
             }
         }
         Ok(())
@@ -81,7 +81,7 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        copy_entry(&entry, &to.join(entry.file_name()))?;
+        copy_entry(&entry.path(), &to.join(entry.file_name()))?;
     }
     let data = fs::metadata(from)?;
     File::open(to)?.set_times(FileTimes::new().set_modified(data.modified()?))?;
@@ -89,15 +89,15 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn copy_entry(entry: &fs::DirEntry, copy: &Path) -> anyhow::Result<()> {
-    let path = entry.path();
-    let kind = entry.file_type()?;
+/// Copies a file, a folder or a link to `copy`, which must not exist.
+pub fn copy_entry(path: &Path, copy: &Path) -> anyhow::Result<()> {
+    let kind = fs::symlink_metadata(path)?.file_type();
     if kind.is_dir() {
-        copy_folder(&path, copy)?;
+        copy_folder(path, copy)?;
     } else if kind.is_symlink() {
-        symlink(fs::read_link(&path)?, copy)?;
+        symlink(fs::read_link(path)?, copy)?;
     } else if kind.is_file() {
-        copy_file(&path, copy).with_context(|| format!("copy `{}`", path.display()))?;
+        copy_file(path, copy).with_context(|| format!("copy `{}`", path.display()))?;
     } else {
         bail!(
             "`{}` is neither a file nor a folder nor a link",

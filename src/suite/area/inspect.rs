@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::folders::{copy_tree, lay_over, remove_tree};
+use super::folders::{add_missing, copy_tree, lay_over, remove_tree};
 use super::{Area, Side};
 
 impl Area {
@@ -20,7 +20,7 @@ impl Area {
         std::fs::create_dir(&folder).with_context(|| format!("make `{}`", folder.display()))
     }
 
-    /// Copies the tree of a side, whole and without build output, to the folder `name`, in the place of an earlier one.
+    /// Copies the tree of a side, whole and without the runner's build output, to the folder `name`, in the place of an earlier one.
     pub fn inspect(&self, name: &str, side: &Side) -> anyhow::Result<()> {
         let folder = self.inspected().join(name);
         remove_tree(&folder)?;
@@ -31,6 +31,10 @@ impl Area {
             }
             None => copy_tree(&side.tree(), &folder),
         }
+        .and_then(|()| match &side.built {
+            Some(built) => add_missing(built, &folder),
+            None => Ok(()),
+        })
         .with_context(|| format!("keep the tree of {name}"))
     }
 }

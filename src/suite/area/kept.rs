@@ -58,7 +58,8 @@ impl Area {
             tree_id: kept.tree_id.clone(),
             digest: digest(&kept.side)?,
         };
-        let is_whole = kept.side.lower.is_empty() && kept.side.below.is_none();
+        let is_whole =
+            kept.side.lower.is_empty() && kept.side.below.is_none() && kept.side.built.is_none();
         ensure!(is_whole, "it lies above others");
         let text = serde_json::to_vec(&manifest)?;
         fs::write(kept.side.folder.join(MANIFEST), text).context("write a manifest")?;
@@ -86,6 +87,7 @@ fn read(folder: &Path, key: &str) -> anyhow::Result<Option<Kept>> {
         folder: folder.to_owned(),
         lower: Vec::new(),
         below: None,
+        built: None,
     };
     if manifest.key != key || manifest.digest != digest(&side)? {
         return Ok(None);

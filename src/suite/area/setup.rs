@@ -180,12 +180,24 @@ impl Area {
 }
 
 impl Site {
+    /// One in which nothing is told apart afterwards.
+    pub(super) fn of(side: Side) -> Site {
+        Site {
+            side,
+            held: BTreeMap::new(),
+        }
+    }
+
     pub(super) fn tree(&self) -> PathBuf {
         self.side.tree()
     }
 
     pub(super) fn home(&self) -> PathBuf {
         self.side.home()
+    }
+
+    pub(super) fn into_side(self) -> Side {
+        self.side
     }
 }
 

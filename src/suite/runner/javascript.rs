@@ -119,8 +119,10 @@ impl JavaScript {
         }
         let bin = facts.executable.parent().unwrap_or(Path::new("/"));
         let mut env = tools::test_env(toolbox, bin)?;
-        for (name, value) in [("NO_COLOR", "1"), ("NODE_ENV", "test")] {
-            env.insert(name.into(), value.into());
+        env.insert("NO_COLOR".into(), "1".into());
+        // As the frameworks themselves do; with the others, tools such as Babel would find another configuration.
+        if ["jest", "vitest"].contains(&runner) {
+            env.insert("NODE_ENV".into(), "test".into());
         }
         // What setup installed lies below every run; else the checkout's packages are shown there.
         let packages = match (&toolbox.setup, &toolbox.work_dir) {
@@ -303,10 +305,33 @@ pub(super) fn expect_canary(content: &[u8], canary: &Canary) -> Option<String> {
     } else {
         ["toBe(\"\")", "toEqual(\"\")"]
     };
+    let expect = inner_expect(&text).unwrap_or("expect");
     let tests = matchers.iter().enumerate().map(|(n, matcher)| {
-        format!("{word}(\"{name} expect {n}\", () => {{ expect(\"{nonce}\").{matcher}; }});\n")
+        format!("{word}(\"{name} expect {n}\", () => {{ {expect}(\"{nonce}\").{matcher}; }});\n")
     });
     Some(tests.collect())
+}
+
+/// Where `expect` is a name of a group of tests only, what it is there: `chai.expect` of `var expect = chai.expect;`.
+fn inner_expect(text: &str) -> Option<&str> {
+    let value = |line: &'_ str| -> Option<(bool, usize)> {
+        let code = line.trim_start();
+        let rest = ["var ", "let ", "const "]
+            .iter()
+            .find_map(|word| code.strip_prefix(word))?;
+        let rest = rest.strip_prefix("expect = ")?;
+        Some((code.len() < line.len(), line.len() - rest.len()))
+    };
+    let mut found = None;
+    for line in text.lines() {
+        match value(line) {
+            Some((true, at)) => found = found.or(Some(line[at..].trim_end().trim_end_matches(';'))),
+            Some((false, _)) => return None,
+            None => {}
+        }
+    }
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_$.".contains(c);
+    found.filter(|value| !value.is_empty() && value.chars().all(is_name))
 }
 
 /// Whether `expect(..)` is more than a step in a chain of calls, as in `request(app).get("/").expect(200)`.
@@ -356,8 +381,13 @@ fn test_word(text: &str) -> &'static str {
     };
     let begun: BTreeSet<&str> = text.lines().filter_map(call).collect();
     let known = ["test", "it", "specify"];
-    let at_a_start = known.into_iter().find(|word| begun.contains(word));
-    at_a_start
+    // With a title: `test({ .. })` may be a helper of the file's own.
+    let titled = known
+        .into_iter()
+        .find(|word| begun.contains(word) && is_called(word));
+    let at_a_start = || known.into_iter().find(|word| begun.contains(word));
+    titled
+        .or_else(at_a_start)
         .or_else(|| known.into_iter().find(is_called))
         .unwrap_or("test")
 }
@@ -384,7 +414,7 @@ pub(super) fn append(content: &[u8], test: &str) -> Vec<u8> {
 }
 
 /// The checkout's folders of packages, at the top and in the packages of a workspace, with their places in a tree.
-fn packages(work_dir: &Path) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
+pub(super) fn packages(work_dir: &Path) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
     let mut found = Vec::new();
     let mut folders = vec![(work_dir.to_owned(), PathBuf::new(), 0)];
     while let Some((folder, inner, depth)) = folders.pop() {
@@ -511,6 +541,32 @@ mod tests {
             ("lib().assert(1)", false),
         ] {
             assert_eq!(calls_expect(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_word_of_a_test_has_a_title() {
+        for (text, expected) in [
+            ("it('a', () => {\n  test({ a: 1 });\n});", "it"),
+            ("test('a', () => {\n  it({ a: 1 });\n});", "test"),
+            ("test(name, () => {});", "test"),
+            ("for (const a of all) it(`${a}`, b);", "it"),
+            ("", "test"),
+        ] {
+            assert_eq!(test_word(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_expect_of_an_inner_scope_is_what_it_is_there() {
+        for (text, expected) in [
+            ("  var expect = chai.expect;\n", Some("chai.expect")),
+            ("\tconst expect = own.expect", Some("own.expect")),
+            ("const expect = chai.expect;\n  let expect = b;", None),
+            ("  let expect = require('chai').expect;", None),
+            ("expect(1)", None),
+        ] {
+            assert_eq!(inner_expect(text), expected, "{text}");
         }
     }
 

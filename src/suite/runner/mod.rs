@@ -183,6 +183,17 @@ pub(super) fn say(toolbox: &Toolbox, program: &Path, argument: &str) -> anyhow::
     Ok(said.lines().next().unwrap_or_default().to_owned())
 }
 
+/// The packages of JavaScript in the user's checkout, and where every tree shows them; none where setup installs them.
+///
+/// # Errors
+/// The checkout cannot be read.
+pub fn shown(toolbox: &Toolbox) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
+    match (&toolbox.setup, &toolbox.work_dir) {
+        (None, Some(work_dir)) => javascript::packages(work_dir),
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// Finds the tools of every runner that the policy names, and makes one runner of them.
 ///
 /// # Errors

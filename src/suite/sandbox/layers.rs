@@ -17,7 +17,7 @@ use rustix::thread::UnshareFlags;
 use super::lists::owns_tmp;
 use super::root::AREA;
 use super::shown;
-use super::spec::{JobSpec, Output, Text, View};
+use super::spec::{JobSpec, Output, Text, View, Written};
 use super::sys::{self, MountChange, change_mount};
 
 /// What all writes of one job together may hold: in memory, so never more than half of it.
@@ -52,8 +52,15 @@ pub fn mount(root: &Path, view: &View, job: &JobSpec) -> anyhow::Result<()> {
                     .with_context(|| format!("bind `{name}`"))?;
             }
         }
-        View::Layers { output, .. } => {
-            discarding.mount(&taken.tree, &place.join("tree"))?;
+        View::Layers {
+            output, written, ..
+        } => {
+            match written {
+                None => discarding.mount(&taken.tree, &place.join("tree"))?,
+                Some(Written { upper, work }) => {
+                    keep_layer(&taken.tree, (upper, work), &place.join("tree"))?;
+                }
+            }
             if !taken.home.is_empty() {
                 discarding.mount(&taken.home, &place.join("home"))?;
             }
@@ -64,10 +71,7 @@ pub fn mount(root: &Path, view: &View, job: &JobSpec) -> anyhow::Result<()> {
                         .context("bind the build output")?;
                 }
                 Output::KeepLayer { upper, work, .. } => {
-                    let work = area.join(work.as_path());
-                    renew(&work)?;
-                    let upper = area.join(upper.as_path());
-                    overlay(&taken.output, &upper, &work, &place.join("target"), true)?;
+                    keep_layer(&taken.output, (upper, work), &place.join("target"))?;
                 }
             }
         }
@@ -99,7 +103,10 @@ struct Taken {
 
 impl Taken {
     fn of(view: &View) -> anyhow::Result<Taken> {
-        let View::Layers { tree, home, output } = view else {
+        let View::Layers {
+            tree, home, output, ..
+        } = view
+        else {
             return Ok(Taken::default());
         };
         let take = |folder: &Text| open(&Path::new(AREA).join(folder.as_path()));
@@ -152,6 +159,18 @@ impl Discarding<'_> {
         fs::create_dir(&work)?;
         overlay(lower, &upper, &work, place, false)
     }
+}
+
+/// Mounts layers whose writes stay in a folder of the work area.
+fn keep_layer(
+    lower: &[OwnedFd],
+    (upper, work): (&Text, &Text),
+    place: &Path,
+) -> anyhow::Result<()> {
+    let area = Path::new(AREA);
+    let work = area.join(work.as_path());
+    renew(&work)?;
+    overlay(lower, &area.join(upper.as_path()), &work, place, true)
 }
 
 /// A virtual environment or a `CARGO_HOME` may stand in `/tmp`: it is bound into the job's own one, which is going to cover it.

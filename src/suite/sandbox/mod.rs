@@ -46,7 +46,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub(super) use place::make_place;
-pub(super) use spec::{Enforce, JobSpec, Output, ServiceSpec, Spec, Text, View};
+pub(super) use spec::{Enforce, JobSpec, Output, ServiceSpec, Spec, Text, View, Written};
 
 /// What was enforced around the tests. Part of the evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

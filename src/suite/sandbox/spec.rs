@@ -53,14 +53,23 @@ pub enum View {
     Folders { writable: bool },
     /// Layers, mounted anew for each job. Writes to the tree and to `HOME` are thrown away.
     Layers {
-        /// The nearest first: the side's own tree, then what setup made.
+        /// The nearest first: the side's own tree, then what setup made, then what was built of it.
         tree: Vec<Text>,
+        /// Where writes to the tree stay after all: while a side's sources are built.
+        written: Option<Written>,
         /// What setup left in `HOME`.
         home: Option<Text>,
         output: Output,
     },
     /// These very folders: what is written to the tree and to `HOME` stays.
     Setup { tree: Text, home: Text },
+}
+
+/// Folders of a layer that is kept; `work` is the kernel's.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Written {
+    pub upper: Text,
+    pub work: Text,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

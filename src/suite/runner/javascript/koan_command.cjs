@@ -56,36 +56,63 @@ function manifest(folder) {
   }
 }
 
-// `{nodeFlags, flags, words}` of the command that starts `runner`; empty where no script does.
+// `{nodeFlags, flags, words, env}` of each command that starts `runner`: all those of the first script that has any, the script `test` before others.
+// Without a script that does, one command without words.
 function read(tree, runner) {
   const { scripts = {} } = manifest(tree);
   const names = ['test', ...Object.keys(scripts).filter((name) => /test|unit|spec|mocha|jest/i.test(name) && name !== 'test')];
   for (const name of names) {
-    const found = follow(scripts, name, runner, 0);
-    if (found) return found;
+    const found = follow(scripts, name, runner, new Set());
+    if (found.length > 0) return found;
   }
-  return { nodeFlags: [], flags: [], words: [] };
+  return [{ nodeFlags: [], flags: [], words: [], env: {} }];
 }
 
-function follow(scripts, name, runner, depth) {
-  if (typeof scripts[name] !== 'string' || depth > 5) return null;
-  for (const words of commands(scripts[name])) {
-    const [program, verb, ...rest] = words;
-    if (['npm', 'yarn', 'pnpm', 'run-s', 'npm-run-all', 'bun'].includes(program)) {
-      const targets = [verb, ...rest].filter((word) => word && !word.startsWith('-') && word !== 'run');
-      for (const target of targets) {
-        const found = follow(scripts, target, runner, depth + 1);
-        if (found) return found;
-      }
+const CALLERS = new Set(['npm', 'yarn', 'pnpm', 'run-s', 'run-p', 'npm-run-all', 'npm-run-all2', 'bun']);
+
+// Each script is followed once: the same command twice is one.
+function follow(scripts, name, runner, seen) {
+  if (typeof scripts[name] !== 'string' || seen.has(name)) return [];
+  seen.add(name);
+  return commands(scripts[name]).flatMap((words) => {
+    const [program, ...rest] = words;
+    if (CALLERS.has(program)) {
+      const targets = rest.filter((word) => !word.startsWith('-') && word !== 'run').flatMap((word) => called(scripts, word));
+      const found = targets.flatMap((target) => follow(scripts, target, runner, seen));
+      if (found.length > 0) return found;
     }
     const found = parse(words, runner);
-    if (found) return found;
-  }
-  return null;
+    return found === null ? [] : [found];
+  });
+}
+
+// The scripts that a word of `run-s` names: `test:*` stands for each of one level more.
+function called(scripts, word) {
+  if (!word.includes('*')) return [word];
+  const parts = word.split(':').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
+  const pattern = parts.map((part) => (part === '**' ? '.*' : part.replace(/\*/g, '[^:]*'))).join(':');
+  return Object.keys(scripts).filter((name) => new RegExp(`^${pattern}$`).test(name));
+}
+
+const shown = ({ nodeFlags, flags, words, env }, runner) => '`' + [...Object.entries(env).map((pair) => pair.join('=')), runner, ...nodeFlags, ...flags, ...words].join(' ') + '`';
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+// The one command that runs what all of them run, or `{problem}` where there is none: a part of the tests proves nothing about the rest.
+function union(all, runner) {
+  const [first, ...others] = all;
+  const rest = ({ nodeFlags, flags, env }) => [nodeFlags, flags, env];
+  const other = others.find((one) => !same(rest(one), rest(first)));
+  const bare = all.find(({ words }) => words.length === 0);
+  const apart = other ?? (bare && all.find(({ words }) => words.length > 0));
+  if (apart === undefined) return { ...first, words: [...new Set(all.flatMap(({ words }) => words))] };
+  const one = apart === first ? bare : first;
+  return { problem: `the project's script starts ${runner} more than once, and in different ways, of which one run can be no more than a part: ${shown(one, runner)} and ${shown(apart, runner)}` };
 }
 
 function parse(words, runner) {
   const nodeFlags = [];
+  // By this variable tools choose what they do; others are the policy's to give.
+  const env = {};
   words = [...words];
   const takeNode = (list) => {
     while (list.length > 0 && list[0].startsWith('-')) nodeFlags.push(...flag(list, FLAGS.nodeOptions));
@@ -98,11 +125,12 @@ function parse(words, runner) {
     const assignment = /^([A-Za-z_]\w*)=(.*)$/.exec(word);
     if (assignment) {
       words.shift();
+      if (assignment[1] === 'NODE_ENV' && /^[\w-]+$/.test(assignment[2])) env.NODE_ENV = assignment[2];
       if (assignment[1] === 'NODE_OPTIONS') takeNode(commands(assignment[2])[0] ?? []);
     } else if (program === runner || (program === '_mocha' && runner === 'mocha')) {
       if (runner !== 'node') {
         words.shift();
-        return { nodeFlags, ...rest(words, FLAGS[runner]) };
+        return { nodeFlags, env, ...rest(words, FLAGS[runner]) };
       }
     } else if (WRAPPERS.has(program) || word.startsWith('-')) {
       words.shift();
@@ -130,7 +158,7 @@ function parse(words, runner) {
   }
   const left = rest(words, FLAGS.nodeOptions);
   if (runner === 'node' && isNode && (isTest || left.words.some(isTestPath))) {
-    return { nodeFlags: [...nodeFlags, ...left.flags], flags: [], words: left.words };
+    return { nodeFlags: [...nodeFlags, ...left.flags], flags: [], words: left.words, env };
   }
   return null;
 }
@@ -227,4 +255,4 @@ function matcher(pattern) {
   }
 }
 
-module.exports = { commands, manifest, read, walk, matcher };
+module.exports = { commands, manifest, read, union, walk, matcher };

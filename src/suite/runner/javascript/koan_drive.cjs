@@ -8,6 +8,7 @@ const path = require('path');
 const { spawn } = require('child_process');
 const { randomBytes } = require('crypto');
 const { nearest } = require('./koan_files.cjs');
+const { read, union } = require('./koan_command.cjs');
 
 const order = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
 const { tree } = order;
@@ -176,7 +177,8 @@ class Child {
 
 function run(child, args, task, env = {}) {
   return new Promise((done) => {
-    const options = { cwd: tree, stdio: ['ignore', 'inherit', 'inherit', 'pipe'], env: { ...process.env, ...env } };
+    // What the policy gives wins over what the project's script says.
+    const options = { cwd: tree, stdio: ['ignore', 'inherit', 'inherit', 'pipe'], env: { ...env, ...process.env } };
     options.env.KOAN_TASK = JSON.stringify(task);
     const started = spawn(process.execPath, args, options);
     const pipe = started.stdio[3];
@@ -200,11 +202,19 @@ function run(child, args, task, env = {}) {
   });
 }
 
-module.exports = { order, tree, script, emit, leave, contradict, notCollected, isCanary, wantedFiles, Child, run };
+// The one command of a framework that runs all files in one process; `null` where the project's commands cannot be one.
+function only(commands) {
+  const command = union(commands, order.runner);
+  if (command.problem === undefined) return command;
+  contradict(command.problem);
+  return null;
+}
+
+module.exports = { order, tree, script, emit, leave, contradict, notCollected, isCanary, wantedFiles, Child, run, only };
 
 emit('start');
 const driver = require(`./koan_${order.runner}.cjs`);
-driver.drive(require('./koan_command.cjs').read(tree, order.runner)).then(leave, (error) => {
+driver.drive(read(tree, order.runner)).then(leave, (error) => {
   console.error(error);
   process.exit(3);
 });

@@ -2,10 +2,13 @@
 
 'use strict';
 
-const { tree, script, order, Child, run } = require('./koan_drive.cjs');
+const { tree, script, order, Child, run, only } = require('./koan_drive.cjs');
 
-exports.drive = async ({ nodeFlags, flags, words }) => {
+exports.drive = async (commands) => {
+  const command = only(commands);
+  if (command === null) return;
+  const { nodeFlags, flags, words, env } = command;
   const child = new Child('mocha');
   const task = { tree, files: order.files, canary: order.canary, args: [...flags, ...words] };
-  await run(child, [...nodeFlags, script('koan_mocha_main.cjs')], task);
+  await run(child, [...nodeFlags, script('koan_mocha_main.cjs')], task, env);
 };

@@ -40,6 +40,8 @@ async function main() {
   // Version 6 has it among the helpers.
   const collect = handleFiles ?? part('collect-files');
   const options = { ...loadOptions(task.args), reporter: undefined, 'reporter-option': undefined, reporterOption: undefined };
+  // Its tests are what files export, and no file can be given one more by a line at its end.
+  if (list(options.ui).includes('exports')) throw new Error('its interface `exports` cannot be used with koan-guard');
   const spec = options._.length > 0 ? options._ : ['./test'];
   for (const value of [options.import, options.loader].flat()) {
     if (value) await import(/^[./]/.test(value) ? pathToFileURL(path.resolve(tree, value)).href : fromTree.resolve(value));
@@ -99,21 +101,23 @@ class Teller {
     const inner = inTree(file);
     testFiles.add(inner);
     this.mocha.files = [file];
-    const { suite } = this.mocha;
-    const [nTests, nSuites] = [suite.tests.length, suite.suites.length];
+    // With some interfaces what a file begins with joins the last group of the file before it.
+    const before = new Map(suitesOf(this.mocha.suite).map((suite) => [suite, [suite.tests.length, suite.suites.length]]));
     try {
       // Before version 7.1 there is only the other.
       await (this.mocha.loadFilesAsync ?? this.mocha.loadFiles).call(this.mocha);
     } catch (error) {
-      suite.tests.length = nTests;
-      suite.suites.length = nSuites;
+      for (const [suite, [nTests, nSuites]] of before) {
+        suite.tests.length = nTests;
+        suite.suites.length = nSuites;
+      }
       fail('not_collected', { what: inner, detail: '', exc: describe(error) });
       return;
     }
     const name = namer();
-    const tests = [...suite.tests.slice(nTests), ...suite.suites.slice(nSuites).flatMap(testsOf)];
+    const tests = [...before].flatMap(([suite, [nTests, nSuites]]) => [...suite.tests.slice(nTests), ...suite.suites.slice(nSuites).flatMap(testsOf)]);
     for (const test of tests) {
-      const id = name(inner, titles(test));
+      const id = name(inner, titles(test, before));
       const known = { id, isEnded: false, raised: null, told: [], begun: 0, isDone: false };
       this.cases.set(test, known);
       this.watch(test, known);
@@ -236,7 +240,9 @@ class Teller {
 }
 
 const testsOf = (suite) => [...suite.tests, ...suite.suites.flatMap(testsOf)];
-const titles = (one) => [...(one.parent && !one.parent.root ? titles(one.parent) : []), one.title];
+const suitesOf = (suite) => [suite, ...suite.suites.flatMap(suitesOf)];
+// Up to the top, or to a group of another file's.
+const titles = (one, others = new Map()) => [...(one.parent && !one.parent.root && !others.has(one.parent) ? titles(one.parent, others) : []), one.title];
 const isInside = (test, suite) => {
   for (let at = test.parent; at; at = at.parent) if (at === suite) return true;
   return false;
@@ -245,5 +251,7 @@ const matches = (runner, test) => runner._grep.test(test.fullTitle()) !== Boolea
 
 main().catch((error) => {
   console.error(error);
+  // Most often what the project loads first is not there, or cannot be loaded.
+  emit('contradiction', { reason: `it could not be run: ${describe(error).message}` });
   leave(3);
 });

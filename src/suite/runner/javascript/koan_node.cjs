@@ -4,18 +4,32 @@
 
 const fs = require('fs');
 const path = require('path');
-const { tree, script, emit, notCollected, wantedFiles, isCanary, Child, run } = require('./koan_drive.cjs');
+const { tree, script, contradict, wantedFiles, Child, run } = require('./koan_drive.cjs');
 const { walk, matcher } = require('./koan_command.cjs');
 
-exports.drive = async ({ nodeFlags, words }) => {
-  const files = wantedFiles(testFiles(nodeFlags, words));
+exports.drive = async (commands) => {
+  // Each file is a process of its own, so each has the flags of the command that names it.
+  const commandOf = new Map();
+  const how = ({ nodeFlags, env }) => JSON.stringify([nodeFlags, env]);
+  for (const command of commands) {
+    for (const file of testFiles(command.nodeFlags, command.words)) {
+      const known = commandOf.get(file) ?? command;
+      if (how(known) !== how(command)) {
+        return contradict(`the project's script runs \`${file}\` more than once, and with different flags of Node.js`);
+      }
+      commandOf.set(file, known);
+    }
+  }
+  const files = wantedFiles([...commandOf.keys()]);
   const reporter = script('koan_node_report.mjs');
   const own = ['--import', reporter, '--import', script('koan_node_first.mjs'), `--test-reporter=${reporter}`, '--test-reporter-destination=stdout'];
-  const flags = nodeFlags.filter((flag) => flag !== '--test' && !flag.startsWith('--experimental-test-isolation'));
   for (const file of files) {
+    const { nodeFlags, env } = commandOf.get(file) ?? commands[0];
+    const flags = nodeFlags.filter((flag) => flag !== '--test' && !flag.startsWith('--experimental-test-isolation'));
     const child = new Child(`\`${file}\``);
-    await run(child, [...own, ...flags, path.join(tree, file)], { tree, file });
+    await run(child, [...own, ...flags, path.join(tree, file)], { tree, file }, env);
   }
+  return undefined;
 };
 
 // Where `node --test` looks: at the paths that the project's script names, else everywhere.

@@ -131,6 +131,7 @@ fn attempt(launcher: &Path, enforce: Enforce) -> anyhow::Result<()> {
     let view = match enforce.namespaces {
         true => View::Layers {
             tree: vec![Text::new("tree")],
+            written: None,
             home: None,
             output: Output::Discard(vec![Text::new("tree")]),
         },
