@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use crate::attestation::Statement;
 use crate::attestation::ledger::{self, Standing};
-use crate::change::shown;
 use crate::check::lane::{self, LaneChoice, LaneDecision, Marks};
 use crate::check::trust;
 use crate::git::{Commit, Repo, notes};
+use crate::perimeter::shown_subject;
 use crate::policy::{Lane, Policy};
 
 /// What is known of one commit.
@@ -70,7 +70,7 @@ pub fn audit(
 fn entry(commit: Commit, lane: LaneDecision, standing: Standing) -> Entry {
     Entry {
         commit: trust::short(commit.id),
-        subject: shown(&commit.message.subject()),
+        subject: shown_subject(&commit.message),
         seconds: commit.committer.seconds,
         lane,
         standing: standing.as_str(),

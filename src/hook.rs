@@ -17,7 +17,7 @@ use crate::check::lane::{self, Marks};
 use crate::check::parents::Judged;
 use crate::check::{self, Judgement, Next, Place, Settings, Staged, Subject, range, trust};
 use crate::git::{Commit, Person, Repo};
-use crate::perimeter::ISSUE_TRAILER;
+use crate::perimeter::{ISSUE_TRAILER, shown_subject};
 use crate::policy::{Lane, Mode, Policy};
 use crate::proof::Progress;
 use crate::verdict::Verdict;
@@ -136,7 +136,7 @@ pub fn post_commit(
             ..
         }) => {
             predicate.issue = issue_of(&commit);
-            let subject = shown(&commit.message.subject());
+            let subject = shown_subject(&commit.message);
             let statement = Statement::about(
                 &commit.id.to_string(),
                 &commit.tree_id.to_string(),

@@ -6,7 +6,7 @@ use super::lane::LaneDecision;
 use super::trust::{self, Trusted};
 use super::{Place, Subject};
 use crate::attestation::{Circumstances, PolicyRef, Predicate};
-use crate::perimeter::Finding;
+use crate::perimeter::{Finding, shown_subject};
 use crate::policy::{Lane, Level, Mode, Policy};
 use crate::proof::{Doubt, Evidence, Traces};
 use crate::verdict::{Basis, Verdict};
@@ -132,7 +132,7 @@ fn name(subject: &Subject) -> String {
         Some(commit) => format!(
             "{} {}",
             trust::short(commit.id),
-            crate::change::shown(&commit.message.subject())
+            shown_subject(&commit.message)
         ),
         None => "staged".into(),
     }

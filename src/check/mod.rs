@@ -211,7 +211,12 @@ fn findings(
     };
     let mut findings = perimeter::inspect(&candidate, policy);
     if lane == Lane::Human {
-        findings.retain(|finding| matches!(finding.rule, Rule::PathEncoding | Rule::HiddenText));
+        findings.retain(|finding| {
+            matches!(
+                finding.rule,
+                Rule::PathEncoding | Rule::HiddenText | Rule::SecretAdded
+            )
+        });
         findings
             .iter_mut()
             .for_each(|finding| finding.level = Level::Warn);

@@ -6,11 +6,11 @@ use super::exit::ExitStatus;
 use super::settings::{Format, JudgeArgs, RunArgs, settings};
 use super::ui::{self, Ticker};
 use crate::attestation::{Statement, ledger};
-use crate::change::shown;
 use crate::check::range::{self, Asked, RangeJudgement};
 use crate::check::{self, Judgement, Next, Place, Settings};
 use crate::git::Repo;
 use crate::hook;
+use crate::perimeter::shown_subject;
 use crate::proof::{Shown, Traces};
 use crate::render::{self, json, text};
 use crate::usage::UsageError;
@@ -148,7 +148,7 @@ fn note(repo: &Repo, judgement: &Judgement) -> anyhow::Result<()> {
     let Some(predicate) = judgement.predicate(Place::Check, hook::issue_of(&commit))? else {
         return Ok(());
     };
-    let subject = shown(&commit.message.subject());
+    let subject = shown_subject(&commit.message);
     ledger::record(
         repo,
         commit.id,

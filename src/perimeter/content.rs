@@ -97,7 +97,7 @@ fn matches_at(pattern: &Regex, text: &[u8], run: &Lines) -> BTreeSet<usize> {
 }
 
 /// A range of bytes with the lines around it.
-fn with_context(text: &[u8], bytes: &Range<usize>) -> Range<usize> {
+pub(super) fn with_context(text: &[u8], bytes: &Range<usize>) -> Range<usize> {
     let mut start = bytes.start.min(text.len());
     for _ in 0..CONTEXT_LINES {
         let above = &text[..start.saturating_sub(1)];

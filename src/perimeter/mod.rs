@@ -11,6 +11,7 @@ mod kinds;
 mod message;
 mod names;
 mod paths;
+mod secrets;
 mod shape;
 mod size;
 mod skips;
@@ -25,6 +26,7 @@ use crate::change::{Change, CommitMessage, FileChange, RepoPath};
 use crate::policy::{FileKind, Level, Policy, Rule};
 pub use message::ISSUE_TRAILER;
 pub use paths::folders_to_list;
+pub use secrets::shown_subject;
 
 /// What is judged.
 #[derive(Debug)]
@@ -94,6 +96,7 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
     let is_on = |rule| policy.level(rule) != Level::Off;
 
     let mut objections = shape::shape(change, candidate.shape);
+    let secrets = secrets::added(change, candidate.message, &perimeter.not_secrets);
     if let Some(message) = candidate.message {
         let conventional = policy.message.conventional;
         objections.extend(message::style(
@@ -140,6 +143,7 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
     objections.extend(kinds::generated(change));
     objections.extend(content::forbidden(change, &perimeter.forbid));
     objections.extend(hidden::hidden_text(&files));
+    objections.extend(secrets.objections.iter().cloned());
     objections.extend(dependencies::dependencies(change));
     if is_on(Rule::TestDeleted) {
         objections.extend(deletions::deleted(&files));
@@ -154,7 +158,7 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
     objections[of_all..].sort_by_key(location);
 
     let objections = objections.into_iter();
-    objections
+    let mut findings: Vec<Finding> = objections
         .map(
             |Objection {
                  rule,
@@ -168,7 +172,9 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
             },
         )
         .filter(|finding| finding.level != Level::Off)
-        .collect()
+        .collect();
+    secrets.redact(&mut findings);
+    findings
 }
 
 impl Objection {

@@ -68,6 +68,7 @@ section!(PerimeterFile {
     limits: LimitsFile,
     test_limits: TestLimitsFile,
     forbid: Said<Vec<At<ForbidFile>>>,
+    not_secrets: List,
     rules: Said<Entries<String>>,
 });
 section!(LimitsFile {

@@ -125,6 +125,8 @@ pub struct Perimeter {
     pub limits: Limits,
     pub test_limits: TestLimits,
     pub forbid: Vec<Forbidden>,
+    /// SHA-256 digests of values that look like secrets and are none.
+    pub not_secrets: BTreeSet<String>,
     levels: BTreeMap<Rule, Level>,
 }
 
@@ -643,6 +645,10 @@ mode: observe
             (
                 "perimeter: {limits: {file_bytes: 99999999}}",
                 "2:34: 99999999 is not between 0 and 16777216",
+            ),
+            (
+                "perimeter: {not_secrets: [abc]}",
+                "2:27: a digest has 64 small hexadecimal digits, as `printf %s VALUE | sha256sum` writes them",
             ),
             (
                 "perimeter: {rules: {too-many-file: off}}",

@@ -29,8 +29,6 @@ const NEEDLES: &[(&str, &[&str])] = &[
     ("truncate-table", &["truncate"]),
     ("remove-recursively", &["-rf", "-fr"]),
     ("pipe-to-shell", &["curl", "wget"]),
-    ("private-key", &["private key"]),
-    ("aws-key", &["akia", "asia"]),
     ("no-verify", &["--no-verify"]),
     (
         "tls-off",

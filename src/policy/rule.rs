@@ -116,6 +116,9 @@ rules! {
     HiddenText = "hidden-text", Deny closed,
         "what a reader does not see, or takes for something else, is not reviewed",
         "write it with plain characters, or as an escape";
+    SecretAdded = "secret-added", Deny closed,
+        "what was committed once is known to everybody who can read the repository, for ever, also when a later commit removes it",
+        "read the value from the environment, or put a placeholder in its place; a person may list the digest of what is none in `perimeter.not_secrets`";
     ManifestChanged = "manifest-changed", Deny open,
         "a dependency is a decision about other people's code",
         "fix the bug without touching dependencies";

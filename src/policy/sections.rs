@@ -101,6 +101,14 @@ impl Merge<'_> {
             limits: self.limits()?,
             test_limits: self.test_limits()?,
             forbid: self.forbid()?,
+            not_secrets: self
+                .list(
+                    "perimeter.not_secrets",
+                    |file| &file.perimeter.not_secrets,
+                    value::sha256,
+                )?
+                .into_iter()
+                .collect(),
             levels: self.levels()?,
         })
     }

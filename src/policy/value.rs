@@ -169,6 +169,16 @@ pub(super) fn shown_duration(duration: Duration) -> String {
     }
 }
 
+/// A digest as `sha256sum` writes it.
+pub(super) fn sha256(text: &str) -> Result<(), String> {
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let is_digest = text.len() == 64 && text.bytes().all(is_digit);
+    is_digest.then_some(()).ok_or_else(|| {
+        "a digest has 64 small hexadecimal digits, as `printf %s VALUE | sha256sum` writes them"
+            .to_owned()
+    })
+}
+
 /// Looks at a glob without compiling it.
 pub(super) fn glob(text: &str) -> Result<(), String> {
     if text.is_empty() {

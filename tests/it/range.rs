@@ -310,6 +310,36 @@ fn a_branch_called_head_is_not_what_head_means() {
 }
 
 /// `main` holds the bug, `fix` a red test on top of it.
+#[test]
+fn a_secret_that_a_later_commit_removes_is_refused_and_never_told() {
+    let repo = Repo::python_sample();
+    repo.git(["switch", "--quiet", "--create", "fix"]);
+    // In two halves, so that no scanner finds one here.
+    let body = "9vK2mXq7TzL4bWcR8nYp3sHdJ6gFa5eUo1iQ";
+    let token = format!("ghp_{body}");
+    let with_token = CART_TEST.replacen("import", &format!("KEY = '{token}'\nimport",), 1);
+    repo.write("test_cart.py", &with_token)
+        .commit(&format!("test: use {token}"));
+    repo.write("test_cart.py", CART_TEST_OF_BUG)
+        .write("cart.py", CART_FIXED)
+        .commit("fix: total of an empty cart");
+    let answer = repo.guard(["check", "main..fix"]);
+    assert!(answer.starts_with("exit: 1\n"), "{answer}");
+    for told in [
+        "test: use ghp_…\n",
+        "refused[secret-added]: line 1 of the message holds what looks like a GitHub token (`ghp_…`, 40 bytes)",
+        "refused[secret-added]: test_cart.py:1: line 1 of `test_cart.py` adds what looks like a GitHub token (`ghp_…`, 40 bytes)",
+    ] {
+        assert!(answer.contains(told), "{told}: {answer}");
+    }
+    assert!(!answer.contains(&body[..8]), "{answer}");
+    let json = repo.guard(["check", "main..fix", "--format", "json"]);
+    assert!(
+        json.contains("secret-added") && !json.contains(&body[..8]),
+        "{json}"
+    );
+}
+
 fn red() -> Repo {
     let repo = Repo::python_sample();
     repo.git(["switch", "--quiet", "--create", "fix"]);
