@@ -135,10 +135,9 @@ fn join_end(text: &[u8], at: usize, form: Form) -> Option<usize> {
     /// White space, operators and prefixes between two literals.
     const MOST: usize = 200;
     let rest = &text[at + 1..text.len().min(at + 1 + MOST)];
-    let mut n = 0;
     let mut n_operators = 0;
     let mut n_prefix = 0;
-    for &byte in rest {
+    for (n, &byte) in rest.iter().enumerate() {
         match byte {
             _ if is_quote(byte) => {
                 // An empty literal joins nothing by itself, and `''` inside of a literal is a quote.
@@ -156,7 +155,6 @@ fn join_end(text: &[u8], at: usize, form: Form) -> Option<usize> {
         if n_operators > 2 || n_prefix > 2 {
             return None;
         }
-        n += 1;
     }
     None
 }
