@@ -133,9 +133,9 @@ fn a_build_that_fails_without_the_fix_says_nothing_about_the_bug() {
     exit: 3
     stdout:
     undecided: 82bbed481f fix: total of an empty cart
-    undecided[before-errored]: without the fix `grep -q 'if not' source/cart.py && python3 -B source/cart.py && cp source/cart.py made.py` does not even start: ended with exit code 1
-      why: an error of build, import or name is not the bug
-      next: let the test reach the bug through names that the parent has
+    undecided[before-errored]: `grep -q 'if not' source/cart.py && python3 -B source/cart.py && cp source/cart.py made.py` does not start, and not at the parent either: ended with exit code 1
+      why: where the parent's own tests do not start, nothing can be compared
+      next: get the parent's tests to run here first: install what they need, or have `proof.setup` do it
       run by unittest, CPython [version], suite all, sandbox [level] in [time]
       lane repair (asked for), policy of e8a7ebe931 (the parent, no trusted ref is configured)
     stderr:
