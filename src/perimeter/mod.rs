@@ -118,6 +118,7 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
             candidate.known_issues,
         ));
         objections.extend(message::directives(message));
+        objections.extend(hidden::hidden_in_message(message));
     }
     objections.extend(size::size(
         &files,
