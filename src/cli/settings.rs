@@ -121,7 +121,7 @@ fn known_issues(path: &Path) -> anyhow::Result<Vec<Crash>> {
 }
 
 /// `$XDG_CACHE_HOME/koan-guard` or `~/.cache/koan-guard`; relative values are ignored, as the specification wants it.
-fn cache_dir() -> anyhow::Result<PathBuf> {
+pub fn cache_dir() -> anyhow::Result<PathBuf> {
     let absolute = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)

@@ -1,5 +1,6 @@
 //! Values into text. Nothing here decides and nothing here prints.
 
+pub mod areas;
 pub mod digest;
 pub mod json;
 pub mod policy;
