@@ -52,5 +52,9 @@ pub mod hook;
 // Values into text.
 pub mod render;
 
+// What must hold of any bytes that others wrote.
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+
 // Clap, streams, exit codes.
 pub mod cli;

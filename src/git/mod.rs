@@ -6,6 +6,8 @@
 pub mod caller;
 mod diff;
 mod export;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod history;
 mod index;
 mod merge;
