@@ -110,7 +110,7 @@ impl Judgement {
         };
         let around = Circumstances {
             judged_by: match place {
-                Place::Check => "check",
+                Place::Check | Place::Topic => "check",
                 Place::Hook => "hook",
             },
             lane: self.lane.lane.as_str(),

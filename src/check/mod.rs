@@ -55,6 +55,8 @@ pub enum Place {
     Check,
     /// Fast feedback while somebody waits.
     Hook,
+    /// A server that takes topic branches inside the perimeter and leaves their proof to CI.
+    Topic,
 }
 
 /// One change with its message, ready to be judged.
@@ -92,6 +94,9 @@ pub fn judge(
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
         (_, refused @ Verdict::Refused { .. }) => (refused, None, Traces::default()),
         (Lane::Human, accepted) => (accepted, None, Traces::default()),
+        (Lane::Agent | Lane::Repair, _) if settings.place == Place::Topic => {
+            (Verdict::of_topic(&findings), None, Traces::default())
+        }
         // Lane `agent` is judged as strictly as `repair` in this version.
         (Lane::Agent | Lane::Repair, _) => {
             let workshop = workshop(repo, settings)?;
@@ -136,7 +141,7 @@ fn case<'a>(
 ) -> anyhow::Result<Case<'a>> {
     let trusted_id = ObjectId::from_hex(trusted.commit.as_bytes())?;
     let (suite, budget): (Suite, Option<Budget>) = match settings.place {
-        Place::Check => (policy.proof.suite, settings.budget),
+        Place::Check | Place::Topic => (policy.proof.suite, settings.budget),
         Place::Hook => {
             let budget = Budget::new(policy.proof.hook_budget, true);
             (policy.proof.hook_suite, Some(budget))

@@ -3,6 +3,7 @@
 pub mod digest;
 pub mod json;
 pub mod policy;
+pub mod push;
 mod runs;
 pub mod text;
 mod words;

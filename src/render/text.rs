@@ -30,6 +30,10 @@ pub fn judgement(judgement: &Judgement, out: &mut String) -> fmt::Result {
     match &judgement.verdict {
         Verdict::Accepted(Basis::Proof(proof)) => accepted(proof, out)?,
         Verdict::Accepted(Basis::Perimeter(lane)) => perimeter_only(*lane, out)?,
+        Verdict::Accepted(Basis::Unproved) => writeln!(
+            out,
+            "  nothing was proved: this server takes topic branches by their perimeter, and the default branch only with a proof"
+        )?,
         Verdict::Pending(red) => {
             for test in red.tests.iter().take(MANY) {
                 writeln!(out, "  red           {}", shown(test.0.as_bytes()))?;

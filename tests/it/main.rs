@@ -10,6 +10,7 @@ mod installer;
 mod policy;
 mod prune;
 mod range;
+mod server;
 mod services;
 mod setup;
 mod steps;
