@@ -16,3 +16,4 @@ mod steps;
 mod support;
 mod survive;
 mod trust;
+mod waivers;
