@@ -8,6 +8,7 @@ mod diff;
 mod export;
 mod history;
 mod index;
+mod machine;
 mod merge;
 pub mod notes;
 mod object;

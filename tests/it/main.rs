@@ -17,3 +17,4 @@ mod steps;
 mod support;
 mod survive;
 mod trust;
+mod waivers;
