@@ -1,22 +1,25 @@
 //! The whole way, from a commit or the index to a verdict.
 
+pub mod floor;
 mod judgement;
 pub mod lane;
 pub mod parents;
 pub mod range;
 mod staged;
 pub mod trust;
+pub mod waive;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use gix::ObjectId;
+use jiff::civil::Date;
 
 use crate::change::{Change, CommitMessage};
 use crate::git::{Commit, Repo};
 use crate::issue::{Crash, Fingerprint};
-use crate::perimeter::{self, Candidate, Finding, ISSUE_TRAILER, Shape};
+use crate::perimeter::{self, Candidate, ISSUE_TRAILER, Shape};
 use crate::policy::{Lane, Level, Policy, Rule, Suite};
 use crate::proof::{self, Budget, Carried, Case, Effort, Known, Named, Progress, Traces, Workshop};
 use crate::suite::results::Results;
@@ -29,6 +32,7 @@ use lane::{LaneChoice, LaneDecision};
 use parents::Judged;
 pub use staged::{Next, Staged, staged};
 use trust::{Tip, Trusted};
+use waive::Weighed;
 
 /// What the caller knows before anything is looked at.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub struct Settings {
     pub lane: LaneChoice,
     pub trusted_tip: Option<Tip>,
     pub place: Place,
+    /// The judge's day, by which waivers end.
+    pub today: Date,
     /// The folder that work areas live in, outside every repository.
     pub cache_dir: PathBuf,
     pub toolbox: Toolbox,
@@ -55,6 +61,8 @@ pub enum Place {
     Check,
     /// Fast feedback while somebody waits.
     Hook,
+    /// A server that takes topic branches inside the perimeter and leaves their proof to CI.
+    Topic,
 }
 
 /// One change with its message, ready to be judged.
@@ -87,17 +95,20 @@ pub fn judge(
     carried: &Carried,
     progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<Judgement> {
-    let findings = findings(repo, subject, policy, lane.lane)?;
-    let perimeter = Verdict::of_perimeter(&findings, Lane::Human);
+    let found = findings(repo, settings, subject, policy, lane.lane)?;
+    let perimeter = Verdict::of_perimeter(&found.findings, Lane::Human);
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
         (_, refused @ Verdict::Refused { .. }) => (refused, None, Traces::default()),
         (Lane::Human, accepted) => (accepted, None, Traces::default()),
+        (Lane::Agent | Lane::Repair, _) if settings.place == Place::Topic => {
+            (Verdict::of_topic(&findings), None, Traces::default())
+        }
         // Lane `agent` is judged as strictly as `repair` in this version.
         (Lane::Agent | Lane::Repair, _) => {
             let workshop = workshop(repo, settings)?;
             let case = case(repo, settings, (trusted, policy), subject, carried)?;
             let attempt = proof::prove(repo, policy, &workshop, &case, progress)?;
-            let verdict = Verdict::weigh(&findings, attempt.result);
+            let verdict = Verdict::weigh(&found.findings, attempt.result);
             (verdict, attempt.evidence, attempt.traces)
         }
     };
@@ -106,7 +117,7 @@ pub fn judge(
         lane,
         subject,
         Answer {
-            findings,
+            found,
             verdict,
             evidence,
             traces,
@@ -136,7 +147,7 @@ fn case<'a>(
 ) -> anyhow::Result<Case<'a>> {
     let trusted_id = ObjectId::from_hex(trusted.commit.as_bytes())?;
     let (suite, budget): (Suite, Option<Budget>) = match settings.place {
-        Place::Check => (policy.proof.suite, settings.budget),
+        Place::Check | Place::Topic => (policy.proof.suite, settings.budget),
         Place::Hook => {
             let budget = Budget::new(policy.proof.hook_budget, true);
             (policy.proof.hook_suite, Some(budget))
@@ -190,13 +201,14 @@ fn issues<'a>(settings: &'a Settings, policy: &Policy, subject: &Subject) -> Vec
     named
 }
 
-/// What the perimeter says; to a person it is advice, and only where something may be hidden.
+/// What the perimeter says, less what is waived; to a person it is advice, and only where something may be hidden.
 fn findings(
     repo: &Repo,
+    settings: &Settings,
     subject: &Subject,
     policy: &Policy,
     lane: Lane,
-) -> anyhow::Result<Vec<Finding>> {
+) -> anyhow::Result<Weighed> {
     let mut neighbours = Vec::new();
     for folder in perimeter::folders_to_list(&subject.change) {
         neighbours.extend(repo.list_folder(subject.tree_id, &folder)?);
@@ -221,7 +233,8 @@ fn findings(
             .iter_mut()
             .for_each(|finding| finding.level = Level::Warn);
     }
-    Ok(findings)
+    let weighed = waive::waive(findings, &subject.change, &policy.waivers, settings.today);
+    Ok(weighed)
 }
 
 fn workshop(repo: &Repo, settings: &Settings) -> anyhow::Result<Workshop> {

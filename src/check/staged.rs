@@ -102,11 +102,16 @@ impl Staged {
     }
 
     /// The perimeter alone, for a change whose proof is known.
-    pub fn perimeter(&self, repo: &Repo, subject: &Subject) -> anyhow::Result<Judgement> {
-        let findings = findings(repo, subject, &self.policy, self.lane.lane)?;
+    pub fn perimeter(
+        &self,
+        repo: &Repo,
+        settings: &Settings,
+        subject: &Subject,
+    ) -> anyhow::Result<Judgement> {
+        let found = findings(repo, settings, subject, &self.policy, self.lane.lane)?;
         let answer = Answer {
-            verdict: Verdict::of_perimeter(&findings, Lane::Human),
-            findings,
+            verdict: Verdict::of_perimeter(&found.findings, Lane::Human),
+            found,
             evidence: None,
             traces: Traces::default(),
         };

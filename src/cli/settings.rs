@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::check::lane::LaneChoice;
 use crate::check::{Place, Settings, trust};
@@ -90,6 +92,7 @@ pub fn settings(
         lane,
         trusted_tip: trust::tip(repo, args.base.as_deref())?,
         place,
+        today: Timestamp::now().to_zoned(TimeZone::UTC).date(),
         toolbox: toolbox(repo, cache_dir.join("scripts"))?,
         cache_dir,
         results: Arc::new(Results::new(

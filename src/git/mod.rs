@@ -10,6 +10,7 @@ mod export;
 pub mod fuzzing;
 mod history;
 mod index;
+mod machine;
 mod merge;
 pub mod notes;
 mod object;

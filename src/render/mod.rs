@@ -4,6 +4,7 @@ pub mod areas;
 pub mod digest;
 pub mod json;
 pub mod policy;
+pub mod push;
 mod runs;
 pub mod text;
 mod words;
