@@ -226,7 +226,7 @@ fn findings(
         findings.retain(|finding| {
             matches!(
                 finding.rule,
-                Rule::PathEncoding | Rule::HiddenText | Rule::SecretAdded
+                Rule::PathEncoding | Rule::HiddenText | Rule::SecretAdded | Rule::TooLargeToRead
             )
         });
         findings

@@ -681,7 +681,7 @@ mode: observe
             ),
             (
                 "perimeter: {rules: {test-weakened: deny}}",
-                "2:21: rule `test-weakened` is not supported by this version",
+                "2:21: unknown rule `test-weakened`",
             ),
             (
                 "perimeter: {rules: {symlink: of}}",
