@@ -19,7 +19,7 @@ use jiff::civil::Date;
 use crate::change::{Change, CommitMessage};
 use crate::git::{Commit, Repo};
 use crate::issue::{Crash, Fingerprint};
-use crate::perimeter::{self, Candidate, ISSUE_TRAILER, Shape};
+use crate::perimeter::{self, Candidate, Finding, ISSUE_TRAILER, Shape};
 use crate::policy::{Lane, Level, Policy, Rule, Suite};
 use crate::proof::{self, Budget, Carried, Case, Effort, Known, Named, Progress, Traces, Workshop};
 use crate::suite::results::Results;
@@ -32,7 +32,6 @@ use lane::{LaneChoice, LaneDecision};
 use parents::Judged;
 pub use staged::{Next, Staged, staged};
 use trust::{Tip, Trusted};
-use waive::Weighed;
 
 /// What the caller knows before anything is looked at.
 #[derive(Debug)]
@@ -95,13 +94,14 @@ pub fn judge(
     carried: &Carried,
     progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<Judgement> {
-    let found = findings(repo, settings, subject, policy, lane.lane)?;
+    let findings = findings(repo, subject, policy, lane.lane)?;
+    let found = waive::waive(findings, &subject.change, &policy.waivers, settings.today);
     let perimeter = Verdict::of_perimeter(&found.findings, Lane::Human);
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
         (_, refused @ Verdict::Refused { .. }) => (refused, None, Traces::default()),
         (Lane::Human, accepted) => (accepted, None, Traces::default()),
         (Lane::Agent | Lane::Repair, _) if settings.place == Place::Topic => {
-            (Verdict::of_topic(&findings), None, Traces::default())
+            (Verdict::of_topic(&found.findings), None, Traces::default())
         }
         // Lane `agent` is judged as strictly as `repair` in this version.
         (Lane::Agent | Lane::Repair, _) => {
@@ -201,14 +201,13 @@ fn issues<'a>(settings: &'a Settings, policy: &Policy, subject: &Subject) -> Vec
     named
 }
 
-/// What the perimeter says, less what is waived; to a person it is advice, and only where something may be hidden.
-fn findings(
+/// What the perimeter says; to a person it is advice, and only where something may be hidden.
+pub fn findings(
     repo: &Repo,
-    settings: &Settings,
     subject: &Subject,
     policy: &Policy,
     lane: Lane,
-) -> anyhow::Result<Weighed> {
+) -> anyhow::Result<Vec<Finding>> {
     let mut neighbours = Vec::new();
     for folder in perimeter::folders_to_list(&subject.change) {
         neighbours.extend(repo.list_folder(subject.tree_id, &folder)?);
@@ -233,8 +232,7 @@ fn findings(
             .iter_mut()
             .for_each(|finding| finding.level = Level::Warn);
     }
-    let weighed = waive::waive(findings, &subject.change, &policy.waivers, settings.today);
-    Ok(weighed)
+    Ok(findings)
 }
 
 fn workshop(repo: &Repo, settings: &Settings) -> anyhow::Result<Workshop> {

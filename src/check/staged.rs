@@ -6,7 +6,7 @@ use super::judgement::Answer;
 use super::lane::{self, LaneDecision, Marks};
 use super::parents::{self, Judged};
 use super::trust::{self, Trusted};
-use super::{Judgement, Settings, Subject, findings, judge};
+use super::{Judgement, Settings, Subject, findings, judge, waive};
 use crate::change::CommitMessage;
 use crate::git::{Person, Repo};
 use crate::policy::{Lane, Policy};
@@ -108,7 +108,9 @@ impl Staged {
         settings: &Settings,
         subject: &Subject,
     ) -> anyhow::Result<Judgement> {
-        let found = findings(repo, settings, subject, &self.policy, self.lane.lane)?;
+        let findings = findings(repo, subject, &self.policy, self.lane.lane)?;
+        let waivers = &self.policy.waivers;
+        let found = waive::waive(findings, &subject.change, waivers, settings.today);
         let answer = Answer {
             verdict: Verdict::of_perimeter(&found.findings, Lane::Human),
             found,
