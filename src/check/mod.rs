@@ -17,11 +17,13 @@ use gix::ObjectId;
 use jiff::civil::Date;
 
 use crate::change::{Change, CommitMessage};
-use crate::git::{Commit, Repo};
+use crate::git::{Commit, Flaw, Repo};
 use crate::issue::{Crash, Fingerprint};
 use crate::perimeter::{self, Candidate, ISSUE_TRAILER, Shape};
 use crate::policy::{Lane, Level, Policy, Rule, Suite};
-use crate::proof::{self, Budget, Carried, Case, Effort, Known, Named, Progress, Traces, Workshop};
+use crate::proof::{
+    self, Budget, Carried, Case, Doubt, Effort, Known, Named, Progress, Traces, Workshop,
+};
 use crate::suite::results::Results;
 use crate::suite::runner::Toolbox;
 use crate::suite::sandbox::Sandbox;
@@ -95,8 +97,10 @@ pub fn judge(
 ) -> anyhow::Result<Judgement> {
     let found = findings(repo, settings, subject, policy, lane.lane)?;
     let perimeter = Verdict::of_perimeter(&found.findings, Lane::Human);
+    let doubts = flaws(subject, lane.lane);
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
         (_, refused @ Verdict::Refused { .. }) => (refused, None, Traces::default()),
+        _ if !doubts.is_empty() => (Verdict::Undecided { doubts }, None, Traces::default()),
         (Lane::Human, accepted) => (accepted, None, Traces::default()),
         // Lane `agent` is judged as strictly as `repair` in this version.
         (Lane::Agent | Lane::Repair, _) => {
@@ -118,6 +122,23 @@ pub fn judge(
             traces,
         },
     ))
+}
+
+/// What makes a commit itself doubtful. People may write text that no log shows; nobody writes what git would not.
+fn flaws(subject: &Subject, lane: Lane) -> Vec<Doubt> {
+    let flaws = subject.commit.iter().flat_map(|commit| &commit.flaws);
+    flaws
+        .filter(|flaw| match flaw {
+            Flaw::Malformed(_) => true,
+            Flaw::Unshown(_) => lane != Lane::Human,
+        })
+        .map(|flaw| {
+            Doubt::Other(format!(
+                "the commit is not one to be judged: {}",
+                flaw.fact()
+            ))
+        })
+        .collect()
 }
 
 /// The proof alone, whatever the perimeter says.

@@ -47,8 +47,10 @@ pub enum Shape {
     /// The staged index, or one parent.
     Ordinary,
     Root,
-    /// More than one parent; the change is what the merge has beyond an automatic merge of its parents.
+    /// Two parents; the change is what the merge has beyond an automatic merge of its parents.
     Merge,
+    /// More than two parents: so many. What git makes of them is not made again; the change is against the first.
+    Octopus(usize),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
