@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::lane::{self, LaneDecision, Marks};
 use super::parents::{self, Judged};
 use super::trust;
-use super::{Judgement, Settings, Subject, judge};
+use super::{Judgement, Settings, Subject, judge, says_fix};
 use crate::change::Change;
 use crate::git::{Commit, Repo, Revision};
 use crate::perimeter::Shape;
@@ -54,9 +54,11 @@ pub fn check(
         owed: BTreeSet::new(),
     };
     let mut carried = Carried::default();
+    let mut holds_fix = false;
     let mut strictest: Option<LaneDecision> = None;
     for id in &ids {
         let commit = repo.commit(*id)?;
+        holds_fix |= says_fix(&commit.message);
         let lane = lane_of(settings, &policy, &commit, branch);
         if strictest
             .as_ref()
@@ -94,7 +96,8 @@ pub fn check(
             .as_ref()
             .is_some_and(|lane| lane.lane >= Lane::Agent);
     if let (true, Some(lane)) = (needs_whole, strictest) {
-        let subject = whole(repo, &base_ids, (from, to))?;
+        let mut subject = whole(repo, &base_ids, (from, to))?;
+        subject.holds_fix = holds_fix;
         let mut tell = |what| progress("the range", what);
         let mut judgement = judge(
             repo,
@@ -170,9 +173,10 @@ pub(super) fn lane_of(
         branch,
         people: vec![&commit.author, &commit.committer],
         trailers: &trailers,
+        text: commit.message.as_bstr(),
         environment: None,
     };
-    lane::decide(settings.lane, policy, &marks)
+    lane::decide(&settings.lane, policy, &marks)
 }
 
 /// What of a commit is to be judged.
@@ -186,6 +190,7 @@ pub fn subject(repo: &Repo, commit: Commit) -> anyhow::Result<Judged> {
             tree_id: commit.tree_id,
             change: Change::default(),
             shape: Shape::Merge,
+            holds_fix: false,
         });
     }
     if let Some(subject) = judged.subject_mut() {
@@ -221,6 +226,7 @@ fn whole(
         tree_id,
         change,
         shape: Shape::Ordinary,
+        holds_fix: false,
     })
 }
 

@@ -50,6 +50,7 @@ pub fn hook(args: HookArgs) -> anyhow::Result<ExitStatus> {
         &JudgeArgs {
             lane: LaneArg::Auto,
             base: None,
+            pusher: None,
             issues: None,
         },
         &RunArgs::default(),
