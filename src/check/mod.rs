@@ -14,14 +14,17 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use gix::ObjectId;
+use gix::bstr::ByteSlice as _;
 use jiff::civil::Date;
 
 use crate::change::{Change, CommitMessage};
-use crate::git::{Commit, Repo};
+use crate::git::{Commit, Flaw, Repo};
 use crate::issue::{Crash, Fingerprint};
 use crate::perimeter::{self, Candidate, Finding, ISSUE_TRAILER, Shape};
-use crate::policy::{Lane, Level, Policy, Rule, Suite};
-use crate::proof::{self, Budget, Carried, Case, Effort, Known, Named, Progress, Traces, Workshop};
+use crate::policy::{FileKind, Lane, Policy, Rule, Suite};
+use crate::proof::{
+    self, Budget, Carried, Case, Doubt, Effort, Known, Named, Progress, Traces, Workshop,
+};
 use crate::suite::results::Results;
 use crate::suite::runner::Toolbox;
 use crate::suite::sandbox::Sandbox;
@@ -75,6 +78,8 @@ pub struct Subject {
     pub tree_id: ObjectId,
     pub change: Change,
     pub shape: Shape,
+    /// It holds a commit that says that it is a fix.
+    pub holds_fix: bool,
 }
 
 impl Subject {
@@ -97,13 +102,19 @@ pub fn judge(
     let findings = findings(repo, subject, policy, lane.lane)?;
     let found = waive::waive(findings, &subject.change, &policy.waivers, settings.today);
     let perimeter = Verdict::of_perimeter(&found.findings, Lane::Human);
+    let doubts = flaws(subject, lane.lane);
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
         (_, refused @ Verdict::Refused { .. }) => (refused, None, Traces::default()),
+        _ if !doubts.is_empty() => (Verdict::Undecided { doubts }, None, Traces::default()),
         (Lane::Human, accepted) => (accepted, None, Traces::default()),
         (Lane::Agent | Lane::Repair, _) if settings.place == Place::Topic => {
             (Verdict::of_topic(&found.findings), None, Traces::default())
         }
-        // Lane `agent` is judged as strictly as `repair` in this version.
+        (Lane::Agent, _) if !asks_for_proof(subject, policy) => (
+            Verdict::of_perimeter(&found.findings, Lane::Agent),
+            None,
+            Traces::default(),
+        ),
         (Lane::Agent | Lane::Repair, _) => {
             let workshop = workshop(repo, settings)?;
             let case = case(repo, settings, (trusted, policy), subject, carried)?;
@@ -123,6 +134,50 @@ pub fn judge(
             traces,
         },
     ))
+}
+
+/// In lane `agent`: production changes, and somebody says that this fixes something.
+pub fn asks_for_proof(subject: &Subject, policy: &Policy) -> bool {
+    let is_code = |kind| {
+        matches!(
+            kind,
+            FileKind::Production | FileKind::Protected | FileKind::JudgeInput
+        )
+    };
+    let mut files = subject.change.files.iter();
+    let says_fix = subject.message().is_some_and(says_fix);
+    (subject.holds_fix || says_fix) && files.any(|file| is_code(policy.kind_of(&file.path)))
+}
+
+/// Whether a message calls its commit a fix: by its first word, or by naming an issue.
+pub fn says_fix(message: &CommitMessage) -> bool {
+    const WORDS: [&str; 9] = [
+        "fix", "fixes", "fixed", "fixing", "fixup", "hotfix", "bugfix", "repair", "repairs",
+    ];
+    let subject = message.subject().to_str_lossy().to_lowercase();
+    let mut words = subject
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let mut trailers = message.trailers().into_iter();
+    words.next().is_some_and(|word| WORDS.contains(&word))
+        || trailers.any(|trailer| trailer.token.eq_ignore_ascii_case(ISSUE_TRAILER))
+}
+
+/// What makes a commit itself doubtful. People may write text that no log shows; nobody writes what git would not.
+fn flaws(subject: &Subject, lane: Lane) -> Vec<Doubt> {
+    let flaws = subject.commit.iter().flat_map(|commit| &commit.flaws);
+    flaws
+        .filter(|flaw| match flaw {
+            Flaw::Malformed(_) => true,
+            Flaw::Unshown(_) => lane != Lane::Human,
+        })
+        .map(|flaw| {
+            Doubt::Other(format!(
+                "the commit is not one to be judged: {}",
+                flaw.fact()
+            ))
+        })
+        .collect()
 }
 
 /// The proof alone, whatever the perimeter says.
@@ -209,8 +264,10 @@ pub fn findings(
     lane: Lane,
 ) -> anyhow::Result<Vec<Finding>> {
     let mut neighbours = Vec::new();
-    for folder in perimeter::folders_to_list(&subject.change) {
-        neighbours.extend(repo.list_folder(subject.tree_id, &folder)?);
+    if lane != Lane::Human {
+        for folder in perimeter::folders_to_list(&subject.change) {
+            neighbours.extend(repo.list_folder(subject.tree_id, &folder)?);
+        }
     }
     let message = subject.message();
     let candidate = Candidate {
@@ -220,17 +277,13 @@ pub fn findings(
         neighbours: Some(&neighbours),
         known_issues: None,
     };
-    let mut findings = perimeter::inspect(&candidate, policy);
-    if lane == Lane::Human {
-        findings.retain(|finding| {
-            matches!(
-                finding.rule,
-                Rule::PathEncoding | Rule::HiddenText | Rule::SecretAdded | Rule::TooLargeToRead
-            )
-        });
-        findings
-            .iter_mut()
-            .for_each(|finding| finding.level = Level::Warn);
+    let mut findings = match lane {
+        Lane::Human => perimeter::advise(&candidate, policy),
+        Lane::Agent | Lane::Repair => perimeter::inspect(&candidate, policy),
+    };
+    if lane == Lane::Agent {
+        // Agents that build features commit more than fixes.
+        findings.retain(|finding| finding.rule != Rule::TypeNotAllowed);
     }
     Ok(findings)
 }
@@ -316,6 +369,7 @@ pub fn subject_of(repo: &Repo, commit: Commit) -> anyhow::Result<Subject> {
         tree_id: commit.tree_id,
         change,
         shape,
+        holds_fix: false,
         message: None,
         commit: Some(commit),
     })

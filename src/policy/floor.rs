@@ -35,6 +35,7 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
                         agents: _,
                     },
                 agent: AgentFile { agents },
+                people,
                 others: _,
             },
         mode: _,
@@ -92,6 +93,7 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
     } = file;
     let mut refused = Vec::new();
     refused.extend(place("lanes.agent.agents", agents));
+    refused.extend(place("lanes.people", people));
     refused.extend(place("perimeter.allow", allow));
     refused.extend(place("perimeter.not_secrets", not_secrets));
     refused.extend(place("proof.tests", tests));
@@ -216,24 +218,14 @@ mod tests {
         check("", &limit(20), lines, &format!("20 ({FLOOR})"));
         check(&limit(10), &limit(20), lines, "10 (`p.yaml`, line 2)");
         // A floor above what holds anyway raises nothing, also where nobody but `default` speaks.
-        check(
-            "extends: []",
-            &limit(90),
-            lines,
-            "50 (preset `default`)",
-        );
+        check("extends: []", &limit(90), lines, "50 (preset `default`)");
         check(
             "mode: observe",
             "mode: enforce",
             "mode",
             &format!("enforce ({FLOOR})"),
         );
-        check(
-            "",
-            "mode: observe",
-            "mode",
-            "enforce (preset `default`)",
-        );
+        check("", "mode: observe", "mode", "enforce (preset `default`)");
         let level = |level| format!("perimeter: {{rules: {{symlink: {level}}}}}");
         let symlink = "perimeter.rules.symlink";
         check(
