@@ -28,6 +28,7 @@ pub fn judged(repo: &Repo, parent_ids: &[ObjectId], tree_id: ObjectId) -> anyhow
             tree_id,
             change: repo.diff(parent_tree_id, tree_id)?,
             shape,
+            range: None,
         })
     };
     match *parent_ids {

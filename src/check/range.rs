@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use gix::ObjectId;
 use serde::Serialize;
 
+use super::approvals;
 use super::lane::{self, LaneDecision, Marks};
 use super::parents::{self, Judged};
 use super::trust;
@@ -16,7 +17,7 @@ use crate::policy::{Lane, Policy};
 use crate::proof::{Carried, Gap, Progress};
 use crate::suite::TestId;
 use crate::usage::UsageError;
-use crate::verdict::{Basis, Verdict};
+use crate::verdict::Verdict;
 
 /// The answers for a range.
 #[derive(Debug, Serialize)]
@@ -71,7 +72,7 @@ pub fn check(
                 continue;
             }
             Judged::Conflict(subject) => {
-                Judgement::of_conflict((&trusted, &policy), lane, &subject)
+                super::conflict(repo, settings, (&trusted, &policy), lane, &subject)?
             }
             Judged::Change(subject) => {
                 let mut tell = |what| progress(&name, what);
@@ -94,7 +95,7 @@ pub fn check(
             .as_ref()
             .is_some_and(|lane| lane.lane >= Lane::Agent);
     if let (true, Some(lane)) = (needs_whole, strictest) {
-        let subject = whole(repo, base_id, to)?;
+        let subject = whole(repo, base_id, (&ids, to))?;
         let mut tell = |what| progress("the range", what);
         let mut judgement = judge(
             repo,
@@ -124,7 +125,10 @@ fn note_debts(judgement: &Judgement, carried: &mut Carried) {
             carried.tests.extend(red.tests.iter().cloned());
             carried.files.extend(red.files.iter().cloned());
         }
-        Verdict::Accepted(Basis::Proof(proof)) => {
+        verdict => {
+            let Some(proof) = verdict.proof() else {
+                return;
+            };
             carried
                 .tests
                 .retain(|test| !proof.fail_to_pass().contains_key(test));
@@ -132,13 +136,12 @@ fn note_debts(judgement: &Judgement, carried: &mut Carried) {
                 carried.files.clear();
             }
         }
-        _ => (),
     }
 }
 
 /// What a commit of the range was accepted for must hold at its end: a proving test may not be deleted by a later commit.
 fn keep_proofs(commits: &[Judgement], whole: &mut Judgement) {
-    let Verdict::Accepted(Basis::Proof(proof)) = &whole.verdict else {
+    let Some(proof) = whole.verdict.proof() else {
         return;
     };
     let is_kept = |test: &&TestId| {
@@ -146,10 +149,7 @@ fn keep_proofs(commits: &[Judgement], whole: &mut Judgement) {
     };
     let shown = commits
         .iter()
-        .filter_map(|judgement| match &judgement.verdict {
-            Verdict::Accepted(Basis::Proof(proof)) => Some(proof.fail_to_pass().keys()),
-            _ => None,
-        });
+        .filter_map(|judgement| Some(judgement.verdict.proof()?.fail_to_pass().keys()));
     let lost: BTreeSet<&TestId> = shown.flatten().filter(|test| !is_kept(test)).collect();
     if !lost.is_empty() {
         whole.verdict = Verdict::Refused {
@@ -185,7 +185,15 @@ pub fn subject(repo: &Repo, commit: Commit) -> anyhow::Result<Judged> {
 }
 
 /// The range as one change, without a message of its own.
-fn whole(repo: &Repo, base_id: ObjectId, to: ObjectId) -> anyhow::Result<Subject> {
+pub fn whole(
+    repo: &Repo,
+    base_id: ObjectId,
+    (ids, to): (&[ObjectId], ObjectId),
+) -> anyhow::Result<Subject> {
+    let mut emails = BTreeSet::new();
+    for id in ids {
+        emails.extend(approvals::makers(&repo.commit(*id)?));
+    }
     let parent_tree_id = repo.commit(base_id)?.tree_id;
     let tree_id = repo.commit(to)?.tree_id;
     let change = repo.diff(parent_tree_id, tree_id)?;
@@ -196,6 +204,7 @@ fn whole(repo: &Repo, base_id: ObjectId, to: ObjectId) -> anyhow::Result<Subject
         tree_id,
         change,
         shape: Shape::Ordinary,
+        range: Some((to, emails)),
     })
 }
 

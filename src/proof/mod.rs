@@ -9,6 +9,7 @@ mod compare;
 mod comparisons;
 mod echo;
 mod examples;
+pub mod ids;
 mod lexer;
 mod missing;
 mod mocked;
@@ -191,6 +192,8 @@ pub enum Doubt {
         /// The policy's time for a hook; else that of `--budget`.
         is_hook: bool,
     },
+    /// A merge that git could not have made alone.
+    ConflictResolved,
     /// Anything else that could not be found out.
     Other(String),
 }

@@ -174,7 +174,7 @@ fn a_merge_that_resolves_a_conflict_is_a_persons_decision() {
     exit: 3
     stdout:
     undecided: 4ac3d6276d Merge main
-    undecided[undecided]: this merge resolves a conflict, and how is a person's decision
+    undecided[conflict-resolved]: this merge resolves a conflict, and how is a person's decision
       why: when in doubt, do not act
       next: a person decides
       lane repair (asked for), policy of a3e325c1ec (main, --base)
