@@ -34,7 +34,8 @@ pub fn sign(message: &[u8], key: &Path) -> anyhow::Result<String> {
     let folder = tempfile::tempdir().context("make a folder")?;
     let file = folder.path().join("statement");
     fs::write(&file, message).context("write what is to be signed")?;
-    let words = ["ssh-keygen", "-Y", "sign", "-n", NAMESPACE, "-f"].map(OsStr::new);
+    // Quiet: prompts for passphrases and touches are shown all the same.
+    let words = ["ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f"].map(OsStr::new);
     let argv: Vec<&OsStr> = words
         .into_iter()
         .chain([key.as_os_str(), file.as_os_str()])
@@ -77,10 +78,7 @@ pub fn signer(message: &[u8], signature: &str, signers: &[u8]) -> anyhow::Result
             .map_err(no_ssh_keygen)
     };
     let found = run("find-principals", &[], b"")?;
-    let Some(principals) = first_line(&found)? else {
-        return Ok(None);
-    };
-    let emails: Vec<String> = principals.split(',').map(str::to_owned).collect();
+    let emails = principals(&found)?;
     let Some(identity) = emails.first() else {
         return Ok(None);
     };
@@ -89,14 +87,15 @@ pub fn signer(message: &[u8], signature: &str, signers: &[u8]) -> anyhow::Result
     Ok(is_good.then_some(Signer { emails }))
 }
 
-/// What `find-principals` says; nothing, where it knows nobody.
-fn first_line(found: &Finished) -> anyhow::Result<Option<String>> {
+/// All names of the line that holds the key: one a line, or behind commas, as versions of OpenSSH differ. None, where it knows nobody.
+fn principals(found: &Finished) -> anyhow::Result<Vec<String>> {
     if found.end != End::Exit(0) {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let text = str::from_utf8(&found.stdout).context("read the names of signers")?;
-    let line = text.lines().next().map(str::trim);
-    Ok(line.filter(|line| !line.is_empty()).map(str::to_owned))
+    let names = text.lines().flat_map(|line| line.split(',')).map(str::trim);
+    let names = names.filter(|name| !name.is_empty());
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// The lines that give a key to named people for this very namespace.

@@ -18,10 +18,31 @@ const BECAUSE: &str = "the test needs a till that is not here";
 fn a_person_answers_for_what_could_not_be_proved() {
     let repo = with_fix();
     assert!(repo.guard(["check", "HEAD"]).contains("refused[no-test]"));
-    assert_snapshot!(approve(&repo, "HEAD", "no-test"), @"");
-    assert_snapshot!(repo.guard(["check", "HEAD"]), @"");
+    assert_snapshot!(plain(&approve(&repo, "HEAD", "no-test")), @"
+    exit: 0
+    stdout:
+    approved by ada@example.com: `no-test` does not count for [id]
+    stderr:
+    ");
+    assert_snapshot!(plain(&repo.guard(["check", "HEAD"])), @"
+    exit: 0
+    stdout:
+    accepted: [id] fix: total of an empty cart
+      accepted by ada@example.com: `no-test`, because the test needs a till that is not here
+      nothing was proved: a person answers for it
+      lane repair (asked for), policy of [id] (main, the local default branch)
+    stderr:
+    ");
     assert!(repo.guard(["check", "main..HEAD"]).starts_with("exit: 0\n"));
-    assert_snapshot!(repo.guard(["audit", "main..HEAD"]), @"");
+    assert_snapshot!(plain(&repo.guard(["audit", "main..HEAD"])), @"
+    exit: 0
+    stdout:
+    approved  [id]  fix: total of an empty cart  [missing note; branch `koan/1`]
+      accepted by ada@example.com: `no-test`, because the test needs a till that is not here
+    overruled by people: no-test 1
+    1 commit, 0 with a note, 0 unproved
+    stderr:
+    ");
     // Said once, however often it is signed.
     let json = repo.guard(["check", "HEAD", "--format", "json"]);
     assert!(json.contains(r#""person": "ada@example.com""#), "{json}");
@@ -40,7 +61,18 @@ fn a_proof_is_made_all_the_same_where_the_perimeter_is_overruled() {
         .write("test_cart.py", CART_TEST_OF_BUG)
         .commit("feat: total of an empty cart");
     approve(&repo, "HEAD", "type-not-allowed");
-    assert_snapshot!(repo.guard(["check", "HEAD"]), @"");
+    assert_snapshot!(plain(&repo.guard(["check", "HEAD"])), @"
+    exit: 0
+    stdout:
+    accepted: [id] feat: total of an empty cart
+      accepted by ada@example.com: `type-not-allowed`, because the test needs a till that is not here
+      FAIL_TO_PASS  test_cart.Total.test_of_nothing
+                    it failed with: IndexError: list index out of range
+      PASS_TO_PASS  1 test
+      run by unittest, CPython [version], suite all, sandbox [level] in [time]
+      lane repair (asked for), policy of [id] (main, the local default branch)
+    stderr:
+    ");
     repo.write("test_cart.py", "").commit("feat: no tests");
     approve(&repo, "HEAD", "type-not-allowed");
     let answer = repo.guard(["check", "HEAD"]);
@@ -54,7 +86,12 @@ fn a_range_is_approved_as_a_whole_by_one_signature() {
     repo.write("cart.py", &CART_FIXED.replace("result", "sum"))
         .commit("fix: say what it is");
     assert!(repo.guard(["check", "main..HEAD"]).starts_with("exit: 1\n"));
-    assert_snapshot!(approve(&repo, "main..HEAD", "no-test"), @"");
+    assert_snapshot!(plain(&approve(&repo, "main..HEAD", "no-test")), @"
+    exit: 0
+    stdout:
+    approved by ada@example.com: `no-test` does not count for [id], [id]
+    stderr:
+    ");
     assert!(repo.guard(["check", "main..HEAD"]).starts_with("exit: 0\n"));
     // One commit more, and the whole is another.
     repo.write("cart.py", CART).commit("fix: back");
@@ -72,7 +109,17 @@ fn an_open_verdict_names_the_command() {
     repo.try_git(["merge", "--quiet", "main"]);
     repo.write("cart.py", "prices = 3\n").commit("Merge main");
     let answer = repo.guard(["check", "HEAD"]);
-    assert_snapshot!(answer, @"");
+    assert_snapshot!(plain(&answer), @"
+    exit: 3
+    stdout:
+    undecided: [id] Merge main
+    undecided[conflict-resolved]: this merge resolves a conflict, and how is a person's decision
+      why: when in doubt, do not act
+      next: a person decides
+      needs a person: koan-guard approve [id] --rule conflict-resolved --because TEXT
+      lane repair (asked for), policy of [id] (main, the local default branch)
+    stderr:
+    ");
     let rev = repo.git(["rev-parse", "--short=10", "HEAD"]);
     approve(&repo, rev.trim(), "conflict-resolved");
     let answer = repo.guard(["check", "HEAD"]);
@@ -86,9 +133,27 @@ fn an_open_verdict_names_the_command() {
 #[test]
 fn what_could_not_count_is_not_signed() {
     let repo = with_fix();
-    assert_snapshot!(approve(&repo, "HEAD", "secret-added"), @"");
-    assert_snapshot!(approve(&repo, "HEAD", "no-tset"), @"");
-    assert_snapshot!(approve_with(&repo, "eve", "HEAD", &[]), @"");
+    assert_snapshot!(plain(&approve(&repo, "HEAD", "secret-added")), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: `secret-added` is decided by nobody: what it finds may not be let pass by one change's approval
+    hint: a person makes such a change in a commit of their own, outside lane `repair`
+    ");
+    assert_snapshot!(plain(&approve(&repo, "HEAD", "no-tset")), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: there is no rule `no-tset`
+    hint: the answer of `check` names it in brackets: `refused[RULE]`, `undecided[RULE]`
+    ");
+    assert_snapshot!(plain(&approve_with(&repo, "eve", "HEAD", &[])), @r#"
+    exit: 2
+    stdout:
+    stderr:
+    error: this key is no person's by `.koan-guard/allowed_signers` on the trusted ref (main)
+    hint: a person commits this line there: `EMAIL namespaces="koan-guard-approve" KEYTYPE KEY`
+    "#);
     assert!(
         approve_with(&repo, "ada", "HEAD", &["--until", "2020-01-01"])
             .contains("a day that is over")
@@ -112,7 +177,13 @@ fn what_could_not_count_is_not_signed() {
         "--author",
         "Ada <ADA@example.com>",
     ]);
-    assert_snapshot!(approve(&repo, "HEAD", "no-test"), @"");
+    assert_snapshot!(plain(&approve(&repo, "HEAD", "no-test")), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: `fix: total of an empty cart` was made by the person who would approve it
+    hint: somebody else decides
+    ");
     assert_eq!(repo.git(["for-each-ref", "refs/notes"]), "");
 }
 
@@ -423,6 +494,12 @@ fn approve_with(repo: &Repo, key: &str, rev: &str, more: &[&str]) -> String {
     let answer = repo.answer_of(repo.guard_command([]).args(args));
     assert_eq!(repo.state(), before);
     answer
+}
+
+/// The answer without ids: keys are made anew, and commits with them.
+fn plain(answer: &str) -> String {
+    let ids = regex::Regex::new(r"\b[0-9a-f]{10}\b").expect("regular expression");
+    ids.replace_all(answer, "[id]").into_owned()
 }
 
 /// The statement in an envelope.

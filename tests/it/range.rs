@@ -177,6 +177,7 @@ fn a_merge_that_resolves_a_conflict_is_a_persons_decision() {
     undecided[conflict-resolved]: this merge resolves a conflict, and how is a person's decision
       why: when in doubt, do not act
       next: a person decides
+      needs a person: koan-guard approve 4ac3d6276d --rule conflict-resolved --because TEXT
       lane repair (asked for), policy of a3e325c1ec (main, --base)
     stderr:
     ");
