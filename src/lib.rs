@@ -45,6 +45,7 @@ pub mod init;
 pub mod install;
 
 // Use cases built on use cases.
+pub mod approve;
 pub mod audit;
 pub mod demo;
 pub mod hook;

@@ -42,6 +42,7 @@ ls /usr/lib*/faketime/libfaketimeMT.so.1 /usr/lib*/*/faketime/libfaketimeMT.so.1
 if [ -n "$all" ]; then
   { has mysql && { has mariadbd || has mysqld || [ -x /usr/sbin/mariadbd ] || [ -x /usr/sbin/mysqld ]; }; } || want mariadb-server
 fi
+has ssh-keygen || want openssh-client
 has node || want nodejs
 has npm || want npm
 if [ -n "$missing" ]; then

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use gix::ObjectId;
 
-use super::{PREDICATE_TYPE, STATEMENT_TYPE, Statement};
+use super::{PREDICATE_TYPE, STATEMENT_TYPE, Statement, approval};
 use crate::git::{Commit, Repo, notes};
 
 /// What a commit's note is worth without running anything.
@@ -57,6 +57,9 @@ pub fn standing(repo: &Repo, commit: &Commit) -> anyhow::Result<Standing> {
 
 /// The best that the lines of a note say about this commit; what rests on a cache is worth less than the same without.
 fn weigh(note: &[u8], commit_id: &str, tree_id: &str) -> Standing {
+    if approval::is_all_claims(note) {
+        return Standing::Missing;
+    }
     let mut best = Standing::Unreadable;
     for line in note.split(|&byte| byte == b'\n') {
         let Ok(statement) = serde_json::from_slice::<Statement>(line) else {

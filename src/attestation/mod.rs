@@ -2,7 +2,9 @@
 //!
 //! <https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>; the predicate is described in `docs/attestation.md`.
 
+pub mod approval;
 pub mod ledger;
+pub mod signature;
 
 use std::collections::BTreeMap;
 

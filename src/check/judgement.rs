@@ -87,12 +87,9 @@ impl Judgement {
     ) -> Judgement {
         let verdict = match lane.lane {
             Lane::Human => Verdict::Accepted(Basis::Perimeter(Lane::Human)),
-            Lane::Agent | Lane::Repair => {
-                let reason = "this merge resolves a conflict, and how is a person's decision";
-                Verdict::Undecided {
-                    doubts: vec![Doubt::Other(reason.into())],
-                }
-            }
+            Lane::Agent | Lane::Repair => Verdict::Undecided {
+                doubts: vec![Doubt::ConflictResolved],
+            },
         };
         Judgement::new(
             origin,

@@ -1,5 +1,6 @@
 //! The whole way, from a commit or the index to a verdict.
 
+pub mod approvals;
 pub mod floor;
 mod judgement;
 pub mod lane;
@@ -9,6 +10,7 @@ mod staged;
 pub mod trust;
 pub mod waive;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,14 +23,14 @@ use crate::change::{Change, CommitMessage};
 use crate::git::{Commit, Flaw, Repo};
 use crate::issue::{Crash, Fingerprint};
 use crate::perimeter::{self, Candidate, Finding, ISSUE_TRAILER, Shape};
-use crate::policy::{FileKind, Lane, Policy, Rule, Suite};
+use crate::policy::{FileKind, Lane, Level, Policy, Rule, Suite};
 use crate::proof::{
     self, Budget, Carried, Case, Doubt, Effort, Known, Named, Progress, Traces, Workshop,
 };
 use crate::suite::results::Results;
 use crate::suite::runner::Toolbox;
 use crate::suite::sandbox::Sandbox;
-use crate::verdict::Verdict;
+use crate::verdict::{self, Approval, Verdict};
 use judgement::Answer;
 pub use judgement::Judgement;
 use lane::{LaneChoice, LaneDecision};
@@ -80,6 +82,8 @@ pub struct Subject {
     pub shape: Shape,
     /// It holds a commit that says that it is a fix.
     pub holds_fix: bool,
+    /// Where this is a range as one change: its last commit, and the e-mail addresses of all who made it.
+    pub range: Option<(ObjectId, BTreeSet<String>)>,
 }
 
 impl Subject {
@@ -101,17 +105,26 @@ pub fn judge(
 ) -> anyhow::Result<Judgement> {
     let findings = findings(repo, subject, policy, lane.lane)?;
     let found = waive::waive(findings, &subject.change, &policy.waivers, settings.today);
-    let perimeter = Verdict::of_perimeter(&found.findings, Lane::Human);
+    let approvals = || approvals::of(repo, settings, (trusted, policy), subject);
+    let is_refused = lane.lane != Lane::Human
+        && found
+            .findings
+            .iter()
+            .any(|finding| finding.level == Level::Deny);
+    // Notes are read only where something stands in the way.
+    let approved: Vec<Approval> = if is_refused { approvals()? } else { Vec::new() };
+    let (open, used) = verdict::answered_for(&found.findings, &approved);
+    let perimeter = Verdict::of_perimeter(&open, Lane::Human);
     let doubts = flaws(subject, lane.lane);
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
         (_, refused @ Verdict::Refused { .. }) => (refused, None, Traces::default()),
         _ if !doubts.is_empty() => (Verdict::Undecided { doubts }, None, Traces::default()),
         (Lane::Human, accepted) => (accepted, None, Traces::default()),
         (Lane::Agent | Lane::Repair, _) if settings.place == Place::Topic => {
-            (Verdict::of_topic(&found.findings), None, Traces::default())
+            (Verdict::of_topic(&open), None, Traces::default())
         }
         (Lane::Agent, _) if !asks_for_proof(subject, policy) => (
-            Verdict::of_perimeter(&found.findings, Lane::Agent),
+            Verdict::of_perimeter(&open, Lane::Agent).resting_on(used),
             None,
             Traces::default(),
         ),
@@ -119,7 +132,13 @@ pub fn judge(
             let workshop = workshop(repo, settings)?;
             let case = case(repo, settings, (trusted, policy), subject, carried)?;
             let attempt = proof::prove(repo, policy, &workshop, &case, progress)?;
-            let verdict = Verdict::weigh(&found.findings, attempt.result);
+            let verdict = match Verdict::weigh(&open, attempt.result) {
+                short @ (Verdict::Refused { .. } | Verdict::Undecided { .. }) => {
+                    short.overruled(&approvals()?)
+                }
+                shown => shown,
+            };
+            let verdict = verdict.resting_on(used);
             (verdict, attempt.evidence, attempt.traces)
         }
     };
@@ -178,6 +197,23 @@ fn flaws(subject: &Subject, lane: Lane) -> Vec<Doubt> {
             ))
         })
         .collect()
+}
+
+/// Judges a merge that resolves a conflict: by a person's approval or not at all.
+fn conflict(
+    repo: &Repo,
+    settings: &Settings,
+    (trusted, policy): (&Trusted, &Policy),
+    lane: LaneDecision,
+    subject: &Subject,
+) -> anyhow::Result<Judgement> {
+    let mut judgement = Judgement::of_conflict((trusted, policy), lane, subject);
+    if let Verdict::Undecided { .. } = judgement.verdict {
+        // What the perimeter says of the outcome, the range as one change is asked.
+        let approved = approvals::of(repo, settings, (trusted, policy), subject)?;
+        judgement.verdict = judgement.verdict.overruled(&approved);
+    }
+    Ok(judgement)
 }
 
 /// The proof alone, whatever the perimeter says.
@@ -334,11 +370,9 @@ pub fn commit(
     let lane = range::lane_of(settings, &policy, &commit, None);
     match range::subject(repo, commit)? {
         Judged::CleanMerge => Ok(None),
-        Judged::Conflict(subject) => Ok(Some(Judgement::of_conflict(
-            (&trusted, &policy),
-            lane,
-            &subject,
-        ))),
+        Judged::Conflict(subject) => {
+            conflict(repo, settings, (&trusted, &policy), lane, &subject).map(Some)
+        }
         Judged::Change(subject) => judge(
             repo,
             settings,
@@ -370,6 +404,7 @@ pub fn subject_of(repo: &Repo, commit: Commit) -> anyhow::Result<Subject> {
         change,
         shape,
         holds_fix: false,
+        range: None,
         message: None,
         commit: Some(commit),
     })

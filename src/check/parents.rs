@@ -29,6 +29,7 @@ pub fn judged(repo: &Repo, parent_ids: &[ObjectId], tree_id: ObjectId) -> anyhow
             change: repo.diff(parent_tree_id, tree_id)?,
             shape,
             holds_fix: false,
+            range: None,
         })
     };
     match *parent_ids {

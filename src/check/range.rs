@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use gix::ObjectId;
 use serde::Serialize;
 
+use super::approvals;
 use super::lane::{self, LaneDecision, Marks};
 use super::parents::{self, Judged};
 use super::trust;
@@ -17,7 +18,7 @@ use crate::policy::{Lane, Policy};
 use crate::proof::{Carried, Gap, Progress};
 use crate::suite::TestId;
 use crate::usage::UsageError;
-use crate::verdict::{Basis, Verdict};
+use crate::verdict::Verdict;
 
 /// The answers for a range.
 #[derive(Debug, Serialize)]
@@ -73,7 +74,7 @@ pub fn check(
                 continue;
             }
             Judged::Conflict(subject) => {
-                Judgement::of_conflict((&trusted, &policy), lane, &subject)
+                super::conflict(repo, settings, (&trusted, &policy), lane, &subject)?
             }
             Judged::Change(subject) => {
                 let mut tell = |what| progress(&name, what);
@@ -96,7 +97,7 @@ pub fn check(
             .as_ref()
             .is_some_and(|lane| lane.lane >= Lane::Agent);
     if let (true, Some(lane)) = (needs_whole, strictest) {
-        let mut subject = whole(repo, &base_ids, (from, to))?;
+        let mut subject = whole(repo, &base_ids, (from, &ids, to))?;
         subject.holds_fix = holds_fix;
         let mut tell = |what| progress("the range", what);
         let mut judgement = judge(
@@ -127,7 +128,10 @@ fn note_debts(judgement: &Judgement, carried: &mut Carried) {
             carried.tests.extend(red.tests.iter().cloned());
             carried.files.extend(red.files.iter().cloned());
         }
-        Verdict::Accepted(Basis::Proof(proof)) => {
+        verdict => {
+            let Some(proof) = verdict.proof() else {
+                return;
+            };
             carried
                 .tests
                 .retain(|test| !proof.fail_to_pass().contains_key(test));
@@ -135,13 +139,12 @@ fn note_debts(judgement: &Judgement, carried: &mut Carried) {
                 carried.files.clear();
             }
         }
-        _ => (),
     }
 }
 
 /// What a commit of the range was accepted for must hold at its end: a proving test may not be deleted by a later commit.
 fn keep_proofs(commits: &[Judgement], whole: &mut Judgement) {
-    let Verdict::Accepted(Basis::Proof(proof)) = &whole.verdict else {
+    let Some(proof) = whole.verdict.proof() else {
         return;
     };
     let is_kept = |test: &&TestId| {
@@ -149,10 +152,7 @@ fn keep_proofs(commits: &[Judgement], whole: &mut Judgement) {
     };
     let shown = commits
         .iter()
-        .filter_map(|judgement| match &judgement.verdict {
-            Verdict::Accepted(Basis::Proof(proof)) => Some(proof.fail_to_pass().keys()),
-            _ => None,
-        });
+        .filter_map(|judgement| Some(judgement.verdict.proof()?.fail_to_pass().keys()));
     let lost: BTreeSet<&TestId> = shown.flatten().filter(|test| !is_kept(test)).collect();
     if !lost.is_empty() {
         whole.verdict = Verdict::Refused {
@@ -191,6 +191,7 @@ pub fn subject(repo: &Repo, commit: Commit) -> anyhow::Result<Judged> {
             change: Change::default(),
             shape: Shape::Merge,
             holds_fix: false,
+            range: None,
         });
     }
     if let Some(subject) = judged.subject_mut() {
@@ -201,11 +202,15 @@ pub fn subject(repo: &Repo, commit: Commit) -> anyhow::Result<Judged> {
 
 /// The range as one change, without a message of its own: from where the two ends meet, or, where they meet in several places, what merging the one
 /// would bring to the other.
-fn whole(
+pub fn whole(
     repo: &Repo,
     base_ids: &[ObjectId],
-    (from, to): (ObjectId, ObjectId),
+    (from, ids, to): (ObjectId, &[ObjectId], ObjectId),
 ) -> anyhow::Result<Subject> {
+    let mut emails = BTreeSet::new();
+    for id in ids {
+        emails.extend(approvals::makers(&repo.commit(*id)?));
+    }
     let (parent_tree_id, tree_id) = match *base_ids {
         [base_id] => (repo.commit(base_id)?.tree_id, repo.commit(to)?.tree_id),
         _ => {
@@ -227,6 +232,7 @@ fn whole(
         change,
         shape: Shape::Ordinary,
         holds_fix: false,
+        range: Some((to, emails)),
     })
 }
 

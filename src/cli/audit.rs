@@ -6,7 +6,7 @@ use super::exit::ExitStatus;
 use super::settings::{Format, JudgeArgs, LaneArg, RunArgs, settings};
 use super::ui;
 use crate::audit::{self, Audit};
-use crate::check::{Place, trust};
+use crate::check::{Place, approvals, trust};
 use crate::git::{Repo, Revision};
 use crate::render::{json, text};
 use crate::usage::UsageError;
@@ -51,12 +51,13 @@ pub fn audit(args: AuditArgs) -> anyhow::Result<ExitStatus> {
             head_id.ok_or_else(|| UsageError::new("there is no commit yet"))?,
         ),
     };
-    let (_, policy) = trust::policy(&repo, settings.trusted_tip.as_ref(), Some(to))?;
+    let (trusted, policy) = trust::policy(&repo, settings.trusted_tip.as_ref(), Some(to))?;
+    let signers = approvals::signers(&repo, &settings, &trusted)?;
     // A branch tells about the commits that are its own, not about all of their history.
     let branch = repo
         .head_branch()?
         .filter(|_| Some(to) == head_id && from.is_some());
-    let audit: Audit = audit::audit(&repo, &policy, from, to, branch.as_deref())?;
+    let audit: Audit = audit::audit(&repo, (&policy, &signers), from, to, branch.as_deref())?;
     let status = if audit.n_unproved() == 0 {
         ExitStatus::Accepted
     } else {

@@ -1,5 +1,6 @@
 //! The command line: the only place that knows clap, streams, and exit codes.
 
+mod approve;
 mod audit;
 mod check;
 mod demo;
@@ -35,6 +36,7 @@ enum Command {
     Uninstall(install::UninstallArgs),
     Check(check::CheckArgs),
     Prove(check::ProveArgs),
+    Approve(approve::ApproveArgs),
     Audit(audit::AuditArgs),
     Policy(policy::PolicyArgs),
     Extract(demo::ExtractArgs),
@@ -66,6 +68,7 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Uninstall(args) => install::uninstall(args),
         Command::Check(args) => check::check(args),
         Command::Prove(args) => check::prove(args),
+        Command::Approve(args) => approve::approve(args),
         Command::Audit(args) => audit::audit(args),
         Command::Policy(args) => policy::policy(args),
         Command::Extract(args) => demo::extract(args),

@@ -11,6 +11,7 @@ mod echo;
 mod examples;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+pub mod ids;
 mod lexer;
 mod missing;
 mod mocked;
@@ -193,6 +194,8 @@ pub enum Doubt {
         /// The policy's time for a hook; else that of `--budget`.
         is_hook: bool,
     },
+    /// A merge that git could not have made alone.
+    ConflictResolved,
     /// Anything else that could not be found out.
     Other(String),
 }

@@ -12,7 +12,7 @@ use crate::check::waive::{Reason, Void, Waived};
 use crate::perimeter::{Finding, Location};
 use crate::policy::Lane;
 use crate::proof::{Attempt, Compared, Evidence, Proof, Shortfall, Shown, Sources};
-use crate::verdict::{Basis, Verdict};
+use crate::verdict::{Approval, Basis, Verdict};
 
 /// At most so many reasons of one kind are spelled out.
 const MANY: usize = 12;
@@ -31,6 +31,15 @@ pub fn judgement(judgement: &Judgement, out: &mut String) -> fmt::Result {
     match &judgement.verdict {
         Verdict::Accepted(Basis::Proof(proof)) => accepted(proof, out)?,
         Verdict::Accepted(Basis::Perimeter(lane)) => perimeter_only(*lane, out)?,
+        Verdict::Accepted(Basis::Approved { approvals, proof }) => {
+            approvals
+                .iter()
+                .try_for_each(|approval| approved(approval, out))?;
+            match proof {
+                Some(proof) => accepted(proof, out)?,
+                None => writeln!(out, "  nothing was proved: a person answers for it")?,
+            }
+        }
         Verdict::Accepted(Basis::Unproved) => writeln!(
             out,
             "  nothing was proved: this server takes topic branches by their perimeter, and the default branch only with a proof"
@@ -56,6 +65,7 @@ pub fn judgement(judgement: &Judgement, out: &mut String) -> fmt::Result {
             capped(doubts.iter(), doubts.len(), out, |doubt, out| {
                 reason("undecided", &words::of_doubt(doubt), out)
             })?;
+            needs_person(judgement, out)?;
         }
     }
     for warning in &judgement.warnings {
@@ -102,6 +112,41 @@ fn waivers(judgement: &Judgement, out: &mut String) -> fmt::Result {
             out,
             "  the waiver of `{}` for `{path}` does not count: {why} ({})",
             by.rule, by.origin
+        )?;
+    }
+    Ok(())
+}
+
+fn approved(approval: &Approval, out: &mut String) -> fmt::Result {
+    let (person, because) = (
+        shown(approval.person.as_bytes()),
+        shown(approval.because.as_bytes()),
+    );
+    write!(
+        out,
+        "  accepted by {person}: `{}`, because {because}",
+        approval.rule
+    )?;
+    match &approval.until {
+        Some(until) => writeln!(out, " (until {until})"),
+        None => writeln!(out),
+    }
+}
+
+/// The command by which a person decides what the guard cannot.
+fn needs_person(judgement: &Judgement, out: &mut String) -> fmt::Result {
+    let revision = match &judgement.commit {
+        Some(commit) => commit.get(..10),
+        // A range as one change is called by its ends.
+        None => judgement.name.split(' ').next(),
+    };
+    let Some(revision) = revision.filter(|name| *name != "staged") else {
+        return Ok(());
+    };
+    for rule in judgement.verdict.needs_person() {
+        writeln!(
+            out,
+            "  needs a person: koan-guard approve {revision} --rule {rule} --because TEXT"
         )?;
     }
     Ok(())
@@ -370,6 +415,8 @@ pub fn audit(audit: &Audit, out: &mut String) -> fmt::Result {
     for entry in &audit.entries {
         let mark = if entry.is_unproved() {
             "UNPROVED"
+        } else if entry.standing != "stated" && !entry.approvals.is_empty() {
+            "approved"
         } else {
             entry.standing
         };
@@ -403,6 +450,22 @@ pub fn audit(audit: &Audit, out: &mut String) -> fmt::Result {
             )?,
         }
         writeln!(out)?;
+        entry
+            .approvals
+            .iter()
+            .try_for_each(|approval| approved(approval, out))?;
+        if entry.n_void_approvals > 0 {
+            let n_void = n_of(entry.n_void_approvals, "approval");
+            writeln!(
+                out,
+                "  {n_void} in the note that no known person gave for this commit"
+            )?;
+        }
+    }
+    if !audit.overruled.is_empty() {
+        let rules = audit.overruled.iter();
+        let rules: Vec<String> = rules.map(|(rule, n)| format!("{rule} {n}")).collect();
+        writeln!(out, "overruled by people: {}", rules.join(", "))?;
     }
     writeln!(
         out,

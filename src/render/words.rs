@@ -14,27 +14,23 @@ pub struct Words {
 }
 
 pub fn of_gap(gap: &Gap) -> Words {
-    let (id, fact, why, next) = match gap {
+    let (fact, why, next) = match gap {
         Gap::NoTest => (
-            "no-test",
             "the change adds or changes no test".into(),
             "a fix without a test that failed before it is a guess",
             "add a test that fails without the fix, in the same commit",
         ),
         Gap::NoFix => (
-            "no-fix",
             "the change touches no production file".into(),
             "tests that pass already repair nothing",
             "commit the fix together with its test",
         ),
         Gap::AlreadyPasses(tests) => (
-            "already-passes",
             already_passes(tests),
             "a test that passes without the fix does not show the bug",
             "make the test fail on the parent first, then fix",
         ),
         Gap::AlreadyRed(tests) => (
-            "already-red",
             format!(
                 "{} failed at the parent already, by the parent's own version",
                 list(tests)
@@ -43,19 +39,16 @@ pub fn of_gap(gap: &Gap) -> Words {
             "add a test of the bug, or judge the range that brought the red test",
         ),
         Gap::StillFails(test) => (
-            "still-fails",
             format!("{} fails with the fix", name(test)),
             "the test is the contract: the fix does not keep it",
             "repair the code until the new test passes",
         ),
         Gap::Broken(test) => (
-            "broken",
             format!("{} passed at the parent and fails now", name(test)),
             "a fix must not break what worked",
             "find another fix; if the old expectation is wrong, a person decides",
         ),
         Gap::Vanished(test) => (
-            "vanished",
             format!(
                 "{} ran at the parent and is absent or skipped now",
                 name(test)
@@ -64,7 +57,6 @@ pub fn of_gap(gap: &Gap) -> Words {
             "restore the test",
         ),
         Gap::NotBuilt { what, detail } => (
-            "not-built",
             format!(
                 "{} builds at the parent and not with the commit: {}",
                 code(what),
@@ -74,7 +66,6 @@ pub fn of_gap(gap: &Gap) -> Words {
             "make it build",
         ),
         Gap::JudgeInputChanged(path) => (
-            "judge-input-changed",
             format!("`{path}` decides how tests run"),
             "whoever changes the judge's inputs judges himself",
             "leave the file as it is; a person changes it in a commit of their own",
@@ -84,7 +75,6 @@ pub fn of_gap(gap: &Gap) -> Words {
             expected,
             seen,
         } => (
-            "different-failure",
             format!(
                 "issue {} is {} in production; without the fix the new tests fail with {}",
                 code(issue),
@@ -100,7 +90,6 @@ pub fn of_gap(gap: &Gap) -> Words {
             n_added,
             n_removed,
         } => (
-            "unproven-hunk",
             format!(
                 "{path}:{line}: every new test passes without this hunk (+{n_added} -{n_removed})"
             ),
@@ -113,7 +102,6 @@ pub fn of_gap(gap: &Gap) -> Words {
             value,
             how,
         } => (
-            "special-cased",
             match how {
                 SpecialCase::ComesBack => format!(
                     "{path}:{line}: the exception comes back as soon as {} is another value near it",
@@ -129,7 +117,7 @@ pub fn of_gap(gap: &Gap) -> Words {
         ),
     };
     Words {
-        id,
+        id: gap.id(),
         fact,
         why,
         next,
@@ -154,9 +142,8 @@ pub fn of_standing(standing: &Standing) -> String {
 }
 
 pub fn of_doubt(doubt: &Doubt) -> Words {
-    let (id, fact, why, next) = match doubt {
+    let (fact, why, next) = match doubt {
         Doubt::Flaky(test) => (
-            "flaky",
             format!("{} did not do the same in every sample", name(test)),
             "a test that sometimes fails proves nothing when it fails",
             "make the test deterministic: no clock, no randomness, no order",
@@ -166,7 +153,6 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             detail,
             at_parent: true,
         } => (
-            "before-errored",
             format!(
                 "{} does not start, and not at the parent either: {}",
                 code(what),
@@ -180,7 +166,6 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             detail,
             at_parent: false,
         } => (
-            "before-errored",
             format!(
                 "without the fix {} does not even start: {}",
                 code(what),
@@ -190,7 +175,6 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "let the test reach the bug through names that the parent has",
         ),
         Doubt::RunnerUntrusted { tree, reason } => (
-            "runner-untrusted",
             format!(
                 "the run on {tree} cannot be believed: {}",
                 shown(reason.as_bytes())
@@ -199,7 +183,6 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "run the tests by hand; something ends, replaces or rewrites the test run",
         ),
         Doubt::ExpectationChanged(test) => (
-            "expectation-changed",
             format!(
                 "{} passes as the commit has it; the parent's version fails on the new code",
                 name(test)
@@ -208,7 +191,6 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "keep the old expectation and add a new test, or ask a person",
         ),
         Doubt::OldTestsNotBuilt { what, detail } => (
-            "old-tests-not-built",
             format!(
                 "the parent's tests of {} do not build on the new code: {}",
                 code(what),
@@ -218,19 +200,16 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "keep the interface that the existing tests use, or ask a person",
         ),
         Doubt::NoBaseline(said) => (
-            "no-baseline",
             shown(said.as_bytes()),
             "what never ran cannot have kept passing",
             "get the parent's tests to run here first",
         ),
         Doubt::TimedOut(test) => (
-            "timed-out",
             format!("{} ran into the time limit without the fix", name(test)),
             "slow is not the same as wrong",
             "let the test fail by an assertion; a deadlock needs a time limit of the test's own",
         ),
         Doubt::CannotSplit { path, reason } => (
-            "cannot-split",
             format!(
                 "tests and code of `{path}` cannot be told apart: {}",
                 shown(reason.as_bytes())
@@ -239,7 +218,6 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "put the tests into a `#[cfg(test)] mod tests` or a file of their own",
         ),
         Doubt::TestAware { path, line, text } => (
-            "test-aware",
             format!(
                 "line {line} of `{path}` has `{}`, by which code can tell that it is being tested",
                 shown(text.as_bytes())
@@ -248,7 +226,6 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "fix what happens in production; where the line is needed for that, a person decides",
         ),
         Doubt::SourceSensitive { path, line, text } => (
-            "source-sensitive",
             format!(
                 "line {line} of `{path}` has `{}`: the test looks at the code, or is ready for a name to be missing",
                 shown(text.as_bytes())
@@ -257,7 +234,6 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "let the test call what the parent has, and look at what comes of it",
         ),
         Doubt::ComparesWithTest { path, line, value } => (
-            "special-cased",
             format!(
                 "{path}:{line}: the fix compares with {}, a value of the new tests that this file did not know",
                 code(value)
@@ -266,7 +242,6 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "fix the cause for every value; where this one is special indeed, a person decides",
         ),
         Doubt::UnitMocked { path, line, name } => (
-            "unit-mocked",
             format!(
                 "line {line} of `{path}` puts something else in the place of {}, which the fix changes",
                 code(name)
@@ -275,7 +250,6 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "let the test call the code itself; replace only what lies around it",
         ),
         Doubt::OldTestRewritten { path, name } => (
-            "old-test-rewritten",
             format!(
                 "{} of `{path}` says less than before, and was not red without the fix",
                 code(name)
@@ -284,19 +258,16 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "leave the test as it is and add a new one beside it, or ask a person",
         ),
         Doubt::ReadsSource(test) => (
-            "source-sensitive",
             format!("{} turns with the comments of the sources", name(test)),
             "a test that reads the code says what is written there, not what it does",
             "let the test call the code, and look at what comes of it",
         ),
         Doubt::TimeDependent(test) => (
-            "time-dependent",
             format!("{} does not pass more than a year later", name(test)),
             "a test that goes by the clock turns red by itself one day",
             "give the code and the test a date of their own",
         ),
         Doubt::SeedDependent(test) => (
-            "seed-dependent",
             format!(
                 "{} does not pass with another order of sets and maps",
                 name(test)
@@ -305,25 +276,21 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "sort what the test compares, or compare it as a set",
         ),
         Doubt::IssueUnknown(issue) => (
-            "issue-unknown",
             format!("nothing is known of the issue {}", code(issue)),
             "the policy wants to see the failure that production saw",
             "give the digest that has it: `--issues FILE`, as `koan-guard extract --format json` writes it",
         ),
         Doubt::SandboxBelowPolicy { level, min_level } => (
-            "sandbox-too-low",
             format!("this machine gives sandbox level {level}, the policy wants {min_level}"),
             "test code is the judged side's code, and it runs here",
             "judge on a machine with Landlock and user namespaces, or let a person lower `proof.sandbox.min_level`",
         ),
         Doubt::SetupNotTrusted { path } => (
-            "setup-not-trusted",
             format!("`{path}` decides what is installed, and an earlier commit changed it"),
             "what is installed runs with a network, so it comes from the trusted branch only",
             "let a person bring that change to the trusted branch first",
         ),
         Doubt::SetupFailed { line, end, said } => (
-            "setup-failed",
             setup_failed(line, end, said),
             "without its dependencies no test says anything",
             "correct `proof.setup`, or what it needs on this machine, and try again",
@@ -332,7 +299,6 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             seconds,
             is_hook: false,
         } => (
-            "budget-spent",
             format!("the proof takes longer than the {seconds} s of `--budget`"),
             "half a proof is none",
             "give it more time, or none at all: the budget is for all that one call judges",
@@ -341,20 +307,23 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             seconds,
             is_hook: true,
         } => (
-            "budget-spent",
             format!("the proof takes longer than the hook's {seconds} s"),
             "a hook gives an answer while somebody waits, or none",
             "judge it outside the hook: `koan-guard check --staged`",
         ),
+        Doubt::ConflictResolved => (
+            "this merge resolves a conflict, and how is a person's decision".into(),
+            "when in doubt, do not act",
+            "a person decides",
+        ),
         Doubt::Other(reason) => (
-            "undecided",
             shown(reason.as_bytes()),
             "when in doubt, do not act",
             "a person decides",
         ),
     };
     Words {
-        id,
+        id: doubt.id(),
         fact,
         why,
         next,

@@ -107,19 +107,31 @@ pub fn output(
     env: &BTreeMap<OsString, OsString>,
     timeout: Duration,
 ) -> anyhow::Result<Finished> {
-    let Some((&program, args)) = argv.split_first() else {
-        bail!("no program to run");
+    output_of(argv, dir, env, b"", timeout)
+}
+
+/// The same with something to read.
+pub fn output_of(
+    argv: &[&OsStr],
+    dir: &Path,
+    env: &BTreeMap<OsString, OsString>,
+    input: &[u8],
+    timeout: Duration,
+) -> anyhow::Result<Finished> {
+    let (program, mut command) = tool(argv, dir, env)?;
+    let stdin = if input.is_empty() {
+        Stdio::null()
+    } else {
+        Stdio::piped()
     };
-    let mut command = Command::new(program);
-    command.args(args).current_dir(dir).envs(env);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| is_git_variable(name)) {
-        if !env.contains_key(&name) {
-            command.env_remove(name);
-        }
-    }
-    command.stdin(Stdio::null());
+    command.stdin(stdin);
     let mut group =
         Group::spawn(command).with_context(|| format!("run `{}`", program.display()))?;
+    if let Some(mut stdin) = group.child.stdin.take() {
+        let input = input.to_vec();
+        // Whoever does not read all of it ends the thread by going away.
+        thread::spawn(move || drop(stdin.write_all(&input)));
+    }
     let mut streams = group.streams(MAX_OUTPUT)?;
     let deadline = Instant::now() + timeout;
     let end = match group.wait(&mut streams, deadline)? {
@@ -134,6 +146,35 @@ pub fn output(
         stderr: stderr.bytes,
         report: Vec::new(),
     })
+}
+
+/// Runs a tool that a person at the terminal may have to answer: for a passphrase, for a touch. Says whether it succeeded.
+pub fn at_terminal(argv: &[&OsStr], dir: &Path) -> anyhow::Result<bool> {
+    let (program, mut command) = tool(argv, dir, &BTreeMap::new())?;
+    // Standard output is the guard's own answer.
+    command.stdout(Stdio::null());
+    let status = command
+        .status()
+        .with_context(|| format!("run `{}`", program.display()))?;
+    Ok(status.success())
+}
+
+fn tool<'a>(
+    argv: &[&'a OsStr],
+    dir: &Path,
+    env: &BTreeMap<OsString, OsString>,
+) -> anyhow::Result<(&'a OsStr, Command)> {
+    let Some((&program, args)) = argv.split_first() else {
+        bail!("no program to run");
+    };
+    let mut command = Command::new(program);
+    command.args(args).current_dir(dir).envs(env);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_git_variable(name)) {
+        if !env.contains_key(&name) {
+            command.env_remove(name);
+        }
+    }
+    Ok((program, command))
 }
 
 /// Starts `program` with one argument and no environment, hands it `message` and returns what it answers.

@@ -136,6 +136,7 @@ fn a_build_that_fails_without_the_fix_says_nothing_about_the_bug() {
     undecided[before-errored]: `grep -q 'if not' source/cart.py && python3 -B source/cart.py && cp source/cart.py made.py` does not start, and not at the parent either: ended with exit code 1
       why: where the parent's own tests do not start, nothing can be compared
       next: get the parent's tests to run here first: install what they need, or have `proof.setup` do it
+      needs a person: koan-guard approve 82bbed481f --rule before-errored --because TEXT
       run by unittest, CPython [version], suite all, sandbox [level] in [time]
       lane repair (asked for), policy of e8a7ebe931 (the parent, no trusted ref is configured)
     stderr:

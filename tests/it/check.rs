@@ -251,6 +251,7 @@ fn what_an_old_test_expects_is_a_persons_decision() {
     undecided[expectation-changed]: `test_cart.Total.test_of_two` passes as the commit has it; the parent's version fails on the new code
       why: what an existing test expects is a product decision
       next: keep the old expectation and add a new test, or ask a person
+      needs a person: koan-guard approve 4929488a78 --rule expectation-changed --because TEXT
       run by unittest, CPython [version], suite all, sandbox [level] in [time]
       lane repair (asked for), policy of a3e325c1ec (the parent, no trusted ref is configured)
     stderr:
@@ -276,6 +277,7 @@ fn a_test_of_a_new_symbol_says_nothing_about_the_bug() {
     undecided[before-errored]: without the fix `test_cart.py` does not even start: ImportError: cannot import name 'count' from 'cart' (cart.py)
       why: an error of build, import or name is not the bug
       next: let the test reach the bug through names that the parent has
+      needs a person: koan-guard approve c387ff172c --rule before-errored --because TEXT
       run by unittest, CPython [version], suite all, sandbox [level] in [time]
       lane repair (asked for), policy of a3e325c1ec (the parent, no trusted ref is configured)
     stderr:
@@ -450,6 +452,7 @@ fn a_rust_test_of_a_new_symbol_says_nothing_about_the_bug() {
     undecided[before-errored]: without the fix `cart` does not even start: error[E0425]: cannot find function `none` in this scope (src/lib.rs:16)
       why: an error of build, import or name is not the bug
       next: let the test reach the bug through names that the parent has
+      needs a person: koan-guard approve 37e256771f --rule before-errored --because TEXT
       run by cargo [version], suite all, sandbox [level] in [time]
       lane repair (asked for), policy of 604c637b8e (the parent, no trusted ref is configured)
     stderr:

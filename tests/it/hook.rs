@@ -472,7 +472,7 @@ fn a_resolved_conflict_is_a_persons_decision() {
     stdout:
     stderr:
     undecided: staged
-    undecided[undecided]: this merge resolves a conflict, and how is a person's decision
+    undecided[conflict-resolved]: this merge resolves a conflict, and how is a person's decision
       why: when in doubt, do not act
       next: a person decides
       lane repair (branch `koan/1`), policy of a3e325c1ec (main, the local default branch)
@@ -634,7 +634,18 @@ fn where_the_policy_does_not_load_nobody_is_let_pass_unsaid() {
 fn a_push_is_judged_before_it_leaves() {
     let repo = with_remote();
     repo.write("cart.py", CART_FIXED).commit(MESSAGE);
-    assert_snapshot!(repo.try_git(["push", "--quiet", "origin", "koan/1"]), @"");
+    assert_snapshot!(repo.try_git(["push", "--quiet", "origin", "koan/1"]), @"
+    exit: 1
+    stdout:
+    stderr:
+    refs/heads/koan/1:
+    refused: bef109cf85 fix: total of an empty cart
+    refused[no-test]: the change adds or changes no test
+      why: a fix without a test that failed before it is a guess
+      next: add a test that fails without the fix, in the same commit
+      lane repair (branch `koan/1`), policy of a3e325c1ec (refs/remotes/origin/main, the remote's default branch)
+    error: failed to push some refs to '../bare.git'
+    ");
     // One bad branch keeps the good ones here.
     let answer = repo.try_git(["push", "--quiet", "origin", "main:other", "koan/1"]);
     assert!(answer.contains("refused[no-test]"), "{answer}");
@@ -687,7 +698,17 @@ fn an_agent_hears_what_a_server_would_say() {
         command.args(["push", "--quiet", "origin", spec]);
         repo.answer_of(command.env("CLAUDECODE", "1"))
     };
-    assert_snapshot!(push("v1"), @"");
+    assert_snapshot!(push("v1"), @"
+    exit: 1
+    stdout:
+    stderr:
+    refused: refs/tags/v1
+    refused[push-tag]: `refs/tags/v1` is a tag
+      why: a tag may start a release, which a person decides
+      next: ask a person to tag it
+      judged as an agent's push: marked by claude-code
+    error: failed to push some refs to '../bare.git'
+    ");
     repo.git(["switch", "--quiet", "--create", "work", "main"]);
     repo.write("cart.py", CART_FIXED).commit("feat: free carts");
     assert!(push("work").contains("refused[push-not-topic]"));
@@ -713,7 +734,12 @@ fn where_nothing_is_trusted_a_first_push_is_told_so() {
         "--initial-branch=main",
         "../bare.git",
     ]);
-    assert_snapshot!(repo.try_git(["push", "--quiet", "../bare.git", "main"]), @"");
+    assert_snapshot!(repo.try_git(["push", "--quiet", "../bare.git", "main"]), @"
+    exit: 0
+    stdout:
+    stderr:
+    not judged: refs/heads/main: there is no trusted ref to compare with; `git config koan.trustedRef` names one
+    ");
 }
 
 /// The sample with hooks and a remote that has its main branch, on a branch in lane `repair`.

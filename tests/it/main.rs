@@ -1,5 +1,6 @@
 //! koan-guard from outside: small stories in repositories built by code.
 
+mod approve;
 mod build;
 mod cache;
 mod check;

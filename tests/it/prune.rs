@@ -77,6 +77,7 @@ fn a_test_of_a_new_function_alone_shows_no_bug() {
     undecided[before-errored]: without the fix `cart` does not even start: error[E0425]: cannot find function `sum` in this scope (src/lib.rs:16)
       why: an error of build, import or name is not the bug
       next: let the test reach the bug through names that the parent has
+      needs a person: koan-guard approve b9f4a1e49a --rule before-errored --because TEXT
       run by cargo [version], suite all, sandbox [level] in [time]
       lane repair (asked for), policy of 604c637b8e (the parent, no trusted ref is configured)
     stderr:

@@ -174,9 +174,10 @@ fn a_merge_that_resolves_a_conflict_is_a_persons_decision() {
     exit: 3
     stdout:
     undecided: 4ac3d6276d Merge main
-    undecided[undecided]: this merge resolves a conflict, and how is a person's decision
+    undecided[conflict-resolved]: this merge resolves a conflict, and how is a person's decision
       why: when in doubt, do not act
       next: a person decides
+      needs a person: koan-guard approve 4ac3d6276d --rule conflict-resolved --because TEXT
       lane repair (asked for), policy of a3e325c1ec (main, --base)
     stderr:
     ");

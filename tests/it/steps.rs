@@ -130,6 +130,7 @@ fn without_a_digest_a_policy_that_requires_the_comparison_decides_nothing() {
     undecided[issue-unknown]: nothing is known of the issue `k1:0123456789abcdef01234567`
       why: the policy wants to see the failure that production saw
       next: give the digest that has it: `--issues FILE`, as `koan-guard extract --format json` writes it
+      needs a person: koan-guard approve 41e97995ee --rule issue-unknown --because TEXT
       run by unittest, CPython [version], suite all, sandbox [level] in [time]
       issue k1:0123456789abcdef01234567: not compared, no digest of errors was given (`--issues`)
       lane repair (asked for), policy of 029c1722bc (the parent, no trusted ref is configured)
