@@ -87,7 +87,8 @@ pub fn judge(
     carried: &Carried,
     progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<Judgement> {
-    let findings = findings(repo, subject, policy, lane.lane)?;
+    let named = issues(settings, policy, subject);
+    let findings = findings(repo, subject, policy, lane.lane, &named)?;
     let perimeter = Verdict::of_perimeter(&findings, Lane::Human);
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
         (_, refused @ Verdict::Refused { .. }) => (refused, None, Traces::default()),
@@ -196,18 +197,25 @@ fn findings(
     subject: &Subject,
     policy: &Policy,
     lane: Lane,
+    named: &[Named],
 ) -> anyhow::Result<Vec<Finding>> {
     let mut neighbours = Vec::new();
     for folder in perimeter::folders_to_list(&subject.change) {
         neighbours.extend(repo.list_folder(subject.tree_id, &folder)?);
     }
     let message = subject.message();
+    let crashes = named.iter().filter_map(|issue| match issue.known {
+        Known::Crash(crash) => Some(crash),
+        _ => None,
+    });
     let candidate = Candidate {
         change: &subject.change,
         message,
         shape: subject.shape,
         neighbours: Some(&neighbours),
         known_issues: None,
+        frames: crashes.flat_map(|crash| &crash.frames).collect(),
+        is_signed: subject.commit.as_ref().map(|commit| commit.is_signed),
     };
     let mut findings = perimeter::inspect(&candidate, policy);
     if lane == Lane::Human {

@@ -103,7 +103,7 @@ impl Staged {
 
     /// The perimeter alone, for a change whose proof is known.
     pub fn perimeter(&self, repo: &Repo, subject: &Subject) -> anyhow::Result<Judgement> {
-        let findings = findings(repo, subject, &self.policy, self.lane.lane)?;
+        let findings = findings(repo, subject, &self.policy, self.lane.lane, &[])?;
         let answer = Answer {
             verdict: Verdict::of_perimeter(&findings, Lane::Human),
             findings,

@@ -40,6 +40,8 @@ pub struct Commit {
     pub author: Person,
     pub committer: Person,
     pub message: CommitMessage,
+    /// Whether it has a signature, good or bad.
+    pub is_signed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod file;
 mod later;
 mod lint;
 mod merge;
+mod pages;
 mod paths;
 mod preset;
 pub mod rule;
@@ -27,8 +28,9 @@ use std::time::Duration;
 use crate::change::RepoPath;
 pub use explain::{Explanation, Limit};
 pub use lint::{Warning, lint};
+pub use pages::Page;
 pub use paths::{Hit, PathSet, fold};
-pub use rule::{Level, Rule};
+pub use rule::{Group, Level, Rule};
 pub use services::{Preset, ServiceKind, ServicePolicy};
 pub use setup::{Network, SetupPolicy, TestGlobs};
 pub use value::{Pattern, duration};
@@ -547,7 +549,7 @@ mode: observe
                 .perimeter
                 .forbid
                 .iter()
-                .all(|forbidden| forbidden.id != "drop-table")
+                .all(|forbidden| forbidden.id != "tls-off")
         );
         assert_eq!(policy.proof.runners[0].name, "pytest");
         let bare = load("version: 1\nextends: []\n");
@@ -679,8 +681,8 @@ mode: observe
                 "2:48: id `a` stands in `forbid` twice",
             ),
             (
-                "perimeter: {forbid: [{id: drop-table, pattern: x}]}",
-                "2:27: id `drop-table` stands in `forbid` twice",
+                "perimeter: {forbid: [{id: tls-off, pattern: x}]}",
+                "2:27: id `tls-off` stands in `forbid` twice",
             ),
             (
                 "perimeter: {forbid: [{id: a, pattern: x, on: add}]}",
