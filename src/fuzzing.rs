@@ -65,6 +65,8 @@ pub fn change(data: &[u8]) {
         shape: Shape::Ordinary,
         neighbours: None,
         known_issues: None,
+        frames: Vec::new(),
+        is_signed: None,
     };
     for finding in perimeter::inspect(&candidate, default_policy()) {
         let location = finding.location.iter();
@@ -94,6 +96,8 @@ pub fn message(data: &[u8]) {
             shape: Shape::Ordinary,
             neighbours: None,
             known_issues: None,
+            frames: Vec::new(),
+            is_signed: None,
         };
         // Nothing changed: that alone is a finding.
         assert!(!perimeter::inspect(&candidate, default_policy()).is_empty());

@@ -103,7 +103,8 @@ pub fn judge(
     carried: &Carried,
     progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<Judgement> {
-    let findings = findings(repo, subject, policy, lane.lane)?;
+    let named = issues(settings, policy, subject);
+    let findings = findings(repo, subject, policy, lane.lane, &named)?;
     let found = waive::waive(findings, &subject.change, &policy.waivers, settings.today);
     let approvals = || approvals::of(repo, settings, (trusted, policy), subject);
     let is_refused = lane.lane != Lane::Human
@@ -298,6 +299,7 @@ pub fn findings(
     subject: &Subject,
     policy: &Policy,
     lane: Lane,
+    named: &[Named],
 ) -> anyhow::Result<Vec<Finding>> {
     let mut neighbours = Vec::new();
     if lane != Lane::Human {
@@ -306,12 +308,18 @@ pub fn findings(
         }
     }
     let message = subject.message();
+    let crashes = named.iter().filter_map(|issue| match issue.known {
+        Known::Crash(crash) => Some(crash),
+        _ => None,
+    });
     let candidate = Candidate {
         change: &subject.change,
         message,
         shape: subject.shape,
         neighbours: Some(&neighbours),
         known_issues: None,
+        frames: crashes.flat_map(|crash| &crash.frames).collect(),
+        is_signed: subject.commit.as_ref().map(|commit| commit.is_signed),
     };
     let mut findings = match lane {
         Lane::Human => perimeter::advise(&candidate, policy),

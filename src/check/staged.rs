@@ -112,7 +112,7 @@ impl Staged {
         settings: &Settings,
         subject: &Subject,
     ) -> anyhow::Result<Judgement> {
-        let findings = findings(repo, subject, &self.policy, self.lane.lane)?;
+        let findings = findings(repo, subject, &self.policy, self.lane.lane, &[])?;
         let waivers = &self.policy.waivers;
         let found = waive::waive(findings, &subject.change, waivers, settings.today);
         let answer = Answer {

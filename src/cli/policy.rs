@@ -81,8 +81,7 @@ pub fn policy(args: PolicyArgs) -> anyhow::Result<ExitStatus> {
         Command::Rules {
             format: Format::Json,
         } => {
-            let ids: Vec<Rule> = Rule::ALL.to_vec();
-            ui::answer(&json::answer(0, "rules", &ids)?)?;
+            ui::answer(&json::answer(0, "rules", &text::rule_fields())?)?;
         }
         Command::Rule { id } => ui::answer(&text::rule(find_rule(&id)?))?,
     }

@@ -205,8 +205,11 @@ pub(super) fn parse_commit(id: ObjectId, data: &[u8]) -> anyhow::Result<Commit> 
         let is_core = [&b"tree"[..], b"parent", b"author", b"committer"].contains(&name.as_bytes());
         ensure!(!is_core, "its header `{name}` is repeated or out of order");
     }
+    let mut headers = commit.extra_headers.iter();
+    let is_signed = headers.any(|(name, _)| name.starts_with(b"gpgsig"));
     Ok(Commit {
         id,
+        is_signed,
         tree_id: commit.tree(),
         parent_ids: commit.parents().collect(),
         author: person(commit.author()?)?,

@@ -50,6 +50,8 @@ pub struct Commit {
     pub committer: Person,
     pub message: CommitMessage,
     pub flaws: Vec<Flaw>,
+    /// Whether it has a signature, good or bad.
+    pub is_signed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

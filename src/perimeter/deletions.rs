@@ -127,6 +127,23 @@ fn tests(judged: &Judged, version: &Option<FileVersion>) -> Vec<Test> {
     }
 }
 
+/// Whether a deleted file held tests.
+pub(super) fn holds_tests(judged: &Judged) -> bool {
+    !tests(judged, &judged.file.old).is_empty()
+}
+
+/// Names and bodies of the tests; `None` where the language's tests are not told apart.
+pub(super) fn bodies(
+    judged: &Judged,
+    version: &Option<FileVersion>,
+) -> Option<Vec<(String, String)>> {
+    let extension = judged.file.path.extension();
+    let is_known = matches!(extension, Some(b"py" | b"rb" | b"php" | b"rs"));
+    let tests = || tests(judged, version).into_iter();
+    (is_known || titles::speaks(extension))
+        .then(|| tests().map(|test| (test.name, test.body)).collect())
+}
+
 fn titled_tests(text: &str) -> Vec<Test> {
     let tests = titles::tests(text).into_iter();
     tests

@@ -1,5 +1,7 @@
 //! The safety perimeter: every way in which a change leaves it is a finding. Pure: no I/O, nothing printed.
 
+mod api;
+mod assertions;
 mod blocks;
 #[cfg(test)]
 mod change_of;
@@ -10,8 +12,11 @@ mod hidden;
 mod idioms;
 mod kinds;
 mod message;
+mod moves;
 mod names;
 mod paths;
+mod refactor;
+mod related;
 mod secrets;
 mod shape;
 mod size;
@@ -24,6 +29,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::change::{Change, CommitMessage, FileChange, RepoPath};
+use crate::issue::Frame;
 use crate::policy::{FileKind, Level, Policy, Rule};
 pub use message::ISSUE_TRAILER;
 pub use paths::folders_to_list;
@@ -40,6 +46,10 @@ pub struct Candidate<'a> {
     pub neighbours: Option<&'a [RepoPath]>,
     /// The issues that a fix may name. `None` where no source is configured: any name will do.
     pub known_issues: Option<&'a BTreeSet<String>>,
+    /// The stacks of the errors that the message names, as far as a digest tells them.
+    pub frames: Vec<&'a Frame>,
+    /// Whether the commit has a signature; `None` while there is none that could have.
+    pub is_signed: Option<bool>,
 }
 
 /// What the commit is by its parents.
@@ -99,6 +109,7 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
     let is_on = |rule| policy.level(rule) != Level::Off;
 
     let mut objections = shape::shape(change, candidate.shape);
+    objections.extend(shape::signature(candidate.is_signed));
     let mut secrets = secrets::Search::new(change, &perimeter.not_secrets);
     if let Some(message) = candidate.message {
         let conventional = policy.message.conventional;
@@ -158,13 +169,27 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
     }
     objections.extend(secrets.objections.iter().cloned());
     objections.append(&mut idioms.objections);
-    objections.extend(dependencies::dependencies(change));
+    objections.extend(dependencies::dependencies(&files));
     if is_on(Rule::TestDeleted) {
         objections.extend(deletions::deleted(&files));
     }
     if is_on(Rule::TestSkipped) {
         objections.extend(skips::skipped(&files));
     }
+    if is_on(Rule::AssertionWeakened) {
+        objections.extend(assertions::weakened(&files));
+    }
+    objections.extend(assertions::snapshot_only(&files));
+    let moves = moves::moves(&files);
+    objections.extend(moves::tests_renamed_away(&moves));
+    objections.extend(moves::production_under_tests(&moves));
+    if is_on(Rule::RefactorSuspected) {
+        objections.extend(refactor::suspected(&files, &moves));
+    }
+    if is_on(Rule::PublicApiChanged) {
+        objections.extend(api::changed(&files));
+    }
+    objections.extend(related::unrelated(&files, &candidate.frames));
     objections[of_all..].sort_by_key(place);
     let mut findings = weighed(objections, policy);
     secrets.redact(&mut findings);
@@ -305,6 +330,8 @@ message:
             shape: Shape::Ordinary,
             neighbours: None,
             known_issues: None,
+            frames: Vec::new(),
+            is_signed: None,
         };
         let findings = inspect(&candidate, &policy).into_iter();
         let found: Vec<_> = findings

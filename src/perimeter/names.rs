@@ -69,6 +69,86 @@ pub(super) const MANIFESTS: &[&str] = &[
     "flake.nix",
 ];
 
+/// Files that run when a project is built.
+pub(super) const BUILD_SCRIPTS: &[&str] = &[
+    // Rust, Python, Ruby
+    "build.rs",
+    "setup.py",
+    "noxfile.py",
+    "*.gemspec",
+    "rakefile",
+    // C, C++ and everything
+    "makefile",
+    "gnumakefile",
+    "makefile.am",
+    "*.mk",
+    "cmakelists.txt",
+    "*.cmake",
+    "configure",
+    "configure.ac",
+    "meson.build",
+    "build.zig",
+    "*.bazel",
+    "build.sh",
+    "build.ps1",
+    "justfile",
+    "taskfile.yml",
+    "taskfile.yaml",
+    // JavaScript
+    "webpack.config.*",
+    "rollup.config.*",
+    "vite.config.*",
+    "esbuild.config.*",
+    "babel.config.*",
+    "gulpfile.*",
+    "gruntfile.*",
+    // Java, Kotlin, Scala
+    "build.gradle",
+    "build.gradle.kts",
+    "settings.gradle",
+    "settings.gradle.kts",
+    "pom.xml",
+    "build.xml",
+    "build.sbt",
+    // .NET
+    "*.csproj",
+    "*.fsproj",
+    "*.vbproj",
+    "*.targets",
+    "*.props",
+    "*.sln",
+    // Elixir, Erlang, Swift, Haskell, Nix
+    "mix.exs",
+    "rebar.config",
+    "package.swift",
+    "setup.hs",
+    "flake.nix",
+];
+
+/// Files that run when a project is installed, or that say what does.
+pub(super) const INSTALL_SCRIPTS: &[&str] = &[
+    "install.sh",
+    "install.ps1",
+    "uninstall.sh",
+    "postinstall.*",
+    "preinstall.*",
+    "binding.gyp",
+    "extconf.rb",
+    ".pnpmfile.cjs",
+    "debian/preinst",
+    "debian/postinst",
+    "debian/prerm",
+    "debian/postrm",
+    "debian/rules",
+    "*.postinst",
+    "*.preinst",
+    "*.spec",
+    "pkgbuild",
+    "*.nsi",
+    "*.wxs",
+    "*.podspec",
+];
+
 /// Files that tools write: which versions exactly.
 pub(super) const LOCKFILES: &[&str] = &[
     "cargo.lock",

@@ -27,6 +27,12 @@ pub(super) fn shape(change: &Change, shape: Shape) -> Vec<Objection> {
     vec![objection]
 }
 
+/// Whether it has one, not whether it is good: that needs keys, which `git verify-commit` has.
+pub(super) fn signature(is_signed: Option<bool>) -> Option<Objection> {
+    (is_signed == Some(false))
+        .then(|| Objection::new(Rule::SignatureMissing, "the commit has no signature"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::change_of::change;
@@ -47,6 +53,13 @@ mod tests {
             let rules = shape(change, commit).into_iter().map(|found| found.rule);
             let expected: Vec<Rule> = expected.into_iter().collect();
             assert_eq!(Vec::from_iter(rules), expected, "{commit:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_commit_without_a_signature_misses_one() {
+        for (is_signed, expected) in [(Some(false), true), (Some(true), false), (None, false)] {
+            assert_eq!(signature(is_signed).is_some(), expected, "{is_signed:?}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod floor;
 mod later;
 mod lint;
 mod merge;
+mod pages;
 mod paths;
 mod preset;
 pub mod rule;
@@ -31,8 +32,9 @@ pub use explain::{Explanation, Limit};
 pub use file::MAX_BYTES;
 pub use floor::Floor;
 pub use lint::{Warning, lint};
+pub use pages::Page;
 pub use paths::{Hit, PathSet, fold};
-pub use rule::{Level, Rule};
+pub use rule::{Group, Level, Rule};
 pub use services::{Preset, ServiceKind, ServicePolicy};
 pub use setup::{Network, SetupPolicy, TestGlobs};
 pub use value::{Pattern, duration};
@@ -574,7 +576,7 @@ mode: observe
                 .perimeter
                 .forbid
                 .iter()
-                .all(|forbidden| forbidden.id != "drop-table")
+                .all(|forbidden| forbidden.id != "tls-off")
         );
         assert_eq!(policy.proof.runners[0].name, "pytest");
         let bare = load("version: 1\nextends: []\n");
@@ -706,8 +708,8 @@ mode: observe
                 "2:48: id `a` stands in `forbid` twice",
             ),
             (
-                "perimeter: {forbid: [{id: drop-table, pattern: x}]}",
-                "2:27: id `drop-table` stands in `forbid` twice",
+                "perimeter: {forbid: [{id: tls-off, pattern: x}]}",
+                "2:27: id `tls-off` stands in `forbid` twice",
             ),
             (
                 "perimeter: {forbid: [{id: a, pattern: x, on: add}]}",

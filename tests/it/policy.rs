@@ -232,7 +232,7 @@ fn a_path_is_explained() {
     exit: 0
     stdout:
     test_cart.py: test
-      by `**/test_*.py` (preset `python`, line 14)
+      by `**/test_*.py` (preset `python`, line 10)
       perimeter.test_limits.files = 8 (preset `default`, line 37)
       perimeter.test_limits.added = 200 (preset `default`, line 37)
       perimeter.test_limits.file_bytes = 262144 (preset `default`, line 37)
@@ -270,8 +270,14 @@ fn a_rule_is_explained() {
     exit: 0
     stdout:
     path-protected: deny by default, and no policy can lower it
+      group: paths
       why: some files decide what is safe; an agent that could change them would judge itself
       next: leave the file as it is; a person changes it in a commit of their own
+
+      The policy, hooks, CI, agents' instructions, editors' tasks, migrations and keys are protected by a built-in list that no policy can empty; `perimeter.protect` adds to it. Names are compared as the most generous file system would: case, look-alike letters, invisible characters and dots at the end do not help.
+
+      found: a fix that also edits `.github/workflows/ci.yml`
+      instead: commit the fix alone; a person changes the workflow
     stderr:
     ");
     assert_snapshot!(repo.guard(["policy", "rule", "path-protectd"]), @"
@@ -294,6 +300,12 @@ fn all_rules_are_listed() {
         "merge-introduces-changes",
     ] {
         assert!(rules.contains(id), "{rules}");
+    }
+    let json = repo.guard(["policy", "rules", "--format", "json"]);
+    for field in [
+        "id", "group", "level", "closed", "why", "next", "more", "refused", "instead",
+    ] {
+        assert!(json.contains(&format!("\"{field}\": ")), "{json}");
     }
 }
 

@@ -4,6 +4,7 @@
 //! is found. What the old versions of the changed files said as often is moved, not added.
 
 mod destructive;
+mod imports;
 mod outside;
 mod probes;
 mod suppressions;
@@ -94,11 +95,12 @@ const fn idiom(
     }
 }
 
-static TABLES: [&[Idiom]; 4] = [
+static TABLES: [&[Idiom]; 5] = [
     destructive::IDIOMS,
     outside::IDIOMS,
     suppressions::IDIOMS,
     probes::IDIOMS,
+    imports::IDIOMS,
 ];
 
 /// All idioms in one line, and the literals of all of them in one automaton.
