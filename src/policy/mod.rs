@@ -28,6 +28,7 @@ use crate::change::RepoPath;
 pub use explain::{Explanation, Limit};
 pub use lint::{Warning, lint};
 pub use paths::{Hit, PathSet, fold};
+pub use preset::presets;
 pub use rule::{Level, Rule};
 pub use services::{Preset, ServiceKind, ServicePolicy};
 pub use setup::{Network, SetupPolicy, TestGlobs};

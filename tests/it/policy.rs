@@ -179,7 +179,7 @@ fn lint_says_where_the_fault_is() {
     exit: 2
     stdout:
     stderr:
-    error: .koan-guard.yaml:2:11: unknown preset `defualt`; did you mean `default`? (known: `default`, `go`, `javascript`, `php`, `python`, `ruby`, `rust`, `shell`, `strict`)
+    error: .koan-guard.yaml:2:11: unknown preset `defualt`; did you mean `default`?
     hint: correct it and try `koan-guard policy lint`
     ");
     assert_snapshot!(lint("version: 1\nmode: enforce\nmode: observe\n"), @"
@@ -232,7 +232,7 @@ fn a_path_is_explained() {
     exit: 0
     stdout:
     test_cart.py: test
-      by `**/test_*.py` (preset `python`, line 14)
+      by `**/test_*.py` (preset `python`, line 30)
       perimeter.test_limits.files = 8 (preset `default`, line 37)
       perimeter.test_limits.added = 200 (preset `default`, line 37)
       perimeter.test_limits.file_bytes = 262144 (preset `default`, line 37)
