@@ -164,14 +164,14 @@ mod tests {
 
     const SOURCE: &str = "pub fn a() {}
 pub fn b() {
-    unsafe { c() }
+    unsafe { std::mem::transmute(c()) }
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn a() {
-        unsafe { super::b() }
+        unsafe { std::mem::transmute(c()) }
     }
 }
 ";
@@ -215,12 +215,12 @@ mod tests {
         check(
             "src/a.rs",
             3,
-            "Production 0 `unsafe-rust` matches what is added at line 3",
+            "Production 0 `transmute-rust` matches what is added at line 3",
         );
         check(
             "src/a.rs",
             10,
-            "Tests { first: 6, last: 12 } 3 `unsafe-rust` matches",
+            "Tests { first: 6, last: 12 } 3 `transmute-rust` matches",
         );
         check("src/a.py", 3, "Whole 0 ");
     }

@@ -256,7 +256,7 @@ fn a_line_is_explained_as_it_stands() {
     let repo = Repo::python_sample();
     repo.write(
         "cart.py",
-        "import pickle\n\n\ndef load(data):\n    return pickle.loads(data)\n",
+        "import pickle\n\n\ndef load(data):\n    return pickle.load(data)\n",
     );
     let answer = repo.guard(["policy", "explain", "cart.py", "--line", "5"]);
     let of_line = answer.split_once("line 5: ").expect(&answer).1;
