@@ -1,7 +1,8 @@
 //! The text of a first policy: each choice with its reason above it.
 
 use super::built::Build;
-use super::{Choice, Custom, Facts, Language, extends};
+use super::language::extends;
+use super::{Choice, Custom, Facts, Language};
 use crate::policy::{Policy, SCHEMA_PATH};
 
 /// The share of conventional subjects from which on the convention is asked for, in percent.

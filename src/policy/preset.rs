@@ -321,6 +321,33 @@ mod tests {
 
     /// A pattern, a line that it is there for, and an honest one beside it.
     const SAMPLES: &[(&str, &str, &str)] = &[
+        ("test-probe-go", "if testing.Testing() {", "if tested() {"),
+        (
+            "test-probe-javascript",
+            "if (process.env.NODE_ENV === 'test')",
+            "if (process.env.NODE_ENV === 'production')",
+        ),
+        (
+            "test-probe-php",
+            "if (defined('PHPUNIT_RUNNING'))",
+            "if (defined('CART'))",
+        ),
+        (
+            "test-probe-python",
+            "if 'pytest' in sys.modules:",
+            "import pytest",
+        ),
+        (
+            "test-probe-ruby",
+            "return 3 if defined?(RSpec)",
+            "return 3 if defined?(Cart)",
+        ),
+        ("test-probe-rust", "if cfg!(test) {", "#[cfg(test)]"),
+        (
+            "test-probe-shell",
+            "if [ \"$BATS_TEST_NAME\" ]; then",
+            "cd \"$BATS_TEST_DIRNAME\"",
+        ),
         (
             "transmute-rust",
             "let a: u8 = unsafe { transmute(b) };",
@@ -776,38 +803,17 @@ mod tests {
             assert!(forbidden.pattern.may_match(hit.as_bytes()), "{id}: {hit}");
             assert!(!forbidden.pattern.is_match(miss.as_bytes()), "{id}: {miss}");
         }
-        // The other helpers of a policy, those of `default` and `strict` and the probes for tests, have their own.
-        let worlds = policy.perimeter.forbid.iter().filter(|forbidden| {
-            let ends = [
-                "-rust",
-                "-python",
-                "-django",
-                "-flask",
-                "-javascript",
-                "-nextjs",
-                "-nestjs",
-                "-go",
-                "-ruby",
-                "-rails",
-                "-php",
-                "-laravel",
-                "-shell",
-                "-java",
-                "-kotlin",
-                "-elixir",
-                "-phoenix",
-                "-dotnet",
-            ];
-            let is_old = ["rust", "python", "javascript", "go", "ruby", "php", "shell"]
-                .iter()
-                .any(|world| forbidden.id == format!("test-probe-{world}"));
-            ends.iter().any(|end| forbidden.id.ends_with(end))
-                && !is_old
-                && forbidden.id != "pipe-to-shell"
-        });
-        let missing: Vec<&str> = worlds
-            .map(|forbidden| forbidden.id.as_str())
-            .filter(|id| !SAMPLES.iter().any(|(known, _, _)| known == id))
+        // Those that every repository gets are looked at where they are used.
+        let general = Policy::load("version: 1\nextends: [default, strict]\n", "policy");
+        let general = general.expect("the presets load").perimeter.forbid;
+        let is_general = |id: &str| general.iter().any(|forbidden| forbidden.id == id);
+        let ids = policy
+            .perimeter
+            .forbid
+            .iter()
+            .map(|forbidden| forbidden.id.as_str());
+        let missing: Vec<&str> = ids
+            .filter(|id| !is_general(id) && !SAMPLES.iter().any(|(known, _, _)| known == id))
             .collect();
         assert_eq!(missing, [""; 0]);
     }
