@@ -4,10 +4,13 @@
 
 mod built;
 mod cargo;
+mod frameworks;
 mod javascript;
+mod language;
 mod php;
 mod render;
 mod ruby;
+mod tools;
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -15,6 +18,9 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 pub use self::built::Build;
+pub use self::frameworks::{Found, Framework};
+pub use self::language::Language;
+use self::language::{extends, languages};
 use anyhow::Context as _;
 
 use crate::change::RepoPath;
@@ -45,8 +51,9 @@ pub struct Proposal {
 /// What is known of a repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Most files first.
+    /// That of a framework first, then most files first.
     pub languages: Vec<Language>,
+    pub frameworks: Vec<Found>,
     /// One, or one for each package that is tested by itself.
     pub runners: Vec<Choice>,
     /// What makes of each side what its tests import.
@@ -64,18 +71,6 @@ pub struct Facts {
     pub hooks: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
-    Go,
-    JavaScript,
-    Php,
-    Python,
-    Ruby,
-    Rust,
-    /// With tests of bats.
-    Shell,
-}
-
 /// A value and the reason for it, a sentence without a period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
@@ -84,7 +79,20 @@ pub struct Choice {
     pub dir: String,
     /// What cargo builds with beside the default features.
     pub features: Vec<String>,
+    /// Where the runner is `custom`.
+    pub custom: Option<Custom>,
     pub why: String,
+}
+
+/// How a build tool is told to run tests and to report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Custom {
+    pub command: String,
+    pub report: &'static str,
+    /// A line that brings what the tests need, with a network.
+    pub setup: String,
+    /// What the project must take in before its tests can report.
+    pub lacks: Option<&'static str>,
 }
 
 /// What is looked at, as plain values.
@@ -129,10 +137,10 @@ pub fn propose(repo: &Repo) -> anyhow::Result<Proposal> {
 }
 
 impl Proposal {
-    /// Writes the policy to the top of `work_dir` and returns its path.
+    /// Writes the policy to the top of `work_dir`, with the schema that its first line names, and returns its path.
     ///
     /// # Errors
-    /// [`UsageError`] if there is something already, whatever it is.
+    /// [`UsageError`] if there is a policy already, whatever it is.
     pub fn write(&self, work_dir: &Path) -> anyhow::Result<PathBuf> {
         let path = work_dir.join(policy::PATH);
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
@@ -150,35 +158,24 @@ impl Proposal {
         };
         file.write_all(self.text.as_bytes())
             .with_context(|| format!("write `{}`", path.display()))?;
+        write_schema(work_dir)?;
         Ok(path)
     }
 }
 
-impl Language {
-    /// The preset for it.
-    pub fn preset(self) -> &'static str {
-        match self {
-            Language::Go => "go",
-            Language::JavaScript => "javascript",
-            Language::Php => "php",
-            Language::Python => "python",
-            Language::Ruby => "ruby",
-            Language::Rust => "rust",
-            Language::Shell => "shell",
-        }
-    }
-
-    fn extensions(self) -> &'static [&'static [u8]] {
-        match self {
-            Language::Go => &[b"go"],
-            Language::JavaScript => &[b"js", b"cjs", b"mjs", b"jsx", b"ts", b"cts", b"mts", b"tsx"],
-            Language::Php => &[b"php"],
-            Language::Python => &[b"py"],
-            Language::Ruby => &[b"rb"],
-            Language::Rust => &[b"rs"],
-            Language::Shell => &[b"bats"],
-        }
-    }
+/// Writes the schema of this version beside the policy, in the place of an older one.
+pub fn write_schema(work_dir: &Path) -> anyhow::Result<()> {
+    let path = work_dir.join(policy::SCHEMA_PATH);
+    let written = || -> anyhow::Result<()> {
+        // Renamed to its place, so that a link there is replaced and not followed.
+        let mut file = tempfile::NamedTempFile::new_in(work_dir)?;
+        file.write_all(policy::schema().as_bytes())?;
+        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        file.as_file().set_permissions(readable)?;
+        file.persist(&path)?;
+        Ok(())
+    };
+    written().with_context(|| format!("write `{}`", path.display()))
 }
 
 /// The newest first, without those of merges.
@@ -217,8 +214,9 @@ fn hooks(folder: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 fn propose_from(seen: &Seen) -> anyhow::Result<Proposal> {
-    let languages = languages(seen.files);
-    let (more_tests, n_test_files) = tests(seen.files, &languages)?;
+    let frameworks = frameworks::find(seen)?;
+    let languages = languages(seen.files, &frameworks);
+    let (more_tests, n_test_files) = tests(seen.files, &languages, &frameworks)?;
     let (conventional, free): (Vec<&str>, Vec<&str>) =
         (seen.subjects.iter().map(String::as_str)).partition(|subject| is_conventional(subject));
     let runners = runners(seen, &languages)?;
@@ -233,6 +231,7 @@ fn propose_from(seen: &Seen) -> anyhow::Result<Proposal> {
         runners,
         build,
         languages,
+        frameworks,
         n_conventional: conventional.len(),
         n_conventional_fixes: conventional.iter().filter(|said| is_fix(said)).count(),
         n_plain_fixes: free.iter().filter(|said| is_fix(said)).count(),
@@ -244,31 +243,6 @@ fn propose_from(seen: &Seen) -> anyhow::Result<Proposal> {
     let text = render::yaml(&facts);
     Policy::load(&text, policy::PATH).context("the proposed policy does not load")?;
     Ok(Proposal { text, facts })
-}
-
-/// Languages with a preset, the one with most files first.
-fn languages(files: &[RepoPath]) -> Vec<Language> {
-    let count = |language: Language| {
-        files
-            .iter()
-            .filter(|path| {
-                path.extension()
-                    .is_some_and(|own| language.extensions().contains(&own))
-            })
-            .count()
-    };
-    let mut languages = vec![
-        Language::Python,
-        Language::Rust,
-        Language::Go,
-        Language::Shell,
-        Language::JavaScript,
-        Language::Ruby,
-        Language::Php,
-    ];
-    languages.retain(|&language| count(language) > 0);
-    languages.sort_by_key(|&language| std::cmp::Reverse(count(language)));
-    languages
 }
 
 /// The runners of the language that the project is built in; where it is built in two, of the one with more files.
@@ -304,6 +278,7 @@ fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>>
             value: "go",
             dir: String::new(),
             features: Vec::new(),
+            custom: None,
             why: format!("there is `{module}`"),
         }));
     }
@@ -312,7 +287,10 @@ fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>>
             Language::Python => Some(python_runner(seen)?),
             Language::Ruby => ruby::runner(seen)?,
             Language::Php => php::runner(seen)?,
-            _ => None,
+            Language::Java | Language::Kotlin => tools::jvm(seen)?,
+            Language::DotNet => tools::dotnet(seen)?,
+            Language::Elixir => tools::mix(seen)?,
+            Language::Go | Language::JavaScript | Language::Rust | Language::Shell => None,
         };
         if choice.is_some() {
             return Ok(choice);
@@ -327,6 +305,7 @@ fn runner(seen: &Seen, languages: &[Language]) -> anyhow::Result<Option<Choice>>
             value: "bats",
             dir: String::new(),
             features: Vec::new(),
+            custom: None,
             why: format!("`{path}` has tests of bats"),
         }));
     }
@@ -347,6 +326,7 @@ fn python_runner(seen: &Seen) -> anyhow::Result<Choice> {
         value: "pytest",
         dir: String::new(),
         features: Vec::new(),
+        custom: None,
         why,
     };
     for path in seen.files {
@@ -390,6 +370,7 @@ fn python_runner(seen: &Seen) -> anyhow::Result<Choice> {
         value: "unittest",
         dir: String::new(),
         features: Vec::new(),
+        custom: None,
         why: "nothing names pytest, and no test is a function outside a class".to_owned(),
     })
 }
@@ -405,8 +386,12 @@ fn holds(content: &[u8], word: &[u8]) -> bool {
 }
 
 /// Globs for tests that the presets do not see, and how many test files there are with them.
-fn tests(files: &[RepoPath], languages: &[Language]) -> anyhow::Result<(Vec<String>, usize)> {
-    let extends = extends(languages);
+fn tests(
+    files: &[RepoPath],
+    languages: &[Language],
+    frameworks: &[Found],
+) -> anyhow::Result<(Vec<String>, usize)> {
+    let extends = extends(languages, frameworks);
     let presets = Policy::load(&format!("version: 1\nextends: [{extends}]\n"), "presets")?;
     let mut more = BTreeSet::new();
     let mut n_test_files = 0;
@@ -470,14 +455,6 @@ fn existing_hooks(seen: &Seen) -> Vec<String> {
         }
     }
     hooks
-}
-
-fn extends(languages: &[Language]) -> String {
-    let presets = languages.iter().map(|language| language.preset());
-    std::iter::once("default")
-        .chain(presets)
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 #[cfg(test)]
@@ -609,9 +586,143 @@ mod tests {
         check_runner(&["main.go", "go.mod"], "go");
         check_runner(&["main.go", "tool/go.mod", "x.py", "y.go"], "go");
         check_runner(&["main.go", "testdata/go.mod"], "none");
+        check_runner(&["pom.xml", "src/main/java/A.java"], "custom");
+        check_runner(&["build.gradle.kts", "src/main/kotlin/A.kt"], "custom");
+        check_runner(&["src/main/java/A.java"], "none");
+        check_runner(
+            &["Shop.sln", "src/Shop/A.cs", "src/Shop/Shop.csproj"],
+            "custom",
+        );
+        check_runner(&["src/Shop/A.fs", "src/Shop/Shop.fsproj"], "custom");
+        check_runner(&["mix.exs", "lib/a.ex"], "custom");
         check_runner(&["install.sh", "test/install.bats"], "bats");
         check_runner(&["install.sh", "test.sh"], "none");
         check_runner(&[], "none");
+    }
+
+    /// `expected` is `extends`, then the words of a custom runner's command and its folder.
+    #[track_caller]
+    fn check_world(files: &[&str], expected: &str) {
+        let proposal = proposal(files, &[], &[]);
+        let extends = proposal
+            .text
+            .lines()
+            .find(|line| line.starts_with("extends: "));
+        let policy = Policy::load(&proposal.text, "p.yaml").expect("loads");
+        let runner = policy.proof.runners.first().expect("a runner");
+        let command = runner
+            .custom
+            .as_ref()
+            .map_or(&runner.name, |custom| &custom.command);
+        assert!(
+            runner
+                .custom
+                .as_ref()
+                .is_none_or(|custom| !custom.trust_report)
+        );
+        let said = format!(
+            "{} {} in `{}`",
+            extends.unwrap_or_default(),
+            command,
+            runner.dir
+        );
+        assert_eq!(said, expected, "{}", proposal.text);
+    }
+
+    #[test]
+    fn frameworks_and_build_tools_are_recognised() {
+        check_world(
+            &[
+                "Gemfile=gem 'minitest'",
+                "config/application.rb",
+                "app/a.rb",
+                "test/a_test.rb",
+                "x.js",
+                "y.js",
+                "z.js",
+                "package.json={\"scripts\": {\"test\": \"jest\"}}",
+                "w.js",
+            ],
+            "extends: [default, ruby, rails, javascript] minitest in ``",
+        );
+        check_world(
+            &["artisan", "composer.json=phpunit/phpunit", "app/A.php"],
+            "extends: [default, php, laravel] phpunit in ``",
+        );
+        check_world(
+            &[
+                "pom.xml",
+                "mvnw",
+                "src/main/java/A.java",
+                "src/main/kotlin/B.kt",
+            ],
+            "extends: [default, java, kotlin] ./mvnw -B -o -fae test in ``",
+        );
+        check_world(
+            &[
+                "server/settings.gradle.kts",
+                "server/app/build.gradle.kts",
+                "server/app/src/A.kt",
+                "README.md",
+            ],
+            "extends: [default, java, kotlin] gradle --offline --no-daemon --continue test in `server`",
+        );
+        check_world(
+            &[
+                "mix.exs=defp deps, do: [{:phoenix, \"~> 1.7\"}]",
+                "lib/a.ex",
+                "assets/a.js",
+                "assets/b.js",
+            ],
+            "extends: [default, elixir, phoenix, javascript] mix test --formatter JUnitFormatter in ``",
+        );
+        check_world(
+            &["App.sln", "src/A.cs", "src/App.csproj"],
+            "extends: [default, dotnet] dotnet test --no-restore --logger 'junit;LogFilePath=TestResults/{assembly}.xml' in ``",
+        );
+        check_world(
+            &["manage.py=import django", "a/models.py"],
+            "extends: [default, python, django] unittest in ``",
+        );
+        check_world(
+            &[
+                "requirements.txt=Flask==3\npytest",
+                "app.py=app = Flask(__name__)",
+            ],
+            "extends: [default, python, flask] pytest in ``",
+        );
+        check_world(
+            &[
+                "a.ts",
+                "package.json={\"dependencies\": {\"next\": \"15\"}, \"scripts\": {\"test\": \"jest\"}}",
+            ],
+            "extends: [default, javascript, nextjs] jest in ``",
+        );
+        check_world(
+            &[
+                "a.ts",
+                "package.json={\"dependencies\": {\"@nestjs/core\": \"11\"}, \"scripts\": {\"test\": \"jest\"}}",
+            ],
+            "extends: [default, javascript, nestjs] jest in ``",
+        );
+        // A library that only speaks of one is none.
+        check_world(
+            &["requirements.txt=flask\npytest", "lib.py=import flask"],
+            "extends: [default, python] pytest in ``",
+        );
+    }
+
+    #[test]
+    fn what_a_project_lacks_for_its_reports_is_said() {
+        let lacks = |files: &[&str]| proposal(files, &[], &[]).text.contains("the project lacks");
+        assert!(lacks(&["mix.exs", "lib/a.ex"]));
+        assert!(!lacks(&[
+            "mix.exs={:junit_formatter, \"~> 3\"}",
+            "lib/a.ex"
+        ]));
+        assert!(lacks(&["a.cs", "A.csproj"]));
+        assert!(!lacks(&["a.cs", "A.csproj=JunitXml.TestLogger"]));
+        assert!(!lacks(&["A.java", "pom.xml"]));
     }
 
     #[test]
@@ -710,6 +821,10 @@ mod tests {
             &["x.go"],
             &["x.go", "go.mod", "x_test.go"],
             &["x.sh", "test/x.bats"],
+            &["pom.xml", "A.java"],
+            &["a/mix.exs", "a/lib/b.ex"],
+            &["A.sln", "A.fs"],
+            &["Gemfile", "config/application.rb", "a.rb"],
             &[],
         ] {
             let proposal = proposal(files, &["fix: a"], &[]);
@@ -730,6 +845,22 @@ mod tests {
         assert_eq!(
             std::fs::read_to_string(&path).expect("reads"),
             proposal.text
+        );
+        let schema = folder.path().join(policy::SCHEMA_PATH);
+        let first = proposal.text.lines().next().expect("a line");
+        assert_eq!(
+            first,
+            "# yaml-language-server: $schema=.koan-guard.schema.json"
+        );
+        assert_eq!(
+            std::fs::read_to_string(&schema).expect("reads"),
+            policy::schema()
+        );
+        std::fs::write(&schema, "{}").expect("writes");
+        write_schema(folder.path()).expect("an older one is replaced");
+        assert_eq!(
+            std::fs::read_to_string(&schema).expect("reads"),
+            policy::schema()
         );
         let err = proposal.write(folder.path()).expect_err("is there");
         assert!(err.is::<UsageError>(), "{err:#}");

@@ -40,6 +40,7 @@ pub mod attestation;
 
 // Use cases.
 pub mod check;
+pub mod explain;
 pub mod extract;
 pub mod init;
 pub mod install;

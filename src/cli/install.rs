@@ -48,8 +48,9 @@ pub fn init(args: InitArgs) -> anyhow::Result<ExitStatus> {
     proposal.write(work_dir)?;
     let reasons = chosen(&proposal.facts);
     ui::answer(&format!(
-        "wrote `{0}`\n{reasons}next: read it, then commit it on the trusted branch: git add {0} && git commit -m \"chore: guard agents\"\n",
-        policy::PATH
+        "wrote `{0}`, and `{1}` for editors\n{reasons}next: read it, then commit both on the trusted branch: git add {0} {1} && git commit -m \"chore: guard agents\"\n",
+        policy::PATH,
+        policy::SCHEMA_PATH
     ))?;
     Ok(ExitStatus::Accepted)
 }
@@ -59,6 +60,9 @@ fn chosen(facts: &Facts) -> String {
     let mut out = String::new();
     for language in &facts.languages {
         out += &format!("  preset {}\n", language.preset());
+    }
+    for found in &facts.frameworks {
+        out += &format!("  preset {}: {}\n", found.framework.preset(), found.why);
     }
     for choice in &facts.runners {
         let place = match choice.dir.as_str() {

@@ -5,12 +5,13 @@ use clap::{Args, Subcommand};
 use super::exit::ExitStatus;
 use super::settings::{Format, JudgeArgs, LaneArg, RunArgs, settings};
 use super::ui;
-use crate::change::RepoPath;
+use crate::change::{Content, RepoPath};
 use crate::check::{Place, floor, trust};
 use crate::git::Repo;
 use crate::policy::{self, Policy, Rule};
 use crate::render::{json, policy as text};
 use crate::usage::UsageError;
+use crate::{explain, init};
 
 /// Show, explain or check the policy
 #[derive(Args, Debug)]
@@ -33,11 +34,23 @@ enum Command {
     Explain {
         /// From the top of the repository
         path: String,
+        /// And of this line of it, as it stands in the work tree
+        #[arg(long, value_name = "N")]
+        line: Option<usize>,
         #[command(flatten)]
         which: Which,
     },
-    /// Check the policy file of the work tree
+    /// Check the policy file of the work tree, and whether it fits the repository
     Lint,
+    /// Print a JSON Schema of policies, for editors
+    Schema {
+        /// Write it beside the policy, where the first line that `init` writes points editors
+        #[arg(long)]
+        write: bool,
+        /// Print all keys and what they mean instead, as Markdown
+        #[arg(long, conflicts_with = "write")]
+        reference: bool,
+    },
     /// List all rules
     Rules {
         #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -66,15 +79,9 @@ pub fn policy(args: PolicyArgs) -> anyhow::Result<ExitStatus> {
                 Format::Json => ui::answer(&json::answer(0, "values", &policy.values)?),
             }?;
         }
-        Command::Explain { path, which } => {
-            check_path(&path)?;
-            let explanation = which.load()?.explain(&RepoPath::from(path.as_str()));
-            match which.format {
-                Format::Text => ui::answer(&text::explanation(&explanation)),
-                Format::Json => ui::answer(&json::answer(0, "explanation", &explanation)?),
-            }?;
-        }
+        Command::Explain { path, line, which } => explain(&path, line, &which)?,
         Command::Lint => return lint_file(),
+        Command::Schema { write, reference } => schema(write, reference)?,
         Command::Rules {
             format: Format::Text,
         } => ui::answer(&text::rules())?,
@@ -88,15 +95,99 @@ pub fn policy(args: PolicyArgs) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Accepted)
 }
 
+fn explain(path: &str, line: Option<usize>, which: &Which) -> anyhow::Result<()> {
+    check_path(path)?;
+    let policy = which.load()?;
+    let path = RepoPath::from(path);
+    let explanation = policy.explain(&path);
+    let of_line = match line {
+        Some(line) => {
+            let content = work_tree_content(&Repo::discover()?, &path)?;
+            Some(explain::line(&policy, &path, content, line)?)
+        }
+        None => None,
+    };
+    match which.format {
+        Format::Text => {
+            let of_line = of_line.as_ref().map(text::line).unwrap_or_default();
+            ui::answer(&(text::explanation(&explanation) + &of_line))
+        }
+        Format::Json => {
+            let both = serde_json::json!({"path": explanation, "line": of_line});
+            ui::answer(&json::answer(0, "explanation", &both)?)
+        }
+    }
+}
+
+/// A file of the work tree. Links are not followed: what they lead to is not what git holds.
+fn work_tree_content(repo: &Repo, path: &RepoPath) -> anyhow::Result<Vec<u8>> {
+    let wrong = |fact: String| {
+        UsageError::with_hint(
+            fact,
+            "`--line` looks at a file of the work tree, by its path from the top",
+        )
+    };
+    let work_dir = repo
+        .work_dir()
+        .ok_or_else(|| wrong("a bare repository has no work tree".into()))?;
+    let file = work_dir.join(path.as_path());
+    let about =
+        std::fs::symlink_metadata(&file).map_err(|err| wrong(format!("read `{path}`: {err}")))?;
+    if !about.is_file() || about.len() > Content::MAX_BYTES {
+        return Err(wrong(format!("`{path}` is no file that can be read line by line")).into());
+    }
+    std::fs::read(&file).map_err(|err| wrong(format!("read `{path}`: {err}")).into())
+}
+
 fn lint_file() -> anyhow::Result<ExitStatus> {
     let repo = Repo::discover()?;
-    let warnings = policy::lint(&work_tree_file(&repo)?, policy::PATH)?;
+    let content = work_tree_file(&repo)?;
+    let mut warnings = policy::lint(&content, policy::PATH)?;
+    if let Some(head_id) = repo.head_id()? {
+        let tree_id = repo.commit(head_id)?.tree_id;
+        let files = repo.files(tree_id)?.into_iter().map(|file| file.path);
+        let files: Vec<RepoPath> = files.collect();
+        warnings.extend(policy::fit(&content, policy::PATH, &files)?);
+    }
+    warnings.extend(stale_schema(&repo));
+    warnings.sort_by_key(|warning| (warning.line.is_none(), warning.line, warning.column));
     ui::answer(&text::warnings(&warnings))?;
-    Ok(if warnings.is_empty() {
+    let is_fine = warnings.iter().all(|warning| warning.is_note);
+    Ok(if is_fine {
         ExitStatus::Accepted
     } else {
         ExitStatus::Refused
     })
+}
+
+/// The schema beside the policy, if another version of koan-guard wrote it.
+fn stale_schema(repo: &Repo) -> Option<policy::Warning> {
+    let path = repo.work_dir()?.join(policy::SCHEMA_PATH);
+    let is_stale = std::fs::read(path).is_ok_and(|there| there != policy::schema().as_bytes());
+    is_stale.then(|| policy::Warning {
+        line: None,
+        column: None,
+        is_note: true,
+        message: format!(
+            "`{}` is not that of this version; `koan-guard policy schema --write` renews it",
+            policy::SCHEMA_PATH
+        ),
+    })
+}
+
+fn schema(write: bool, reference: bool) -> anyhow::Result<()> {
+    if reference {
+        return ui::answer(&text::reference(&policy::schema(), &policy::presets())?);
+    }
+    if !write {
+        return ui::answer(&policy::schema());
+    }
+    let repo = Repo::discover()?;
+    let work_dir = repo.work_dir().ok_or_else(|| {
+        UsageError::new("a bare repository has no work tree to write a schema into")
+    })?;
+    init::write_schema(work_dir)?;
+    ui::answer(&format!("wrote `{}`\n", policy::SCHEMA_PATH))
 }
 
 impl Which {

@@ -26,6 +26,7 @@ pub(super) fn runner(seen: &Seen) -> anyhow::Result<Choice> {
         value: "cargo",
         dir: String::new(),
         features,
+        custom: None,
         why,
     })
 }

@@ -86,6 +86,7 @@ fn of_package(seen: &Seen, dir: &str) -> anyhow::Result<Option<Choice>> {
             value,
             dir: dir.to_owned(),
             features: Vec::new(),
+            custom: None,
             why,
         }))
     };

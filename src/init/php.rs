@@ -8,6 +8,7 @@ pub(super) fn runner(seen: &Seen) -> anyhow::Result<Option<Choice>> {
         Ok(Some(Choice {
             dir: String::new(),
             features: Vec::new(),
+            custom: None,
             value: "phpunit",
             why,
         }))

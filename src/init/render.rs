@@ -1,8 +1,9 @@
 //! The text of a first policy: each choice with its reason above it.
 
 use super::built::Build;
-use super::{Choice, Facts, Language, extends};
-use crate::policy::Policy;
+use super::language::extends;
+use super::{Choice, Custom, Facts, Language};
+use crate::policy::{Policy, SCHEMA_PATH};
 
 /// The share of conventional subjects from which on the convention is asked for, in percent.
 const CONVENTIONAL_FROM: usize = 60;
@@ -10,6 +11,7 @@ const CONVENTIONAL_FROM: usize = 60;
 /// The policy as YAML, with the reason above each choice.
 pub(super) fn yaml(facts: &Facts) -> String {
     let mut lines = vec![
+        format!("# yaml-language-server: $schema={SCHEMA_PATH}"),
         "# What an agent's fix may do here. `koan-guard policy show --origin` shows every value and where it comes from.".to_owned(),
         "version: 1".to_owned(),
         String::new(),
@@ -43,24 +45,19 @@ pub(super) fn yaml(facts: &Facts) -> String {
 }
 
 fn presets(facts: &Facts) -> Vec<String> {
-    let why = match facts.languages.as_slice() {
+    let mut lines = vec![match facts.languages.as_slice() {
         [] => "# No language that has a preset of its own was found.".to_owned(),
         languages => {
-            let names: Vec<String> = languages
-                .iter()
-                .map(|language| match language {
-                    Language::Php => "PHP".to_owned(),
-                    language => format!("{language:?}"),
-                })
-                .collect();
+            let names: Vec<&str> = languages.iter().map(|language| language.name()).collect();
             format!("# Files in {}.", names.join(" and "))
         }
-    };
-    vec![
-        why,
-        format!("extends: [{}]", extends(&facts.languages)),
-        String::new(),
-    ]
+    }];
+    for found in &facts.frameworks {
+        lines.push(format!("# {:?}: {}.", found.framework, found.why));
+    }
+    let extends = extends(&facts.languages, &facts.frameworks);
+    lines.extend([format!("extends: [{extends}]"), String::new()]);
+    lines
 }
 
 fn proof(facts: &Facts) -> Vec<String> {
@@ -101,6 +98,14 @@ fn runners(choices: &[Choice]) -> Vec<String> {
                 .to_owned(),
             format!("  runner: {}", Policy::NO_RUNNER),
         ],
+        [
+            Choice {
+                custom: Some(custom),
+                dir,
+                why,
+                ..
+            },
+        ] => self::custom(custom, dir, why),
         [choice] if choice.dir.is_empty() && !choice.features.is_empty() => vec![
             format!("  # {}.", capitalised(&choice.why)),
             format!(
@@ -125,6 +130,38 @@ fn runners(choices: &[Choice]) -> Vec<String> {
             lines
         }
     }
+}
+
+fn custom(custom: &Custom, dir: &str, why: &str) -> Vec<String> {
+    let Custom {
+        command,
+        report,
+        setup,
+        lacks,
+    } = custom;
+    let mut lines = vec![format!(
+        "  # {}. No built-in runner runs these tests, so a command does, whose reports are read.",
+        capitalised(why)
+    )];
+    if let Some(lacks) = lacks {
+        lines.push(format!(
+            "  # It writes none yet: the project lacks {lacks}."
+        ));
+    }
+    lines.push("  runner:".to_owned());
+    lines.push("    name: custom".to_owned());
+    if !dir.is_empty() {
+        lines.push(format!("    dir: \"{dir}\""));
+    }
+    lines.extend([
+        format!("    command: \"{command}\""),
+        format!("    report: \"{report}\""),
+        "    # The tests could write such a report themselves. Until a person decides that it counts, nothing is proved:".to_owned(),
+        "    # trust_report: true".to_owned(),
+        "  # Tests run without a network. What they need is installed before, from the trusted tree:".to_owned(),
+        format!("  # setup: [\"{}{setup}\"]", if dir.is_empty() { String::new() } else { format!("cd {dir} && ") }),
+    ]);
+    lines
 }
 
 fn message(facts: &Facts) -> Vec<String> {

@@ -10,6 +10,7 @@ pub(super) fn runner(seen: &Seen) -> anyhow::Result<Option<Choice>> {
             value,
             dir: String::new(),
             features: Vec::new(),
+            custom: None,
             why,
         }))
     };

@@ -1,6 +1,6 @@
 //! What the policy says about one path, and why.
 
-use super::{FileKind, Hit, Origin, Policy};
+use super::{FileKind, Hit, On, Origin, Policy, builtin, fold};
 use crate::change::RepoPath;
 
 /// The answer to `policy explain PATH`.
@@ -10,12 +10,32 @@ pub struct Explanation {
     pub kind: FileKind,
     /// The glob or entry that made it that, and where it stands. `None` for production: nothing else fits.
     pub decided_by: Option<(String, Origin)>,
+    /// What it would be otherwise, in the order in which kinds count.
+    pub also: Vec<Fit>,
     /// Whether `perimeter.allow` lets a fix touch this path.
     pub allowed: bool,
     /// The glob of `perimeter.allow` that does. `None` if the list is empty, which allows every path, or if no glob matches.
     pub allowed_by: Option<(String, Origin)>,
     /// The limits that count this file in.
     pub limits: Vec<Limit>,
+}
+
+/// A kind that a path fits, and what makes it that.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Fit {
+    pub kind: FileKind,
+    pub by: String,
+    pub origin: Origin,
+}
+
+/// A pattern of `perimeter.forbid` that is looked for in a file.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct LookedFor {
+    pub id: String,
+    pub why: String,
+    /// Only in what goes, not in what comes.
+    pub only_removed: bool,
+    pub origin: Origin,
 }
 
 /// One limit and where it comes from.
@@ -30,21 +50,70 @@ pub struct Limit {
 impl Policy {
     pub fn explain(&self, path: &RepoPath) -> Explanation {
         let (kind, hit) = self.sort(path);
-        let key = match kind {
-            FileKind::Protected => "perimeter.protect",
-            FileKind::JudgeInput => "proof.inputs",
-            _ => "proof.tests",
-        };
         let allow = self.perimeter.allow.as_ref();
         let allowed_by = allow.and_then(|allow| allow.hit(path));
         Explanation {
             path: path.clone(),
             kind,
-            decided_by: hit.map(|hit| self.origin_of(key, hit)),
+            decided_by: hit.map(|hit| self.origin_of(key_of(kind), hit)),
+            also: self.also(path, kind),
             allowed: allow.is_none() || allowed_by.is_some(),
             allowed_by: allowed_by.map(|hit| self.origin_of("perimeter.allow", hit)),
             limits: self.limits_of(kind),
         }
+    }
+
+    /// The patterns that are looked for in changed lines of this file.
+    pub fn looked_for(&self, path: &RepoPath) -> Vec<LookedFor> {
+        let forbid = self.perimeter.forbid.iter();
+        let here = forbid.filter(|forbidden| forbidden.paths.is_match(path));
+        here.map(|forbidden| {
+            let key = format!("perimeter.forbid.{}", forbidden.id);
+            let value = self.values.iter().find(|value| value.key == key);
+            LookedFor {
+                id: forbidden.id.clone(),
+                why: forbidden.why.clone(),
+                only_removed: forbidden.on == On::Removed,
+                origin: value.map_or(Origin::BuiltIn, |value| value.origin.clone()),
+            }
+        })
+        .collect()
+    }
+
+    /// The limits of tests, for tests that stand inside a source file.
+    pub fn test_limits(&self) -> Vec<Limit> {
+        self.limits_of(FileKind::Test)
+    }
+
+    /// Every other kind that would fit if the one before did not.
+    fn also(&self, path: &RepoPath, kind: FileKind) -> Vec<Fit> {
+        let folded = fold(path.as_bytes());
+        let setup = self.proof.setup.as_ref();
+        let in_setup = || setup.and_then(|setup| setup.inputs.hit(path));
+        let is_shadow = || builtin::shadows_library(&folded);
+        let shadow = || is_shadow().then_some(Hit::BuiltIn("in the place of a library module"));
+        let is_document = builtin::is_documentation(&folded);
+        let weaker = [
+            (
+                FileKind::JudgeInput,
+                self.proof
+                    .inputs
+                    .hit(path)
+                    .or_else(in_setup)
+                    .or_else(shadow),
+            ),
+            (FileKind::Test, self.proof.tests.hit(path)),
+            (
+                FileKind::Documentation,
+                is_document.then_some(Hit::BuiltIn("document")),
+            ),
+        ];
+        let weaker = weaker.into_iter().filter(|(other, _)| *other > kind);
+        let fits = weaker.filter_map(|(kind, hit)| {
+            let (by, origin) = self.origin_of(key_of(kind), hit?);
+            Some(Fit { kind, by, origin })
+        });
+        fits.collect()
     }
 
     fn origin_of(&self, key: &str, hit: Hit) -> (String, Origin) {
@@ -83,6 +152,14 @@ impl Policy {
                 origin: value.origin.clone(),
             })
             .collect()
+    }
+}
+
+fn key_of(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Protected => "perimeter.protect",
+        FileKind::JudgeInput => "proof.inputs",
+        _ => "proof.tests",
     }
 }
 
@@ -135,11 +212,47 @@ perimeter:
         );
         check(
             "tests/test_cart.py",
-            "Test by tests/** of preset `python`, line 6, not allowed, 3 limits",
+            "Test by tests/** of preset `python`, line 26, not allowed, 3 limits",
         );
         check(
             "README.md",
             "Documentation by document of built in, not allowed, 0 limits",
         );
+    }
+
+    #[test]
+    fn what_a_path_would_be_otherwise_is_said_in_order() {
+        let policy =
+            Policy::load("version: 1\nextends: [default, python]\n", "p.yaml").expect("loads");
+        let also = |path: &str| {
+            let explanation = policy.explain(&path.into());
+            let fits = explanation.also.iter();
+            let said: Vec<String> = fits
+                .map(|fit| format!("{:?} by {}", fit.kind, fit.by))
+                .collect();
+            said.join(", ")
+        };
+        assert_eq!(
+            also("tests/migrations/README.md"),
+            "Test by tests/**, Documentation by document"
+        );
+        assert_eq!(also("tests/conftest.py"), "Test by tests/**");
+        assert_eq!(also("tests/test_a.py"), "");
+        assert_eq!(also("README.md"), "");
+    }
+
+    #[test]
+    fn patterns_are_listed_with_their_origin() {
+        let text = "version: 1
+perimeter:
+  forbid:
+    - {id: own, pattern: x, on: removed, in: ['*.py'], why: no}
+";
+        let policy = Policy::load(text, "p.yaml").expect("loads");
+        let python = policy.looked_for(&"a.py".into());
+        let own = python.last().expect("the own one");
+        assert_eq!((own.id.as_str(), own.only_removed), ("own", true));
+        assert_eq!(own.origin.to_string(), "`p.yaml`, line 4");
+        assert_eq!(policy.looked_for(&"a.rb".into()).len() + 1, python.len());
     }
 }

@@ -9,6 +9,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAcces
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Error, Spanned};
 
+use super::schema;
 use crate::usage::UsageError;
 
 /// A larger file is refused before it is parsed.
@@ -34,138 +35,363 @@ pub(super) struct Entries<T>(pub Vec<(At<String>, At<T>)>);
 pub(super) type List = Said<Vec<At<String>>>;
 
 macro_rules! section {
-    ($(#[$doc:meta])* $name:ident { $($field:ident $(= $key:literal)?: $type:ty),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, Default, serde::Deserialize)]
+    ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $field:ident $(= $key:literal)?: $type:ty),* $(,)? }) => {
+        #[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields, default)]
-        pub(super) struct $name { $($(#[serde(rename = $key)])? pub $field: $type),* }
+        $(#[$meta])*
+        pub(super) struct $name { $($(#[$about])* $(#[serde(rename = $key)])? pub $field: $type),* }
     };
 }
 
-section!(PolicyFile {
-    version: Said<u64>,
-    extends: List,
-    lanes: LanesFile,
-    mode: Said<String>,
-    perimeter: PerimeterFile,
-    proof: ProofFile,
-    message: MessageFile,
-    sources: Said<Vec<At<SourceFile>>>,
-    waivers: Said<Vec<At<WaiverFile>>>,
-});
-section!(LanesFile {
-    repair: RepairFile,
-    agent: AgentFile,
-    people: List,
-    others: Said<String>,
-});
-section!(RepairFile {
-    branches: List,
-    agents: Said<Names>,
-});
-section!(AgentFile { agents: Said<Names> });
-section!(PerimeterFile {
-    allow: List,
-    protect: List,
-    limits: LimitsFile,
-    test_limits: TestLimitsFile,
-    forbid: Said<Vec<At<ForbidFile>>>,
-    not_secrets: List,
-    rules: Said<Entries<String>>,
-});
-section!(LimitsFile {
-    files: Said<u64>,
-    new_files: Said<u64>,
-    lines: Said<u64>,
-    hunks: Said<u64>,
-    directories: Said<u64>,
-    line_length: Said<u64>,
-    file_bytes: Said<u64>,
-});
-section!(TestLimitsFile {
-    files: Said<u64>,
-    added: Said<u64>,
-    file_bytes: Said<u64>,
-});
-section!(ForbidFile {
-    id: Said<String>,
-    pattern: Said<String>,
-    on: Said<String>,
-    paths = "in": List,
-    why: Said<String>,
-});
-section!(ProofFile {
-    tests: List,
-    runner: Said<Runners>,
-    hook: HookFile,
-    suite: Said<String>,
-    env: Said<Entries<String>>,
-    before: Said<String>,
-    red_commits: Said<String>,
-    existing_tests: Said<String>,
-    existing_red: Said<String>,
-    samples: Said<u64>,
-    timeout: Said<String>,
-    inputs: List,
-    setup: List,
-    setup_inputs: List,
-    setup_env: List,
-    setup_network: Said<String>,
-    setup_timeout: Said<String>,
-    build: List,
-    tests_exclude: List,
-    services: Said<Vec<At<ServiceFile>>>,
-    sandbox: SandboxFile,
-    signature: Said<String>,
-    necessity: Said<String>,
-    neighbours: Said<String>,
-    variations: List,
-});
-section!(RunnerFile {
-    name: Said<String>,
-    dir: Said<String>,
-    features: List,
-    build: Said<String>,
-    command: Said<String>,
-    report: Said<String>,
-    trust_report: Said<bool>,
-});
-section!(ServiceFile {
-    name: Said<String>,
-    preset: Said<String>,
-    prepare: Said<String>,
-    start: Said<String>,
-    ready: Said<String>,
-    env: Said<Entries<String>>,
-    port: Said<u64>,
-    ready_timeout: Said<String>,
-});
-section!(HookFile {
-    suite: Said<String>,
-    budget: Said<String>,
-});
-section!(SandboxFile {
-    min_level: Said<u64>
-});
-section!(MessageFile {
-    style: Said<String>,
-    types: List,
-    subject_length: Said<u64>,
-    require_trailers: List,
-});
-section!(WaiverFile {
-    path: Said<String>,
-    rule: Said<String>,
-    until: Said<String>,
-    because: Said<String>,
-});
-section!(SourceFile {
-    name: Said<String>,
-    kind: Said<String>,
-    path: Said<String>,
-    table: Said<String>,
-    columns: Said<Entries<String>>,
-});
+section!(
+    /// What an agent's fix may do in a repository, and what proves it.
+    #[schemars(extend("required" = ["version"]))]
+    PolicyFile {
+        /// The form of this file; 1.
+        #[schemars(schema_with = "schema::version")]
+        version: Said<u64>,
+        /// Presets that this policy begins with; later ones win, this file wins over all. Without this key it is `default`.
+        #[schemars(schema_with = "schema::presets")]
+        extends: List,
+        /// How strictly a commit is judged. A mark can only move a commit up, from human over agent to repair.
+        lanes: LanesFile,
+        /// With `observe` everything is judged and said, and nothing is refused.
+        #[schemars(schema_with = "schema::mode")]
+        mode: Said<String>,
+        /// Where a fix may go, how large it may be, and what must not come in.
+        perimeter: PerimeterFile,
+        /// How tests are run, and what they must show.
+        proof: ProofFile,
+        /// What a commit message must look like.
+        message: MessageFile,
+        /// Where the errors of production are.
+        sources: Said<Vec<At<SourceFile>>>,
+        /// Findings that a person lets pass, for a while.
+        waivers: Said<Vec<At<WaiverFile>>>,
+    }
+);
+section!(
+    /// The lanes.
+    LanesFile {
+        /// Perimeter, message and proof.
+        repair: RepairFile,
+        /// Perimeter and message, a proof only where the message says `fix`.
+        agent: AgentFile,
+        /// Who is a person, by the names and e-mail addresses that CI knows its pushers by.
+        #[schemars(schema_with = "schema::lines")]
+        people: List,
+        /// The lane of everybody else.
+        #[schemars(schema_with = "schema::lane")]
+        others: Said<String>,
+    }
+);
+section!(
+    /// Whose commits need a proof.
+    RepairFile {
+        /// Globs over names of branches.
+        #[schemars(schema_with = "schema::globs")]
+        branches: List,
+        /// `known` for the shipped table of agents, or a list of exact names and e-mail addresses, in which `known` may stand too.
+        agents: Said<Names>,
+    }
+);
+section!(
+    /// Agents that build features too.
+    AgentFile {
+        /// Exact names and e-mail addresses.
+        #[schemars(schema_with = "schema::lines")]
+        agents: Said<Names>,
+    }
+);
+section!(
+    /// The perimeter.
+    PerimeterFile {
+        /// Globs of what a fix may touch; empty for everywhere but what is protected.
+        #[schemars(schema_with = "schema::globs")]
+        allow: List,
+        /// Globs of what no fix may touch, beside a list that is built in and cannot be shortened.
+        #[schemars(schema_with = "schema::globs")]
+        protect: List,
+        /// Limits for production files. The smallest that a preset or this file says counts.
+        limits: LimitsFile,
+        /// Limits for tests and fixtures.
+        test_limits: TestLimitsFile,
+        /// Texts that must not come in, or go out.
+        forbid: Said<Vec<At<ForbidFile>>>,
+        /// SHA-256 digests of values that look like secrets and are none: `printf %s VALUE | sha256sum`.
+        #[schemars(schema_with = "schema::digests")]
+        not_secrets: List,
+        /// How much a finding weighs, by rule. The strictest that a preset or this file says counts, and some rules cannot be lowered.
+        #[schemars(schema_with = "schema::rules")]
+        rules: Said<Entries<String>>,
+    }
+);
+section!(
+    /// What a change may do to production files.
+    LimitsFile {
+        /// Files that are changed.
+        #[schemars(schema_with = "schema::count")]
+        files: Said<u64>,
+        /// Files that are added.
+        #[schemars(schema_with = "schema::count")]
+        new_files: Said<u64>,
+        /// Lines added and removed together.
+        #[schemars(schema_with = "schema::count")]
+        lines: Said<u64>,
+        /// Places that are changed.
+        #[schemars(schema_with = "schema::count")]
+        hunks: Said<u64>,
+        /// Folders that are touched.
+        #[schemars(schema_with = "schema::count")]
+        directories: Said<u64>,
+        /// Bytes of an added line.
+        #[schemars(schema_with = "schema::count")]
+        line_length: Said<u64>,
+        /// Bytes of a file.
+        #[schemars(schema_with = "schema::bytes")]
+        file_bytes: Said<u64>,
+    }
+);
+section!(
+    /// What a change may do to tests and fixtures.
+    TestLimitsFile {
+        /// Files that are changed.
+        #[schemars(schema_with = "schema::count")]
+        files: Said<u64>,
+        /// Lines that are added.
+        #[schemars(schema_with = "schema::count")]
+        added: Said<u64>,
+        /// Bytes of a file.
+        #[schemars(schema_with = "schema::bytes")]
+        file_bytes: Said<u64>,
+    }
+);
+section!(
+    /// One text that must not come in, or go out.
+    #[schemars(extend("required" = ["id", "pattern"]))]
+    ForbidFile {
+        /// What findings call it.
+        #[schemars(schema_with = "schema::identifier")]
+        id: Said<String>,
+        /// A regular expression of the linear-time kind: no look-around, no back-references.
+        #[schemars(schema_with = "schema::pattern")]
+        pattern: Said<String>,
+        /// Whether it is looked for in what is added (where nothing is said), in what is removed, or in both.
+        #[schemars(schema_with = "schema::on")]
+        on: Said<String>,
+        /// Globs of the files that it is looked for in; all where nothing is said.
+        #[schemars(schema_with = "schema::some_globs")]
+        paths = "in": List,
+        /// The reason, as the end of a sentence.
+        why: Said<String>,
+    }
+);
+section!(
+    /// The proof.
+    ProofFile {
+        /// Globs of tests and fixtures.
+        #[schemars(schema_with = "schema::globs")]
+        tests: List,
+        /// What runs the tests: a runner that is built in, a mapping with its `name` and `dir`, or a list of these.
+        runner: Said<Runners>,
+        /// What a hook proves.
+        hook: HookFile,
+        /// What must still pass: all tests, or those of the touched files.
+        #[schemars(schema_with = "schema::suite")]
+        suite: Said<String>,
+        /// Variables that the tests see besides the allow-list.
+        #[schemars(schema_with = "schema::variables")]
+        env: Said<Entries<String>>,
+        /// What a new test must do without the fix; `missing_symbol` also takes one that does not start for want of a new name.
+        #[schemars(schema_with = "schema::before")]
+        before: Said<String>,
+        /// Whether a red test may come in a commit of its own; the range must end green.
+        #[schemars(schema_with = "schema::allow_or_deny")]
+        red_commits: Said<String>,
+        /// Whether what an existing test expects may change: never without a person, or where it is one of those that prove the fix.
+        #[schemars(schema_with = "schema::existing_tests")]
+        existing_tests: Said<String>,
+        /// Whether a fix without a test of its own may be proved by tests that are red on the parent.
+        #[schemars(schema_with = "schema::allow_or_deny")]
+        existing_red: Said<String>,
+        /// Runs of each new test on each side; any disagreement is flaky.
+        #[schemars(schema_with = "schema::samples")]
+        samples: Said<u64>,
+        /// For one run.
+        #[schemars(schema_with = "schema::duration")]
+        timeout: Said<String>,
+        /// Globs of files that decide how tests run, beside a list that is built in. A fix may not touch them.
+        #[schemars(schema_with = "schema::globs")]
+        inputs: List,
+        /// Lines for `/bin/sh -c` that install dependencies, from the trusted tree, with a network. The last list counts.
+        #[schemars(schema_with = "schema::lines")]
+        setup: List,
+        /// Globs of files that decide what is installed, beside a list that is built in. A fix may not touch them.
+        #[schemars(schema_with = "schema::globs")]
+        setup_inputs: List,
+        /// Variables of the user's that `setup` gets.
+        #[schemars(schema_with = "schema::variable_names")]
+        setup_env: List,
+        /// Whether `setup` has a network.
+        #[schemars(schema_with = "schema::allow_or_deny")]
+        setup_network: Said<String>,
+        /// For all lines of `setup` together.
+        #[schemars(schema_with = "schema::duration")]
+        setup_timeout: Said<String>,
+        /// Lines for `/bin/sh -c` that make of each tree what its tests import and is not in git. The last list counts.
+        #[schemars(schema_with = "schema::lines")]
+        build: List,
+        /// Globs over names of tests that are left out on every tree.
+        #[schemars(schema_with = "schema::globs")]
+        tests_exclude: List,
+        /// Servers that run beside the tests, fresh for each run.
+        services: Said<Vec<At<ServiceFile>>>,
+        /// What tests are shut in.
+        sandbox: SandboxFile,
+        /// Whether a fix that names an error of production must be shown by a test that failed as production did.
+        #[schemars(schema_with = "schema::signature")]
+        signature: Said<String>,
+        /// What a part of the fix weighs that no new test needs.
+        #[schemars(schema_with = "schema::level")]
+        necessity: Said<String>,
+        /// What a fix weighs that only knows the new tests' own values.
+        #[schemars(schema_with = "schema::level")]
+        neighbours: Said<String>,
+        /// Further circumstances that new tests must stand.
+        #[schemars(schema_with = "schema::variations")]
+        variations: List,
+    }
+);
+section!(
+    /// One runner, and where it works.
+    #[schemars(extend("required" = ["name"]))]
+    RunnerFile {
+        /// One that is built in, or `custom`.
+        #[schemars(schema_with = "schema::runner")]
+        name: Said<String>,
+        /// The folder of its project; the top where nothing is said.
+        #[schemars(schema_with = "schema::text")]
+        dir: Said<String>,
+        /// For `cargo`: what it builds with, by name; `all` for every feature, `no-default-features` without those by default.
+        #[schemars(schema_with = "schema::lines")]
+        features: List,
+        /// For `custom`: a line that builds, before `command`.
+        #[schemars(schema_with = "schema::text")]
+        build: Said<String>,
+        /// For `custom`: the line that runs tests and writes JUnit reports. `{files}` stands for the touched test files.
+        #[schemars(schema_with = "schema::text")]
+        command: Said<String>,
+        /// For `custom`: a glob for the reports that it writes.
+        #[schemars(schema_with = "schema::text")]
+        report: Said<String>,
+        /// For `custom`: whether a report counts that the tests could have written themselves. A person's decision.
+        trust_report: Said<bool>,
+    }
+);
+section!(
+    /// One server: a `preset`, or how to `start` it and when it is `ready`.
+    ServiceFile {
+        /// What messages call it.
+        #[schemars(schema_with = "schema::identifier")]
+        name: Said<String>,
+        /// One that is built in.
+        #[schemars(schema_with = "schema::service")]
+        preset: Said<String>,
+        /// A line that fills the service's folder, once for all runs; `{dir}`, `{tmp}` and `{port}` are filled in, here and below.
+        #[schemars(schema_with = "schema::text")]
+        prepare: Said<String>,
+        /// The line that runs the server.
+        #[schemars(schema_with = "schema::text")]
+        start: Said<String>,
+        /// A line that succeeds once the server can be used.
+        #[schemars(schema_with = "schema::text")]
+        ready: Said<String>,
+        /// Variables that the tests see.
+        #[schemars(schema_with = "schema::variables")]
+        env: Said<Entries<String>>,
+        /// Where it listens.
+        #[schemars(schema_with = "schema::port")]
+        port: Said<u64>,
+        /// How long it may take until it is ready.
+        #[schemars(schema_with = "schema::duration")]
+        ready_timeout: Said<String>,
+    }
+);
+section!(
+    /// What a hook proves.
+    HookFile {
+        /// Of what passed before, what is run again.
+        #[schemars(schema_with = "schema::suite")]
+        suite: Said<String>,
+        /// The longest that a hook may prove.
+        #[schemars(schema_with = "schema::duration")]
+        budget: Said<String>,
+    }
+);
+section!(
+    /// The sandbox.
+    SandboxFile {
+        /// 3 hermetic, 2 confined, 1 limits only, 0 none. Below it the proof is undecided.
+        #[schemars(schema_with = "schema::sandbox_level")]
+        min_level: Said<u64>,
+    }
+);
+section!(
+    /// The commit message.
+    MessageFile {
+        /// `conventional` for `fix: what was wrong`.
+        #[schemars(schema_with = "schema::style")]
+        style: Said<String>,
+        /// Types of conventional commits that a fix may have.
+        #[schemars(schema_with = "schema::commit_types")]
+        types: List,
+        /// Characters of the first line.
+        #[schemars(schema_with = "schema::subject_length")]
+        subject_length: Said<u64>,
+        /// Trailers that each fix must have.
+        #[schemars(schema_with = "schema::trailers")]
+        require_trailers: List,
+    }
+);
+section!(
+    /// One rule that does not count for some paths, up to a day.
+    #[schemars(extend("required" = ["path", "rule", "until", "because"]))]
+    WaiverFile {
+        /// A glob of the paths.
+        #[schemars(schema_with = "schema::text")]
+        path: Said<String>,
+        /// The rule's id; none of those that no policy can lower.
+        #[schemars(schema_with = "schema::open_rule")]
+        rule: Said<String>,
+        /// The last day on which it counts, as `2026-12-31`.
+        #[schemars(schema_with = "schema::day")]
+        until: Said<String>,
+        /// The reason.
+        #[schemars(schema_with = "schema::text")]
+        because: Said<String>,
+    }
+);
+section!(
+    /// One source of errors.
+    #[schemars(extend("required" = ["name", "kind", "path", "table"]))]
+    SourceFile {
+        /// What messages call it.
+        #[schemars(schema_with = "schema::identifier")]
+        name: Said<String>,
+        /// What it is.
+        #[schemars(schema_with = "schema::source")]
+        kind: Said<String>,
+        /// The file of the database.
+        #[schemars(schema_with = "schema::text")]
+        path: Said<String>,
+        /// The table that holds the errors.
+        #[schemars(schema_with = "schema::text")]
+        table: Said<String>,
+        /// Our names for its columns, where they are called otherwise.
+        #[schemars(schema_with = "schema::columns")]
+        columns: Said<Entries<String>>,
+    }
+);
 
 /// A word in place of a list, or a list of names.
 #[derive(Clone, Debug)]

@@ -9,6 +9,8 @@ pub struct Warning {
     /// 1-based; `None` where it is about the policy as a whole.
     pub line: Option<u64>,
     pub column: Option<u64>,
+    /// It may well be meant so: something to know, not to correct.
+    pub is_note: bool,
     /// A lowercase sentence without a period, names in backticks.
     pub message: String,
 }
@@ -66,6 +68,7 @@ pub fn lint(text: &str, name: &str) -> anyhow::Result<Vec<Warning>> {
             ("perimeter.test_limits.file_bytes", &test_limits.file_bytes),
         ] {
             warnings.extend(said.0.as_ref().and_then(|at| overruled(key, at, &policy)));
+            warnings.extend(said.0.as_ref().and_then(|at| nothing_fits(key, at)));
         }
     }
     warnings.sort_by_key(|warning| (warning.line, warning.column));
@@ -91,7 +94,7 @@ fn glob(at: &At<String>) -> Option<Warning> {
     } else {
         return None;
     };
-    Some(here(
+    Some(Warning::at(
         at,
         format!("glob `{text}` matches hardly anything: {reason}"),
     ))
@@ -108,7 +111,7 @@ fn tests_glob(at: &At<String>) -> Option<Warning> {
             && !at.value.contains("test")
             && !at.value.contains("spec"));
     is_wide.then(|| {
-        here(
+        Warning::at(
             at,
             format!("`{}` takes production code for tests", at.value),
         )
@@ -121,11 +124,16 @@ fn everything(at: &At<String>, policy: &Policy) -> Option<Warning> {
         .forbid
         .iter()
         .find(|forbidden| forbidden.pattern.as_str() == at.value)?;
-    let message = format!(
-        "pattern `{}` matches every line, also an empty one",
-        at.value
-    );
-    forbidden.pattern.is_match(b"").then(|| here(at, message))
+    /// Lines that have nothing in common.
+    const LINES: [&[u8]; 5] = [b"x", b"}", b"    return total;", b"# 1", b"\t\"a\", 'b'"];
+    let matches_empty = forbidden.pattern.is_match(b"");
+    let matches_all = LINES.iter().all(|line| forbidden.pattern.is_match(line));
+    let reach = match matches_empty {
+        true => "every line, also an empty one",
+        false => "every line that holds anything",
+    };
+    let message = format!("pattern `{}` matches {reach}", at.value);
+    (matches_empty || matches_all).then(|| Warning::at(at, message))
 }
 
 fn lowered(id: &At<String>, level: &At<String>, policy: &Policy) -> Option<Warning> {
@@ -141,7 +149,7 @@ fn lowered(id: &At<String>, level: &At<String>, policy: &Policy) -> Option<Warni
         "a preset is stricter"
     };
     (level.value != shown).then(|| {
-        here(
+        Warning::at(
             level,
             format!("`{}: {}` has no effect: {reason}", id.value, level.value),
         )
@@ -157,8 +165,15 @@ fn overruled(key: &str, at: &At<u64>, policy: &Policy) -> Option<Warning> {
             "`{key}: {}` has no effect: {} says {}, and the smallest counts; leave that preset out of `extends` to allow more",
             at.value, effective.origin, effective.value
         );
-        here(at, message)
+        Warning::at(at, message)
     })
+}
+
+/// A limit that no fix with a test can keep.
+fn nothing_fits(key: &str, at: &At<u64>) -> Option<Warning> {
+    let may_be_none = key.ends_with("new_files");
+    let message = || format!("`{key}: 0` lets no fix in that has a test");
+    (at.value == 0 && !may_be_none).then(|| Warning::at(at, message()))
 }
 
 fn whole(policy: &Policy) -> Vec<Warning> {
@@ -202,16 +217,29 @@ fn whole(policy: &Policy) -> Vec<Warning> {
     let whole = |message: &str| Warning {
         line: None,
         column: None,
+        is_note: false,
         message: message.to_owned(),
     };
     messages.into_iter().map(whole).collect()
 }
 
-fn here<T>(at: &At<T>, message: String) -> Warning {
-    Warning {
-        line: Some(at.line),
-        column: Some(at.column),
-        message,
+impl Warning {
+    /// What is surely not meant.
+    pub(super) fn at<T>(at: &At<T>, message: String) -> Warning {
+        Warning {
+            line: Some(at.line),
+            column: Some(at.column),
+            is_note: false,
+            message,
+        }
+    }
+
+    /// What may well be meant.
+    pub(super) fn note<T>(at: &At<T>, message: String) -> Warning {
+        Warning {
+            is_note: true,
+            ..Warning::at(at, message)
+        }
     }
 }
 
@@ -276,7 +304,11 @@ mod tests {
     fn a_pattern_that_matches_every_line_is_found() {
         check(
             "perimeter: {forbid: [{id: a, pattern: 'x*'}]}",
-            &["2: pattern `x*` matches every line"],
+            &["2: pattern `x*` matches every line, also an empty one"],
+        );
+        check(
+            "perimeter: {forbid: [{id: a, pattern: '.'}, {id: b, pattern: '[^x]'}]}",
+            &["2: pattern `.` matches every line that holds anything"],
         );
     }
 
@@ -289,6 +321,17 @@ mod tests {
         check(
             "perimeter: {rules: {path-protected: off}}",
             &["2: `path-protected: off` has no effect: no policy can"],
+        );
+    }
+
+    #[test]
+    fn a_limit_that_nothing_keeps_is_found() {
+        check(
+            "perimeter: {limits: {files: 0, new_files: 0}, test_limits: {added: 0}}",
+            &[
+                "2: `perimeter.limits.files: 0` lets no fix in",
+                "2: `perimeter.test_limits.added: 0` lets no fix in",
+            ],
         );
     }
 

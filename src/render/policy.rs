@@ -1,9 +1,12 @@
 //! Policies, their values and rules as text.
 
+use anyhow::Context as _;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::change::shown;
-use crate::policy::{Explanation, Group, Level, Page, Policy, Rule, Warning};
+use crate::explain::{LineExplanation, Region};
+use crate::policy::{Explanation, Group, Level, Limit, Page, Policy, Rule, Warning};
 
 /// `key = value`, a line each, with its origin if that is asked for.
 pub fn values(policy: &Policy, with_origin: bool) -> String {
@@ -23,6 +26,14 @@ pub fn explanation(explanation: &Explanation) -> String {
     if let Some((glob, origin)) = &explanation.decided_by {
         out += &format!("  by `{}` ({origin})\n", shown(glob.as_bytes()));
     }
+    for fit in &explanation.also {
+        let by = shown(fit.by.as_bytes());
+        out += &format!(
+            "  otherwise {}, by `{by}` ({})\n",
+            fit.kind.as_str(),
+            fit.origin
+        );
+    }
     match (&explanation.allowed_by, explanation.allowed) {
         (Some((glob, origin)), _) => {
             out += &format!("  allowed by `{}` ({origin})\n", shown(glob.as_bytes()))
@@ -30,10 +41,166 @@ pub fn explanation(explanation: &Explanation) -> String {
         (None, false) => out += "  outside `perimeter.allow`\n",
         (None, true) => (),
     }
-    for limit in &explanation.limits {
-        out += &format!("  {} = {} ({})\n", limit.key, limit.value, limit.origin);
+    out + &limits(&explanation.limits)
+}
+
+fn limits(limits: &[Limit]) -> String {
+    let line = |limit: &Limit| format!("  {} = {} ({})\n", limit.key, limit.value, limit.origin);
+    limits.iter().map(line).collect()
+}
+
+/// What follows the explanation of its file.
+pub fn line(explanation: &LineExplanation) -> String {
+    let n = explanation.line;
+    let region = match &explanation.region {
+        Region::Whole => "as the whole file".to_owned(),
+        Region::Production => "production code, beside tests in the same file".to_owned(),
+        Region::Tests { first, last } => {
+            format!("a test inside this file, lines {first} to {last}")
+        }
+        Region::Unknown { why } => format!(
+            "unknown, so that a change is undecided: {}",
+            shown(why.as_bytes())
+        ),
+    };
+    let mut out = format!("line {n}: {region}\n");
+    out += &limits(explanation.limits.as_deref().unwrap_or_default());
+    let ids = |only_removed| {
+        let here = explanation.looked_for.iter();
+        let here = here.filter(move |pattern| pattern.only_removed == only_removed);
+        here.map(|pattern| pattern.id.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    for (what, ids) in [("added", ids(false)), ("removed", ids(true))] {
+        if !ids.is_empty() {
+            out += &format!("  looked for in what is {what}: {ids}\n");
+        }
+    }
+    for finding in &explanation.findings {
+        let rule = finding.rule;
+        out += &format!(
+            "  if it were added: {}[{rule}] {}\n",
+            finding.level.as_str(),
+            finding.fact
+        );
+        let mut patterns = explanation.looked_for.iter();
+        let named = patterns.find(|pattern| finding.fact.starts_with(&format!("`{}`", pattern.id)));
+        if let Some(pattern) = named {
+            out += &format!("    by `{}` ({})\n", pattern.id, pattern.origin);
+        }
+    }
+    if explanation.findings.is_empty() {
+        out += "  if it were added: no rule that looks at one line objects\n";
     }
     out
+}
+
+/// Every key of a policy, from its schema, and every preset, as Markdown.
+///
+/// # Errors
+/// The schema is not one.
+pub fn reference(schema: &str, presets: &[(&str, &str)]) -> anyhow::Result<String> {
+    let schema: Value = serde_json::from_str(schema).context("read the schema")?;
+    let mut out = REFERENCE_BEGINS.to_owned();
+    for (name, whom) in presets {
+        out += &format!("| `{name}` | {whom} |\n");
+    }
+    let mut sections = vec![(String::new(), &schema)];
+    while let Some((key, section)) = sections.pop() {
+        let properties = section["properties"]
+            .as_object()
+            .context("a section without keys")?;
+        let title = if key.is_empty() { "The file" } else { &key };
+        out += &format!("\n## {title}\n\n| key | value | what it says |\n| --- | --- | --- |\n");
+        let mut below = Vec::new();
+        for (name, value) in properties {
+            let path = if key.is_empty() {
+                name.clone()
+            } else {
+                format!("{key}.{name}")
+            };
+            let inner = section_in(value);
+            let about = value["description"].as_str().unwrap_or_default();
+            out += &format!(
+                "| `{name}` | {} | {} |\n",
+                kind(value),
+                about.replace('|', "\\|")
+            );
+            below.extend(inner.map(|inner| (path, inner)));
+        }
+        sections.extend(below.into_iter().rev());
+    }
+    Ok(out)
+}
+
+const REFERENCE_BEGINS: &str = "# The policy: every key\n
+`koan-guard policy schema --reference` writes this page, and a test keeps it current. What the sections are for is said in `ARCHITECTURE.md`.\n
+A policy stands in `.koan-guard.yaml` and counts as the trusted ref has it. Lists of presets and file add up, limits take the smallest value and
+rules the strictest, of everything else the last word counts. `koan-guard policy show --origin` shows what came of it; an unknown key is an error.\n
+The first line that `init` writes points editors at `.koan-guard.schema.json`, which it writes too: it works without a network and for everybody who
+has the repository, because both files are committed. `koan-guard policy schema --write` renews it, and `policy lint` says when that is due.\n
+## Presets\n
+| preset | for |
+| --- | --- |
+";
+
+/// The mapping that a value is, or that the entries of a list are.
+fn section_in(value: &Value) -> Option<&Value> {
+    let alternatives = value["anyOf"].as_array().into_iter().flatten();
+    let candidates = [value, &value["items"]].into_iter().chain(alternatives);
+    let mut sections = candidates.filter(|value| value["properties"].is_object());
+    // Rules have pages of their own.
+    sections.find(|value| {
+        value["additionalProperties"] == false
+            && value["properties"].get("path-protected").is_none()
+    })
+}
+
+fn kind(value: &Value) -> String {
+    let words = |value: &Value| -> Option<String> {
+        let words = value["enum"].as_array()?.iter().filter_map(Value::as_str);
+        Some(
+            words
+                .map(|word| format!("`{word}`"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        )
+    };
+    if let Some(words) = words(value) {
+        return words;
+    }
+    if let Some(constant) = value.get("const") {
+        return format!("`{}`", constant.to_string().trim_matches('"'));
+    }
+    if let Some(alternatives) = value["anyOf"].as_array() {
+        return alternatives
+            .iter()
+            .map(kind)
+            .collect::<Vec<_>>()
+            .join("; or ");
+    }
+    match value["type"].as_str() {
+        Some("integer") => match (value["minimum"].as_u64(), value["maximum"].as_u64()) {
+            (Some(least), Some(most)) => format!("number, {least} to {most}"),
+            _ => "number".to_owned(),
+        },
+        Some("array") => format!("list of: {}", kind(&value["items"])),
+        Some("object") if value["properties"].get("path-protected").is_some() => {
+            "mapping from rules to `deny`, `warn`, `off`".to_owned()
+        }
+        Some("boolean") => "`true`, `false`".to_owned(),
+        Some("string")
+            if value["pattern"]
+                .as_str()
+                .is_some_and(|text| text.contains("ms|s")) =>
+        {
+            "time, as in `500ms`, `120s`, `30m`, `2h`".to_owned()
+        }
+        Some("string") => "text".to_owned(),
+        Some("object") if value["properties"].is_object() => "mapping, below".to_owned(),
+        _ => "mapping".to_owned(),
+    }
 }
 
 pub fn warnings(warnings: &[Warning]) -> String {
@@ -43,7 +210,8 @@ pub fn warnings(warnings: &[Warning]) -> String {
             (Some(line), Some(column)) => format!("{}:{line}:{column}: ", crate::policy::PATH),
             _ => String::new(),
         };
-        out += &format!("{place}{}\n", shown(warning.message.as_bytes()));
+        let kind = if warning.is_note { "note: " } else { "" };
+        out += &format!("{place}{kind}{}\n", shown(warning.message.as_bytes()));
     }
     if warnings.is_empty() {
         "the policy loads, and nothing looks wrong\n".into()
@@ -171,6 +339,7 @@ fn capitalised(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy;
 
     #[test]
     fn the_rules_document_is_current() {
@@ -184,5 +353,18 @@ mod tests {
             written == document,
             "docs/rules.md is not current; write it anew with `KOAN_WRITE_DOCS=1 cargo test --lib rules_document`"
         );
+    }
+
+    #[test]
+    fn the_reference_in_the_documents_is_current() {
+        let reference = reference(&policy::schema(), &policy::presets()).expect("a reference");
+        let page = include_str!("../../docs/policy.md");
+        assert!(
+            page == reference,
+            "`koan-guard policy schema --reference > docs/policy.md` writes it anew"
+        );
+        for section in ["## perimeter.limits", "## proof.runner", "## sources"] {
+            assert!(page.contains(section), "{section}");
+        }
     }
 }

@@ -11,15 +11,19 @@ fn init_proposes_a_policy_for_python() {
     assert_snapshot!(repo.guard(["init"]), @r#"
     exit: 0
     stdout:
-    wrote `.koan-guard.yaml`
+    wrote `.koan-guard.yaml`, and `.koan-guard.schema.json` for editors
       preset python
       runner unittest: nothing names pytest, and no test is a function outside a class
       2 of 2 subjects are conventional commits
-    next: read it, then commit it on the trusted branch: git add .koan-guard.yaml && git commit -m "chore: guard agents"
+    next: read it, then commit both on the trusted branch: git add .koan-guard.yaml .koan-guard.schema.json && git commit -m "chore: guard agents"
     stderr:
     "#);
-    assert_eq!(repo.git(["status", "--porcelain"]), "?? .koan-guard.yaml\n");
+    assert_eq!(
+        repo.git(["status", "--porcelain"]),
+        "?? .koan-guard.schema.json\n?? .koan-guard.yaml\n"
+    );
     assert_snapshot!(repo.read(".koan-guard.yaml"), @r#"
+    # yaml-language-server: $schema=.koan-guard.schema.json
     # What an agent's fix may do here. `koan-guard policy show --origin` shows every value and where it comes from.
     version: 1
 
@@ -63,11 +67,11 @@ fn init_proposes_a_policy_for_rust() {
     assert_snapshot!(repo.guard(["init"]), @r#"
     exit: 0
     stdout:
-    wrote `.koan-guard.yaml`
+    wrote `.koan-guard.yaml`, and `.koan-guard.schema.json` for editors
       preset rust
       runner cargo: there is a `Cargo.toml`
       2 of 2 subjects are conventional commits
-    next: read it, then commit it on the trusted branch: git add .koan-guard.yaml && git commit -m "chore: guard agents"
+    next: read it, then commit both on the trusted branch: git add .koan-guard.yaml .koan-guard.schema.json && git commit -m "chore: guard agents"
     stderr:
     "#);
     assert_snapshot!(repo.guard(["policy", "lint"]), @"
@@ -179,7 +183,7 @@ fn lint_says_where_the_fault_is() {
     exit: 2
     stdout:
     stderr:
-    error: .koan-guard.yaml:2:11: unknown preset `defualt`; did you mean `default`? (known: `default`, `go`, `javascript`, `php`, `python`, `ruby`, `rust`, `shell`, `strict`)
+    error: .koan-guard.yaml:2:11: unknown preset `defualt`; did you mean `default`?
     hint: correct it and try `koan-guard policy lint`
     ");
     assert_snapshot!(lint("version: 1\nmode: enforce\nmode: observe\n"), @"
@@ -232,7 +236,7 @@ fn a_path_is_explained() {
     exit: 0
     stdout:
     test_cart.py: test
-      by `**/test_*.py` (preset `python`, line 10)
+      by `**/test_*.py` (preset `python`, line 30)
       perimeter.test_limits.files = 8 (preset `default`, line 37)
       perimeter.test_limits.added = 200 (preset `default`, line 37)
       perimeter.test_limits.file_bytes = 262144 (preset `default`, line 37)
@@ -245,6 +249,69 @@ fn a_path_is_explained() {
       by `.github` (built in)
     stderr:
     ");
+}
+
+#[test]
+fn a_line_is_explained_as_it_stands() {
+    let repo = Repo::python_sample();
+    repo.write(
+        "cart.py",
+        "import pickle\n\n\ndef load(data):\n    return pickle.load(data)\n",
+    );
+    let answer = repo.guard(["policy", "explain", "cart.py", "--line", "5"]);
+    let of_line = answer.split_once("line 5: ").expect(&answer).1;
+    assert_snapshot!(of_line, @"
+    as the whole file
+      looked for in what is added: drop-table, truncate-table, remove-recursively, pipe-to-shell, no-verify, tls-off, test-probe-python, debugger-python, unsafe-load-python, sql-text-python
+      if it were added: deny[forbidden-pattern] `unsafe-load-python` matches what is added at line 5 of `cart.py`: it runs what the data say
+        by `unsafe-load-python` (preset `python`, line 21)
+    stderr:
+    ");
+    assert_snapshot!(repo.guard(["policy", "explain", "cart.py", "--line", "6"]), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: `cart.py` has 5 lines, so there is no line 6
+    ");
+}
+
+#[test]
+fn a_policy_is_compared_with_its_repository() {
+    let repo = Repo::python_sample();
+    repo.write(
+        ".koan-guard.yaml",
+        "version: 1\nextends: [default, python]\nperimeter: {allow: ['*.py', shop/**]}\nproof: {runner: cargo}\n",
+    );
+    assert_snapshot!(repo.guard(["policy", "lint"]), @"
+    exit: 1
+    stdout:
+    .koan-guard.yaml:3:29: note: glob `shop/**` matches no file of the repository
+    .koan-guard.yaml:4:17: `cargo` runs nothing: there is no `Cargo.toml`
+    stderr:
+    ");
+}
+
+#[test]
+fn a_schema_is_written_for_editors() {
+    let repo = Repo::python_sample();
+    let printed = repo.guard(["policy", "schema"]);
+    assert!(
+        printed.contains("\"title\": \"Policy of koan-guard\""),
+        "{printed}"
+    );
+    repo.write(".koan-guard.schema.json", "{}\n");
+    assert!(
+        repo.guard(["policy", "lint"])
+            .contains("is not that of this version")
+    );
+    assert_snapshot!(repo.guard(["policy", "schema", "--write"]), @"
+    exit: 0
+    stdout:
+    wrote `.koan-guard.schema.json`
+    stderr:
+    ");
+    assert!(repo.guard(["policy", "lint"]).starts_with("exit: 0\n"));
+    assert!(printed.contains(repo.read(".koan-guard.schema.json").trim_end()));
 }
 
 #[test]
