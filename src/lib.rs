@@ -46,6 +46,7 @@ pub mod install;
 
 // Use cases built on use cases.
 pub mod audit;
+pub mod backtest;
 pub mod demo;
 pub mod hook;
 

@@ -56,6 +56,18 @@ impl Verdict {
         }
     }
 
+    /// What it is called; `observed` where the policy only says what it would do.
+    pub fn word(&self, observed: bool) -> &'static str {
+        match (self, observed) {
+            (Verdict::Accepted(_), _) => "accepted",
+            (Verdict::Pending(_), _) => "pending",
+            (Verdict::Refused { .. }, false) => "refused",
+            (Verdict::Refused { .. }, true) => "would refuse",
+            (Verdict::Undecided { .. }, false) => "undecided",
+            (Verdict::Undecided { .. }, true) => "would not decide",
+        }
+    }
+
     fn refused(findings: Vec<Finding>) -> Verdict {
         Verdict::Refused {
             findings,

@@ -191,7 +191,7 @@ fn issues<'a>(settings: &'a Settings, policy: &Policy, subject: &Subject) -> Vec
 }
 
 /// What the perimeter says; to a person it is advice, and only where something may be hidden.
-fn findings(
+pub fn findings(
     repo: &Repo,
     subject: &Subject,
     policy: &Policy,

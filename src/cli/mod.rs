@@ -1,6 +1,7 @@
 //! The command line: the only place that knows clap, streams, and exit codes.
 
 mod audit;
+mod backtest;
 mod check;
 mod demo;
 mod exit;
@@ -35,6 +36,7 @@ enum Command {
     Check(check::CheckArgs),
     Prove(check::ProveArgs),
     Audit(audit::AuditArgs),
+    Backtest(backtest::BacktestArgs),
     Policy(policy::PolicyArgs),
     Extract(demo::ExtractArgs),
     Demo(demo::DemoArgs),
@@ -65,6 +67,7 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Check(args) => check::check(args),
         Command::Prove(args) => check::prove(args),
         Command::Audit(args) => audit::audit(args),
+        Command::Backtest(args) => backtest::backtest(args),
         Command::Policy(args) => policy::policy(args),
         Command::Extract(args) => demo::extract(args),
         Command::Demo(args) => demo::demo(args),

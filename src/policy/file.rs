@@ -60,8 +60,12 @@ section!(LanesFile {
 section!(RepairFile {
     branches: List,
     agents: Said<Names>,
+    mode: Said<String>,
 });
-section!(AgentFile { agents: Said<Names> });
+section!(AgentFile {
+    agents: Said<Names>,
+    mode: Said<String>,
+});
 section!(PerimeterFile {
     allow: List,
     protect: List,

@@ -114,6 +114,9 @@ pub struct Lanes {
     pub repair_known_agents: bool,
     pub agent_agents: Vec<String>,
     pub others: Lane,
+    /// The lane's own word on `mode`, else the policy's.
+    pub repair_mode: Mode,
+    pub agent_mode: Mode,
 }
 
 #[derive(Debug)]
@@ -368,6 +371,15 @@ impl Policy {
 
     pub fn kind_of(&self, path: &RepoPath) -> FileKind {
         self.sort(path).0
+    }
+
+    /// Whether what is judged in `lane` can be refused. Whoever is only advised has no word of their own on it.
+    pub fn mode_of(&self, lane: Lane) -> Mode {
+        match lane {
+            Lane::Human => self.mode,
+            Lane::Agent => self.lanes.agent_mode,
+            Lane::Repair => self.lanes.repair_mode,
+        }
     }
 
     /// The effective level of `rule`.

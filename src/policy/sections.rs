@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::file::{Names, shown};
-use super::merge::{Merge, Read, nobody_says};
+use super::file::{Names, PolicyFile, Said, shown};
+use super::merge::{MODES, Merge, Read, nobody_says};
 use super::value::{self, Pattern};
 use super::{
-    Before, ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On,
-    Origin, PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits,
+    Before, ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, Mode,
+    On, Origin, PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits,
     Variation, builtin, later, preset,
 };
 use crate::change::Content;
 
 impl Merge<'_> {
-    pub(super) fn lanes(&mut self) -> anyhow::Result<Lanes> {
+    /// `mode` is the policy's, for lanes that have no word of their own on it.
+    pub(super) fn lanes(&mut self, mode: Mode) -> anyhow::Result<Lanes> {
         let branches = self.globs("lanes.repair.branches", |file| &file.lanes.repair.branches)?;
         let (repair_known_agents, repair_agents) = self.repair_agents()?;
         let agent_agents = self.agent_agents()?;
@@ -28,7 +29,29 @@ impl Merge<'_> {
             repair_known_agents,
             agent_agents,
             others: self.word("lanes.others", |file| &file.lanes.others, &lanes)?,
+            repair_mode: self
+                .lane_mode("lanes.repair.mode", mode, |file| &file.lanes.repair.mode)?,
+            agent_mode: self.lane_mode("lanes.agent.mode", mode, |file| &file.lanes.agent.mode)?,
         })
+    }
+
+    fn lane_mode(
+        &mut self,
+        key: &str,
+        mode: Mode,
+        get: impl Fn(&PolicyFile) -> &Said<String>,
+    ) -> Read<Mode> {
+        if !self.said(&get).is_empty() {
+            return self.word(key, get, &MODES);
+        }
+        let [(enforce, _), (observe, _)] = MODES;
+        let word = match mode {
+            Mode::Enforce => enforce,
+            Mode::Observe => observe,
+        };
+        let origin = self.noted("mode").unwrap_or(Origin::BuiltIn);
+        self.note(key, word, origin);
+        Ok(mode)
     }
 
     /// `known`, or a list of names in which `known` may stand too.

@@ -1,5 +1,6 @@
 //! Values into text. Nothing here decides and nothing here prints.
 
+pub mod backtest;
 pub mod digest;
 pub mod json;
 pub mod policy;
