@@ -49,6 +49,7 @@ pub mod audit;
 pub mod backtest;
 pub mod demo;
 pub mod hook;
+pub mod selftest;
 
 // Values into text.
 pub mod render;

@@ -8,6 +8,7 @@ mod exit;
 mod hook;
 mod install;
 mod policy;
+mod selftest;
 mod settings;
 mod ui;
 
@@ -38,6 +39,7 @@ enum Command {
     Audit(audit::AuditArgs),
     Backtest(backtest::BacktestArgs),
     Policy(policy::PolicyArgs),
+    Selftest(selftest::SelftestArgs),
     Extract(demo::ExtractArgs),
     Demo(demo::DemoArgs),
     Hook(hook::HookArgs),
@@ -69,6 +71,7 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Audit(args) => audit::audit(args),
         Command::Backtest(args) => backtest::backtest(args),
         Command::Policy(args) => policy::policy(args),
+        Command::Selftest(args) => selftest::selftest(args),
         Command::Extract(args) => demo::extract(args),
         Command::Demo(args) => demo::demo(args),
         Command::Hook(args) => hook::hook(args),

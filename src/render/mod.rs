@@ -5,6 +5,7 @@ pub mod digest;
 pub mod json;
 pub mod policy;
 mod runs;
+pub mod selftest;
 pub mod text;
 mod words;
 
