@@ -15,9 +15,9 @@ use anyhow::{Context as _, anyhow};
 use gix::ObjectId;
 use serde::Serialize;
 
-pub use self::fit::{Fit, Limit, Population};
+pub use self::fit::{ENOUGH, Fit, Limit, Population};
 pub use self::kind::Kind;
-pub use self::proofs::{Proofs, Proved, prove};
+pub use self::proofs::{End, Proofs, Proved, prove};
 pub use self::tally::{Counts, Example, Place, Reason};
 use self::tally::{Replayed, Tally};
 use crate::check::parents::Judged;

@@ -23,7 +23,18 @@ pub struct Proofs {
 pub struct Proved {
     pub commit: String,
     pub subject: String,
-    pub shown: Result<&'static str, Shortfall>,
+    pub end: End,
+}
+
+/// How a proof ended.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    Proved,
+    /// Red tests without a fix: nothing that could be accepted by itself.
+    Red,
+    /// Refused where it has gaps, undecided else.
+    Short(Shortfall),
 }
 
 /// Tries the proof of each, one after another. What the parent holds is trusted: it was the main branch once.
@@ -59,10 +70,11 @@ pub fn prove(
         tried.push(Proved {
             commit: name,
             subject,
-            shown: attempt.result.map(|shown| match shown {
-                Shown::Fix(_) => "proved",
-                Shown::Red(_) => "red tests only",
-            }),
+            end: match attempt.result {
+                Ok(Shown::Fix(_)) => End::Proved,
+                Ok(Shown::Red(_)) => End::Red,
+                Err(short) => End::Short(short),
+            },
         });
     }
     Ok(Proofs {

@@ -13,6 +13,7 @@ use super::ui::{self, Ticker};
 use crate::backtest;
 use crate::check::{Place, trust};
 use crate::git::{Repo, Revision};
+use crate::init::limits::{Measured, Need};
 use crate::policy::{self, Policy};
 use crate::render::backtest::{self as text, Heading};
 use crate::render::json;
@@ -91,8 +92,29 @@ pub fn backtest(args: BacktestArgs) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Accepted)
 }
 
+/// What the fixes among the newest commits need, for `init`.
+pub(super) fn measured(repo: &Repo, policy: &Policy, n_commits: usize) -> anyhow::Result<Measured> {
+    let (to, _) = trusted_branch(repo)?;
+    let ids = repo.newest_commits(None, to, n_commits)?;
+    let backtest = backtest::replay(repo, policy, &ids, threads(&RunArgs::default()))?;
+    let fit = backtest.limits;
+    let needs = fit.limits.iter().map(|limit| Need {
+        key: limit.key,
+        allowed: limit.now,
+        p95: limit.p95,
+        n_over: limit.over,
+    });
+    Ok(Measured {
+        who: text::population(&fit),
+        n: fit.n,
+        is_enough: fit.n >= backtest::ENOUGH,
+        n_commits: ids.len(),
+        needs: needs.collect(),
+    })
+}
+
 /// As many threads as `--jobs` says, or as there are processors.
-pub(super) fn threads(run: &RunArgs) -> NonZeroUsize {
+fn threads(run: &RunArgs) -> NonZeroUsize {
     run.jobs
         .or_else(|| thread::available_parallelism().ok())
         .unwrap_or(NonZeroUsize::MIN)
@@ -135,7 +157,7 @@ fn asked(
 }
 
 /// What the others start from: the trusted tip, or where `HEAD` is if that is the branch itself.
-pub(super) fn trusted_branch(repo: &Repo) -> anyhow::Result<(ObjectId, String)> {
+fn trusted_branch(repo: &Repo) -> anyhow::Result<(ObjectId, String)> {
     if let Some(tip) = trust::tip(repo, None)? {
         return Ok((tip.commit_id, tip.name));
     }

@@ -5,9 +5,10 @@ use std::fmt::{self, Write as _};
 use super::text::n_of;
 use super::words;
 use crate::backtest::{
-    Backtest, Counts, Example, Fit, Kind, Limit, Place, Population, Proofs, Reason,
+    Backtest, Counts, End, Example, Fit, Kind, Limit, Place, Population, Proofs, Proved, Reason,
 };
 use crate::change::shown;
+use crate::proof::Shortfall;
 
 /// So many rules, places and undecided commits are told; `--format json` tells all that is kept.
 const MANY: usize = 8;
@@ -167,36 +168,40 @@ fn places(places: &[Place], out: &mut String) -> fmt::Result {
 
 fn proofs(proofs: &Proofs, out: &mut String) -> fmt::Result {
     writeln!(out)?;
-    let n_proved = proofs
-        .tried
-        .iter()
-        .filter(|tried| tried.shown.is_ok())
-        .count();
+    let is_proved = |tried: &&Proved| matches!(tried.end, End::Proved);
+    let n_proved = proofs.tried.iter().filter(is_proved).count();
     writeln!(
         out,
-        "proof of {}: {n_proved} shown; {} more could be tried (`--max`)",
-        n_of(proofs.tried.len(), "tested fix").replace("fixs", "fixes"),
+        "proof of {}: {n_proved} proved; {} more could be tried (`--max`)",
+        match proofs.tried.len() {
+            1 => "1 fix with tests".to_owned(),
+            n => format!("{n} fixes with tests"),
+        },
         proofs.left
     )?;
     for tried in &proofs.tried {
-        let said = match &tried.shown {
-            Ok(word) => (*word).to_owned(),
-            Err(short) => {
-                let gap = short.gaps.first().map(words::of_gap);
-                let word = if gap.is_some() {
-                    "refused"
-                } else {
-                    "undecided"
-                };
-                let words = gap.or_else(|| short.doubts.first().map(words::of_doubt));
-                words.map_or(word.to_owned(), |words| {
-                    format!("{word}[{}]: {}", words.id, cut(&words.fact))
-                })
-            }
+        let said = match &tried.end {
+            End::Proved => "proved".to_owned(),
+            End::Red => "red tests only".to_owned(),
+            End::Short(short) => short_words(short),
         };
         writeln!(out, "  {} {}: {said}", tried.commit, cut(&tried.subject))?;
     }
     Ok(())
+}
+
+/// The first reason why there is no proof.
+fn short_words(short: &Shortfall) -> String {
+    let gap = short.gaps.first().map(words::of_gap);
+    let word = if gap.is_some() {
+        "refused"
+    } else {
+        "undecided"
+    };
+    match gap.or_else(|| short.doubts.first().map(words::of_doubt)) {
+        Some(words) => format!("{word}[{}]: {}", words.id, cut(&words.fact)),
+        None => word.to_owned(),
+    }
 }
 
 /// What this is and what it is not, and where to go on.
@@ -317,7 +322,8 @@ fn kind(kind: Kind) -> &'static str {
     }
 }
 
-fn population(fit: &Fit) -> String {
+/// Whose sizes the limits are compared with, and how many those are.
+pub fn population(fit: &Fit) -> String {
     let n = fit.n;
     match fit.population {
         Population::TestedFixes => format!("{n} fixes with tests"),

@@ -1,5 +1,6 @@
 //! koan-guard from outside: small stories in repositories built by code.
 
+mod backtest;
 mod build;
 mod cache;
 mod check;
@@ -7,9 +8,11 @@ mod dependencies;
 mod hook;
 mod install;
 mod installer;
+mod observe;
 mod policy;
 mod prune;
 mod range;
+mod selftest;
 mod services;
 mod setup;
 mod steps;
