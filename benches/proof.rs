@@ -16,10 +16,8 @@ mod support;
 
 use std::fs;
 use std::io::Read as _;
-use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::ptr::null_mut;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
@@ -27,6 +25,7 @@ use koan_guard::change::{FileMode, RepoPath};
 use koan_guard::git::{Blob, Edit, Repo};
 use koan_guard::suite::area::{Area, Kept};
 use koan_guard::suite::sandbox::{Sandbox, SandboxLevel};
+use serde_json::Value;
 
 use projects::{Language, Project};
 use support::{command, git, median, wait, write_file};
@@ -208,105 +207,62 @@ fn check(project: &Project) -> anyhow::Result<Cost> {
     measure(project.command(GUARD).args(CHECK), &[0])
 }
 
-/// The runs of one proof, as the guard tells them to whoever watches it at a terminal.
+/// The runs of one proof, as the guard tells them to whoever asks.
 fn runs(project: &Project) -> anyhow::Result<Vec<Run>> {
     // Whatever is made only once is made now.
     check(project)?;
-    let (ours, theirs) = terminal()?;
     let mut guard = project.command(GUARD);
-    guard.args(CHECK).stdin(Stdio::null()).stdout(Stdio::null());
-    let child = guard.stderr(theirs).spawn()?;
-    // With it goes our hold on the other end of the terminal.
-    drop(guard);
-    let mut said = Vec::new();
-    let mut ours = fs::File::from(ours);
-    let mut buffer = [0; 4096];
-    // A terminal whose other end is gone answers with an error.
-    while let Ok(n @ 1..) = ours.read(&mut buffer) {
-        said.extend_from_slice(&buffer[..n]);
-    }
-    let (exit, _) = wait(child)?;
-    ensure!(exit == Some(0), "koan-guard check: exit {exit:?}");
-    let said = String::from_utf8(said)?;
-    let lines: Vec<&str> = said
-        .split("\r\x1b[2K")
-        .filter_map(|line| Some(line.rsplit_once(": ")?.1.trim()))
-        .collect();
+    guard.args(CHECK).args(["--verbose", "--format", "json"]);
+    let output = guard.stdin(Stdio::null()).output()?;
+    ensure!(output.status.success(), "koan-guard check: {output:?}");
+    let answer: Value = serde_json::from_slice(&output.stdout)?;
+    let commits = answer["range"]["commits"].as_array().context("commits")?;
+    let whole = &answer["range"]["whole"];
     let mut runs = Vec::new();
-    for (n, line) in lines.iter().enumerate() {
-        let is_repeated = lines[..n].contains(line);
-        runs.extend(run(project, line, is_repeated, &runs)?);
+    for judgement in commits.iter().chain([whole]) {
+        for record in judgement["runs"].as_array().into_iter().flatten() {
+            if record["source"] == "made" {
+                runs.push(run(project, record, &runs)?);
+            }
+        }
     }
     ensure!(runs.len() > 3, "a proof of {} runs", runs.len());
     Ok(runs)
 }
 
-fn run(
-    project: &Project,
-    line: &str,
-    is_repeated: bool,
-    earlier: &[Run],
-) -> anyhow::Result<Option<Run>> {
-    if ["waiting for", "building what"]
-        .iter()
-        .any(|start| line.starts_with(start))
-    {
-        return Ok(None);
-    }
-    let unknown = || format!("this benchmark does not know what `{line}` is");
-    let (what, place) = line.split_once(" on ").with_context(unknown)?;
-    let (place, rest) = place.split_once(", ").unwrap_or((place, ""));
-    let is_hunk = place.ends_with(" without a hunk");
-    let place = place.trim_end_matches(" without a hunk");
-    let tree = match place {
-        "PARENT" => "parent",
+fn run(project: &Project, record: &Value, earlier: &[Run]) -> anyhow::Result<Run> {
+    let what = &record["what"];
+    let is_hunk = what.get("without-hunk").is_some();
+    let tree = match record["tree"].as_str() {
+        Some("parent") => "parent",
         // Without its only hunk the fix is gone.
-        "AFTER" if is_hunk => "before",
-        "BEFORE" => "before",
-        "AFTER" => "after",
-        "AFTER with the parent's tests" => "old",
-        _ => bail!(unknown()),
+        Some("after") if is_hunk => "before",
+        Some("before") => "before",
+        Some("after") => "after",
+        Some("old-tests") => "old",
+        _ => bail!("this benchmark does not know the tree of {record}"),
     };
-    let selection = match what {
-        "suite" => Selection::All,
-        "new tests" if is_hunk => Selection::Test,
-        "new tests" if rest.starts_with("sample 1 ") => Selection::File,
-        "new tests" if rest.starts_with("sample ") => Selection::Test,
-        _ => bail!(unknown()),
+    let selection = match (what.as_str(), what["sample"]["n"].as_u64()) {
+        (Some("suite"), _) => Selection::All,
+        (Some("echoed"), _) | (_, Some(1)) => Selection::File,
+        (_, Some(_)) => Selection::Test,
+        _ if is_hunk => Selection::Test,
+        _ => bail!("this benchmark does not know the run {what}"),
     };
     let is_new = !earlier.iter().any(|run| run.tree == tree);
     let fresh = match tree {
         // The same once more, with other comments: another side.
-        _ if is_repeated => vec![project.source, project.test],
+        _ if what == "echoed" => vec![project.source, project.test],
         "before" if is_hunk || is_new => vec![project.test],
         "after" if is_new => vec![project.source, project.test],
         "old" if is_new => vec![project.source],
         _ => Vec::new(),
     };
-    Ok(Some(Run {
+    Ok(Run {
         tree,
         selection,
         fresh,
-    }))
-}
-
-/// A terminal for a child: our end and its.
-fn terminal() -> anyhow::Result<(OwnedFd, OwnedFd)> {
-    let (mut ours, mut theirs) = (-1, -1);
-    #[expect(unsafe_code, reason = "no library of ours opens a terminal")]
-    // SAFETY: the numbers are valid for writing, the rest may be null, and on success both are open and nobody else's.
-    let pair = unsafe {
-        let answer = libc::openpty(
-            &raw mut ours,
-            &raw mut theirs,
-            null_mut(),
-            null_mut(),
-            null_mut(),
-        );
-        ensure!(answer == 0, "open a terminal");
-        (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs))
-    };
-    Ok(pair)
+    })
 }
 
 fn run_bare(project: &Project, run: &Run, keeps_byte_code: bool) -> anyhow::Result<Cost> {

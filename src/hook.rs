@@ -3,6 +3,10 @@
 //! `pre-commit` judges the staged tree and keeps the result beside the index; `commit-msg` judges the message and makes sure that just this
 //! tree was judged; `post-commit` compares the committed tree with the judged one and writes the note. The verdict of record is `check`.
 
+pub mod receive;
+pub mod send;
+pub mod update;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +19,7 @@ use crate::attestation::{Predicate, Statement};
 use crate::change::{CommitMessage, shown};
 use crate::check::lane::{self, Marks};
 use crate::check::parents::Judged;
+use crate::check::waive::Waived;
 use crate::check::{self, Judgement, Next, Place, Settings, Staged, Subject, range, trust};
 use crate::git::{Commit, Person, Repo};
 use crate::perimeter::{ISSUE_TRAILER, shown_subject};
@@ -105,13 +110,20 @@ pub fn commit_msg(
     else {
         return judge_and_keep(repo, settings, &staged, progress);
     };
-    let is_judged = recall(repo)?.is_some_and(|record| record.is_about(subject, &staged.policy));
-    if !is_judged {
+    let record = recall(repo)?.filter(|record| record.is_about(subject, &staged.policy));
+    let Some(mut record) = record else {
         return judge_and_keep(repo, settings, &staged, progress);
-    }
-    let perimeter = staged.perimeter(repo, subject)?;
+    };
+    let perimeter = staged.perimeter(repo, settings, subject)?;
     match &perimeter.verdict {
-        Verdict::Accepted(_) => Ok(Answer::JudgedBefore),
+        Verdict::Accepted(_) => {
+            if let Some(predicate) = &mut record.predicate {
+                // A rule about messages may be waived too.
+                predicate.waivers = perimeter.waived.iter().map(Waived::reference).collect();
+                keep(repo, &record)?;
+            }
+            Ok(Answer::JudgedBefore)
+        }
         _ => Ok(Answer::Judged(Box::new(perimeter))),
     }
 }
@@ -191,7 +203,7 @@ fn judge_and_keep(
     );
     let is_kept = staged.lane.lane != Lane::Human && (is_good || judgement.observed);
     if is_kept {
-        keep(repo, &judgement)?;
+        keep(repo, &Record::of(&judgement)?)?;
     }
     Ok(Answer::Judged(Box::new(judgement)))
 }
@@ -242,19 +254,12 @@ fn record_path(repo: &Repo) -> PathBuf {
     repo.git_dir().join("koan-guard").join("judged.json")
 }
 
-fn keep(repo: &Repo, judgement: &Judgement) -> anyhow::Result<()> {
+fn keep(repo: &Repo, record: &Record) -> anyhow::Result<()> {
     let path = record_path(repo);
-    let record = Record {
-        parent_tree: judgement.parent_tree.clone(),
-        tree: judgement.tree.clone(),
-        policy_digest: judgement.policy_digest.clone(),
-        guard_version: env!("CARGO_PKG_VERSION").into(),
-        predicate: judgement.predicate(Place::Hook, None)?,
-    };
     let write = || {
         fs::create_dir_all(path.parent().unwrap_or(&path))?;
         let half = path.with_extension("json.new");
-        fs::write(&half, serde_json::to_vec(&record)?)?;
+        fs::write(&half, serde_json::to_vec(record)?)?;
         fs::rename(&half, &path)
     };
     write().with_context(|| format!("keep the verdict in `{}`", path.display()))
@@ -282,6 +287,16 @@ fn forget(repo: &Repo) -> anyhow::Result<()> {
 }
 
 impl Record {
+    fn of(judgement: &Judgement) -> anyhow::Result<Record> {
+        Ok(Record {
+            parent_tree: judgement.parent_tree.clone(),
+            tree: judgement.tree.clone(),
+            policy_digest: judgement.policy_digest.clone(),
+            guard_version: env!("CARGO_PKG_VERSION").into(),
+            predicate: judgement.predicate(Place::Hook, None)?,
+        })
+    }
+
     fn is_about(&self, subject: &Subject, policy: &Policy) -> bool {
         subject.tree_id == self.tree
             && subject.parent_tree_id == self.parent_tree

@@ -19,8 +19,17 @@ use crate::policy;
 use crate::usage::UsageError;
 use settings::Settings;
 
-/// The hooks that koan-guard stands in.
-pub const HOOKS: [&str; 4] = ["pre-commit", "commit-msg", "post-commit", "post-rewrite"];
+/// The hooks that koan-guard stands in where commits are made.
+pub const HOOKS: [&str; 5] = [
+    "pre-commit",
+    "commit-msg",
+    "post-commit",
+    "post-rewrite",
+    "pre-push",
+];
+
+/// The hook of a repository that others push to.
+pub const SERVER_HOOKS: [&str; 1] = ["pre-receive"];
 
 /// What was done, for people to read.
 #[derive(Debug)]
@@ -61,20 +70,42 @@ enum Hook {
 /// # Errors
 /// [`UsageError`] where it could not be done safely; nothing is touched then.
 pub fn install(repo: &Repo, binary: &Path) -> anyhow::Result<Report> {
-    check_binary(binary)?;
     let Some(work_dir) = repo.work_dir() else {
         return Err(UsageError::with_hint(
-            "a bare repository has no commits to guard",
-            "let CI judge what is pushed: `koan-guard check BASE..HEAD`",
+            "nobody commits in a bare repository",
+            "`koan-guard install --server` judges what is pushed to it",
         )
         .into());
     };
+    let (mut settings, mut report) = put_in(repo, binary, &HOOKS)?;
+    report.caveats = caveats(repo, work_dir, &report.hooks_dir)?;
+    report.settings = settings.set()?;
+    Ok(report)
+}
+
+/// Puts the shim of `pre-receive` in the bare repository `repo`. Nothing of its configuration is changed.
+///
+/// # Errors
+/// As for [`install`].
+pub fn install_server(repo: &Repo, binary: &Path) -> anyhow::Result<Report> {
+    check_server(repo)?;
+    let (_, mut report) = put_in(repo, binary, &SERVER_HOOKS)?;
+    report.caveats = server_caveats(repo)?;
+    Ok(report)
+}
+
+fn put_in(
+    repo: &Repo,
+    binary: &Path,
+    hooks: &[&'static str],
+) -> anyhow::Result<(Settings, Report)> {
+    check_binary(binary)?;
     let hooks_dir = resolved(&repo.hooks_dir()?)?;
     let mut settings = Settings::load(repo)?;
     check_hooks_path(repo, &settings, &hooks_dir)?;
 
     let mut effects = Vec::new();
-    for hook in HOOKS {
+    for &hook in hooks {
         let effect = match (look(&hooks_dir.join(hook))?, has_earlier(&hooks_dir, hook)?) {
             (Hook::Nothing, false) => Effect::Added,
             (Hook::Nothing, true) => Effect::Chained,
@@ -106,13 +137,13 @@ pub fn install(repo: &Repo, binary: &Path) -> anyhow::Result<Report> {
             write_shim(&hooks_dir, hook, binary)?;
         }
     }
-    let caveats = caveats(repo, work_dir, &hooks_dir)?;
-    Ok(Report {
+    let report = Report {
         hooks_dir,
         hooks: effects,
-        settings: settings.set()?,
-        caveats,
-    })
+        settings: Vec::new(),
+        caveats: Vec::new(),
+    };
+    Ok((settings, report))
 }
 
 /// Takes the shims out and puts back what [`install`] found.
@@ -120,6 +151,19 @@ pub fn install(repo: &Repo, binary: &Path) -> anyhow::Result<Report> {
 /// # Errors
 /// [`UsageError`] where another tool has put its hook in the place of a shim that had one before it; nothing is touched then.
 pub fn uninstall(repo: &Repo) -> anyhow::Result<Report> {
+    take_out(repo, &HOOKS)
+}
+
+/// Takes the shim of `pre-receive` out of a bare repository and puts back what [`install_server`] found.
+///
+/// # Errors
+/// As for [`uninstall`].
+pub fn uninstall_server(repo: &Repo) -> anyhow::Result<Report> {
+    check_server(repo)?;
+    take_out(repo, &SERVER_HOOKS)
+}
+
+fn take_out(repo: &Repo, names: &[&'static str]) -> anyhow::Result<Report> {
     let hooks_dir = resolved(&repo.hooks_dir()?)?;
     let settings = Settings::load(repo)?;
     // `core.hooksPath` may have been set since.
@@ -131,7 +175,7 @@ pub fn uninstall(repo: &Repo) -> anyhow::Result<Report> {
 
     let mut effects = Vec::new();
     for dir in &dirs {
-        for hook in HOOKS {
+        for &hook in names {
             let path = dir.join(hook);
             // Where pre-commit and prek move what they find.
             let moved = dir.join(format!("{hook}.legacy"));
@@ -214,6 +258,46 @@ fn caveats(repo: &Repo, work_dir: &Path, hooks_dir: &Path) -> anyhow::Result<Vec
             "`{}` belongs to this work tree: in a worktree without that folder git runs no hook and says nothing",
             hooks_dir.display()
         ));
+    }
+    Ok(caveats)
+}
+
+fn check_server(repo: &Repo) -> anyhow::Result<()> {
+    if repo.work_dir().is_some() {
+        return Err(UsageError::with_hint(
+            "this repository has a work tree: `--server` is for the bare one that others push to",
+            "go there, or leave `--server` out to guard the commits that are made here",
+        )
+        .into());
+    }
+    Ok(())
+}
+
+/// What the owner of the server has to set before anybody but agents can push.
+fn server_caveats(repo: &Repo) -> anyhow::Result<Vec<String>> {
+    let mut caveats = Vec::new();
+    if !has_policy(repo)? {
+        caveats.push(format!(
+            "the default branch has no policy yet, and without one only a person can push: a person pushes `{}` there",
+            policy::PATH
+        ));
+    }
+    if repo.own_config("koan.pusherFrom").is_empty() || repo.own_config("koan.person").is_empty() {
+        caveats.push(
+            "whoever pushes is judged as an agent, because nobody is known as a person: `git config koan.pusherFrom REMOTE_USER` names the \
+             variable in which the server tells who pushes, and `git config --add koan.person NAME` a person"
+                .into(),
+        );
+    }
+    let fsck = repo
+        .own_config("receive.fsckObjects")
+        .pop()
+        .or_else(|| repo.own_config("transfer.fsckObjects").pop());
+    if !fsck.is_some_and(|value| ["true", "yes", "on", "1"].contains(&value.as_str())) {
+        caveats.push(
+            "git itself does not look at what is pushed: `git config receive.fsckObjects true`"
+                .into(),
+        );
     }
     Ok(caveats)
 }

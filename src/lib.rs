@@ -54,5 +54,9 @@ pub mod selftest;
 // Values into text.
 pub mod render;
 
+// What must hold of any bytes that others wrote.
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+
 // Clap, streams, exit codes.
 pub mod cli;

@@ -29,6 +29,8 @@ pub enum Basis {
     Proof(Proof),
     /// Nothing was proved: the lane asks for the perimeter only.
     Perimeter(Lane),
+    /// Nothing was proved where a proof is owed: a server takes topic branches like this if its owner says so, and never the default branch.
+    Unproved,
 }
 
 impl Verdict {
@@ -65,6 +67,16 @@ impl Verdict {
             (Verdict::Refused { .. }, true) => "would refuse",
             (Verdict::Undecided { .. }, false) => "undecided",
             (Verdict::Undecided { .. }, true) => "would not decide",
+        }
+    }
+
+    /// The verdict on a topic branch that a server takes without a proof.
+    pub fn of_topic(findings: &[Finding]) -> Verdict {
+        let findings = denied(findings);
+        if findings.is_empty() {
+            Verdict::Accepted(Basis::Unproved)
+        } else {
+            Verdict::refused(findings)
         }
     }
 
@@ -126,6 +138,7 @@ mod tests {
         match verdict {
             Verdict::Accepted(Basis::Proof(_)) => "proved".into(),
             Verdict::Accepted(Basis::Perimeter(lane)) => format!("accepted in {lane:?}"),
+            Verdict::Accepted(Basis::Unproved) => "unproved".into(),
             Verdict::Pending(carried) => format!("pending {}", carried.tests.len()),
             Verdict::Refused { findings, gaps } => {
                 format!("refused {} {}", findings.len(), gaps.len())
@@ -160,5 +173,12 @@ mod tests {
         for lane in [Lane::Repair, Lane::Agent, Lane::Human] {
             assert_eq!(weigh(Level::Deny, lane), "refused 1 0");
         }
+    }
+
+    #[test]
+    fn a_topic_branch_without_a_proof_is_told_apart() {
+        let weigh = |level| shown(&Verdict::of_topic(&[finding(level)]));
+        assert_eq!(weigh(Level::Warn), "unproved");
+        assert_eq!(weigh(Level::Deny), "refused 1 0");
     }
 }

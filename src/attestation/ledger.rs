@@ -98,6 +98,23 @@ impl Standing {
     }
 }
 
+/// What must hold of any note: see [`crate::fuzzing`].
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing {
+    use super::{Standing, weigh};
+
+    /// A note states nothing of a commit or a tree that it does not name.
+    pub fn note(data: &[u8]) {
+        let (commit_id, tree_id) = ("1".repeat(40), "2".repeat(40));
+        let names = |id: &str| data.windows(40).any(|window| window == id.as_bytes());
+        match weigh(data, &commit_id, &tree_id) {
+            Standing::Stated(_) => assert!(names(&commit_id) && names(&tree_id)),
+            Standing::Claimed(_) => assert!(names(&tree_id)),
+            Standing::Stale | Standing::Unreadable | Standing::Missing => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -69,6 +69,9 @@ pub struct Predicate {
     /// Globs over the names of tests that were left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests_exclude: Vec<String>,
+    /// What a waiver of the policy let pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<WaiverRef>,
     pub milliseconds: u64,
     /// Whether it rests on results of the local cache, which whoever worked there could have written.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -102,6 +105,18 @@ pub struct Witness {
     pub detail: String,
 }
 
+/// A finding that a person lets pass, and how that is written in the policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaiverRef {
+    pub rule: String,
+    /// The glob of its paths.
+    pub path: String,
+    pub until: String,
+    pub because: String,
+    /// What was found.
+    pub fact: String,
+}
+
 /// A set of tests too large to be listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestSet {
@@ -125,6 +140,7 @@ pub struct Circumstances<'a> {
     pub lane: &'static str,
     pub policy: PolicyRef,
     pub issue: Option<String>,
+    pub waivers: Vec<WaiverRef>,
     pub parent_tree_id: String,
     pub tree_id: String,
     pub evidence: &'a Evidence,
@@ -177,6 +193,7 @@ impl Predicate {
                 .map(serde_json::to_value)
                 .collect::<Result<_, _>>()?,
             tests_exclude: evidence.tests_exclude.clone(),
+            waivers: around.waivers.clone(),
             milliseconds: evidence.milliseconds,
             local: evidence.runs.recalled > 0,
             guard_version: env!("CARGO_PKG_VERSION").into(),

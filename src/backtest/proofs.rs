@@ -60,6 +60,7 @@ pub fn prove(
             commit: parent_id.to_string(),
             name: "the parent".into(),
             source: TrustSource::Parent,
+            floors: Vec::new(),
         };
         let Judged::Change(judged) = range::subject(repo, commit)? else {
             continue;

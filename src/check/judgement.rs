@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::lane::LaneDecision;
 use super::trust::{self, Trusted};
+use super::waive::{Void, Waived, Weighed};
 use super::{Place, Subject};
 use crate::attestation::{Circumstances, PolicyRef, Predicate};
 use crate::perimeter::{Finding, shown_subject};
@@ -26,6 +27,12 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Findings that do not refuse.
     pub warnings: Vec<Finding>,
+    /// Findings that a waiver of the policy lets pass.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waived: Vec<Waived>,
+    /// Waivers that would have let something pass, and no longer do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub void_waivers: Vec<Void>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
     #[serde(flatten)]
@@ -36,7 +43,7 @@ pub struct Judgement {
 
 /// What was found out about a subject.
 pub(super) struct Answer {
-    pub findings: Vec<Finding>,
+    pub found: Weighed,
     pub verdict: Verdict,
     pub evidence: Option<Evidence>,
     pub traces: Traces,
@@ -60,10 +67,13 @@ impl Judgement {
             lane,
             verdict: answer.verdict,
             warnings: answer
+                .found
                 .findings
                 .into_iter()
                 .filter(|finding| finding.level == Level::Warn)
                 .collect(),
+            waived: answer.found.waived,
+            void_waivers: answer.found.void,
             evidence: answer.evidence,
             traces: answer.traces,
             observed,
@@ -90,7 +100,7 @@ impl Judgement {
             lane,
             subject,
             Answer {
-                findings: Vec::new(),
+                found: Weighed::default(),
                 verdict,
                 evidence: None,
                 traces: Traces::default(),
@@ -111,7 +121,7 @@ impl Judgement {
         };
         let around = Circumstances {
             judged_by: match place {
-                Place::Check => "check",
+                Place::Check | Place::Topic => "check",
                 Place::Hook => "hook",
             },
             lane: self.lane.lane.as_str(),
@@ -120,6 +130,7 @@ impl Judgement {
                 commit: self.trusted.commit.clone(),
             },
             issue,
+            waivers: self.waived.iter().map(Waived::reference).collect(),
             parent_tree_id: self.parent_tree.clone(),
             tree_id: self.tree.clone(),
             evidence,

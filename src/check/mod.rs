@@ -1,17 +1,20 @@
 //! The whole way, from a commit or the index to a verdict.
 
+pub mod floor;
 mod judgement;
 pub mod lane;
 pub mod parents;
 pub mod range;
 mod staged;
 pub mod trust;
+pub mod waive;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use gix::ObjectId;
+use jiff::civil::Date;
 
 use crate::change::{Change, CommitMessage};
 use crate::git::{Commit, Repo};
@@ -36,6 +39,8 @@ pub struct Settings {
     pub lane: LaneChoice,
     pub trusted_tip: Option<Tip>,
     pub place: Place,
+    /// The judge's day, by which waivers end.
+    pub today: Date,
     /// The folder that work areas live in, outside every repository.
     pub cache_dir: PathBuf,
     pub toolbox: Toolbox,
@@ -55,6 +60,8 @@ pub enum Place {
     Check,
     /// Fast feedback while somebody waits.
     Hook,
+    /// A server that takes topic branches inside the perimeter and leaves their proof to CI.
+    Topic,
 }
 
 /// One change with its message, ready to be judged.
@@ -88,16 +95,20 @@ pub fn judge(
     progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<Judgement> {
     let findings = findings(repo, subject, policy, lane.lane)?;
-    let perimeter = Verdict::of_perimeter(&findings, Lane::Human);
+    let found = waive::waive(findings, &subject.change, &policy.waivers, settings.today);
+    let perimeter = Verdict::of_perimeter(&found.findings, Lane::Human);
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
         (_, refused @ Verdict::Refused { .. }) => (refused, None, Traces::default()),
         (Lane::Human, accepted) => (accepted, None, Traces::default()),
+        (Lane::Agent | Lane::Repair, _) if settings.place == Place::Topic => {
+            (Verdict::of_topic(&found.findings), None, Traces::default())
+        }
         // Lane `agent` is judged as strictly as `repair` in this version.
         (Lane::Agent | Lane::Repair, _) => {
             let workshop = workshop(repo, settings)?;
             let case = case(repo, settings, (trusted, policy), subject, carried)?;
             let attempt = proof::prove(repo, policy, &workshop, &case, progress)?;
-            let verdict = Verdict::weigh(&findings, attempt.result);
+            let verdict = Verdict::weigh(&found.findings, attempt.result);
             (verdict, attempt.evidence, attempt.traces)
         }
     };
@@ -106,7 +117,7 @@ pub fn judge(
         lane,
         subject,
         Answer {
-            findings,
+            found,
             verdict,
             evidence,
             traces,
@@ -136,7 +147,7 @@ fn case<'a>(
 ) -> anyhow::Result<Case<'a>> {
     let trusted_id = ObjectId::from_hex(trusted.commit.as_bytes())?;
     let (suite, budget): (Suite, Option<Budget>) = match settings.place {
-        Place::Check => (policy.proof.suite, settings.budget),
+        Place::Check | Place::Topic => (policy.proof.suite, settings.budget),
         Place::Hook => {
             let budget = Budget::new(policy.proof.hook_budget, true);
             (policy.proof.hook_suite, Some(budget))
@@ -214,7 +225,7 @@ pub fn findings(
         findings.retain(|finding| {
             matches!(
                 finding.rule,
-                Rule::PathEncoding | Rule::HiddenText | Rule::SecretAdded
+                Rule::PathEncoding | Rule::HiddenText | Rule::SecretAdded | Rule::TooLargeToRead
             )
         });
         findings

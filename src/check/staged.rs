@@ -6,7 +6,7 @@ use super::judgement::Answer;
 use super::lane::{self, LaneDecision, Marks};
 use super::parents::{self, Judged};
 use super::trust::{self, Trusted};
-use super::{Judgement, Settings, Subject, findings, judge};
+use super::{Judgement, Settings, Subject, findings, judge, waive};
 use crate::change::CommitMessage;
 use crate::git::{Person, Repo};
 use crate::policy::{Lane, Policy};
@@ -102,11 +102,18 @@ impl Staged {
     }
 
     /// The perimeter alone, for a change whose proof is known.
-    pub fn perimeter(&self, repo: &Repo, subject: &Subject) -> anyhow::Result<Judgement> {
+    pub fn perimeter(
+        &self,
+        repo: &Repo,
+        settings: &Settings,
+        subject: &Subject,
+    ) -> anyhow::Result<Judgement> {
         let findings = findings(repo, subject, &self.policy, self.lane.lane)?;
+        let waivers = &self.policy.waivers;
+        let found = waive::waive(findings, &subject.change, waivers, settings.today);
         let answer = Answer {
-            verdict: Verdict::of_perimeter(&findings, Lane::Human),
-            findings,
+            verdict: Verdict::of_perimeter(&found.findings, Lane::Human),
+            found,
             evidence: None,
             traces: Traces::default(),
         };

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use gix::ObjectId;
 use serde::Serialize;
 
+use super::floor;
 use crate::change::RepoPath;
 use crate::git::Repo;
 use crate::policy::{self, Policy};
@@ -41,6 +42,9 @@ pub struct Trusted {
     pub commit: String,
     pub name: String,
     pub source: TrustSource,
+    /// The machine's own policies that were put below it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub floors: Vec<String>,
 }
 
 /// Branches that others start from.
@@ -148,13 +152,15 @@ pub fn policy(
             short(commit_id)
         ))
     })?;
-    let policy = Policy::load(&text, policy::PATH)
+    let floors = floor::of_machine(repo)?;
+    let policy = Policy::load_above(&text, policy::PATH, &floors)
         .with_context(|| format!("read the policy of {}", short(commit_id)))?;
     Ok((
         Trusted {
             commit: commit_id.to_string(),
             name,
             source,
+            floors: floors.into_iter().map(|floor| floor.path).collect(),
         },
         policy,
     ))

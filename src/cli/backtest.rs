@@ -11,7 +11,7 @@ use super::policy::work_tree_file;
 use super::settings::{JudgeArgs, LaneArg, RunArgs, settings};
 use super::ui::{self, Ticker};
 use crate::backtest;
-use crate::check::{Place, trust};
+use crate::check::{Place, floor, trust};
 use crate::git::{Repo, Revision};
 use crate::init::limits::{Measured, Need};
 use crate::policy::{self, Policy};
@@ -123,7 +123,8 @@ fn threads(run: &RunArgs) -> NonZeroUsize {
 /// A policy that is tried, and what to call it.
 fn policy_of(repo: &Repo, base: Option<&str>) -> anyhow::Result<(Policy, String)> {
     let Some(name) = base else {
-        let policy = Policy::load(&work_tree_file(repo)?, policy::PATH)?;
+        let floors = floor::of_machine(repo)?;
+        let policy = Policy::load_above(&work_tree_file(repo)?, policy::PATH, &floors)?;
         return Ok((policy, format!("the work tree's `{}`", policy::PATH)));
     };
     let tip = trust::tip(repo, Some(name))?;

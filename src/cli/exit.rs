@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::check::Judgement;
 use crate::check::range::RangeJudgement;
+use crate::hook::update::{Answer, Push};
 use crate::usage::UsageError;
 use crate::verdict::Verdict;
 
@@ -54,6 +55,30 @@ impl ExitStatus {
         } else if statuses.contains(&ExitStatus::Refused)
             || (!range.owed.is_empty() && !range.is_observed())
         {
+            ExitStatus::Refused
+        } else if statuses
+            .iter()
+            .all(|&status| status == ExitStatus::Accepted)
+        {
+            ExitStatus::Accepted
+        } else {
+            ExitStatus::Undecided
+        }
+    }
+}
+
+impl ExitStatus {
+    /// A push is taken as a whole or not at all; of several reasons the worst counts, and a refusal before a doubt.
+    pub fn of_push(push: &Push) -> ExitStatus {
+        let statuses = push.lines.iter().map(|(_, answer)| match answer {
+            Answer::Free | Answer::NothingNew | Answer::Unjudged(_) => ExitStatus::Accepted,
+            Answer::Closed(_) | Answer::OldPolicy if push.observed => ExitStatus::Accepted,
+            Answer::Closed(_) => ExitStatus::Refused,
+            Answer::OldPolicy => ExitStatus::Undecided,
+            Answer::Judged(range) => ExitStatus::of_range(range),
+        });
+        let statuses: Vec<ExitStatus> = statuses.collect();
+        if statuses.contains(&ExitStatus::Refused) {
             ExitStatus::Refused
         } else if statuses
             .iter()

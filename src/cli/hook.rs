@@ -1,7 +1,9 @@
 //! `hook NAME`: what the shims call. Answers go to stderr, where git shows what hooks say.
 
-use std::io::Read as _;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Read as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -11,9 +13,13 @@ use super::settings::{JudgeArgs, LaneArg, RunArgs, settings};
 use super::ui::{self, Ticker};
 use crate::check::{Place, Settings};
 use crate::git::{Person, Repo, caller};
-use crate::hook::{self, Answer, Surroundings, Trace};
+use crate::hook::receive::{self, Server};
+use crate::hook::update::Push;
+use crate::hook::{self, Answer, Surroundings, Trace, send};
 use crate::policy::agents;
-use crate::render::text;
+use crate::render::{push, text};
+use crate::suite::results::Results;
+use crate::usage::UsageError;
 use crate::verdict::Verdict;
 
 /// Do what git's hook of this name should (the installed hooks call this)
@@ -41,20 +47,23 @@ enum Name {
         #[arg(hide = true)]
         rest: Vec<String>,
     },
+    /// Judge what is going to be pushed
+    PrePush {
+        /// The remote's name
+        remote: Option<OsString>,
+        #[arg(hide = true)]
+        rest: Vec<OsString>,
+    },
+    /// Judge what is pushed to this repository
+    PreReceive,
 }
 
 pub fn hook(args: HookArgs) -> anyhow::Result<ExitStatus> {
     let repo = Repo::discover()?;
-    let settings = settings(
-        &repo,
-        &JudgeArgs {
-            lane: LaneArg::Auto,
-            base: None,
-            issues: None,
-        },
-        &RunArgs::default(),
-        Place::Hook,
-    )?;
+    if let Name::PreReceive = args.name {
+        return pre_receive(&repo);
+    }
+    let settings = hook_settings(&repo, Place::Hook)?;
     let around = surroundings(&repo);
     let ticker = Ticker::new();
     let mut tick = |progress| ticker.tick("koan-guard", progress);
@@ -69,7 +78,61 @@ pub fn hook(args: HookArgs) -> anyhow::Result<ExitStatus> {
         ),
         Name::PostCommit => post_commit(&repo, &settings, &around),
         Name::PostRewrite { .. } => post_rewrite(&repo),
+        Name::PrePush { remote, .. } => {
+            let (mark, lines) = (around.environment, lines_of_git()?);
+            let mut tick = |name: &str, progress| ticker.tick(name, progress);
+            let push = send::pre_push(&repo, settings, mark, remote.as_deref(), &lines, &mut tick)?;
+            drop(ticker);
+            say_push(&push)
+        }
+        Name::PreReceive => pre_receive(&repo),
     }
+}
+
+fn hook_settings(repo: &Repo, place: Place) -> anyhow::Result<Settings> {
+    let judge = JudgeArgs {
+        lane: LaneArg::Auto,
+        base: None,
+        issues: None,
+    };
+    settings(repo, &judge, &RunArgs::default(), place)
+}
+
+/// Nothing is written into the receiving repository, and nothing that is kept there is believed.
+fn pre_receive(repo: &Repo) -> anyhow::Result<ExitStatus> {
+    if repo.work_dir().is_some() || io::stdin().is_terminal() {
+        return Err(UsageError::with_hint(
+            "`pre-receive` is called by git, in the bare repository that receives a push",
+            "`koan-guard install --server` puts the hook in there",
+        )
+        .into());
+    }
+    let mut settings = hook_settings(repo, Place::Check)?;
+    let runs = settings.cache_dir.join("runs");
+    settings.results = Arc::new(Results::new(runs, false));
+    let server = Server::of(repo, |name| std::env::var_os(name))?;
+    let push = receive::pre_receive(repo, settings, server, &lines_of_git()?, &mut |_, _| ())?;
+    say_push(&push)
+}
+
+fn say_push(answers: &Push) -> anyhow::Result<ExitStatus> {
+    let mut out = String::new();
+    push::push(answers, &mut out)?;
+    if !out.is_empty() {
+        ui::say(out.trim_end());
+    }
+    Ok(ExitStatus::of_push(answers))
+}
+
+/// What git hands to a hook; nothing where a person started it.
+fn lines_of_git() -> anyhow::Result<String> {
+    let mut lines = String::new();
+    if !io::stdin().is_terminal() {
+        io::stdin()
+            .read_to_string(&mut lines)
+            .context("read git's lines from stdin")?;
+    }
+    Ok(lines)
 }
 
 /// Silence is for people: whoever is not judged is not told so either.

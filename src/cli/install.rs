@@ -28,11 +28,19 @@ pub struct InitArgs {
 
 /// Put the hooks in; a hook that is there already keeps running first
 #[derive(Args, Debug)]
-pub struct InstallArgs {}
+pub struct InstallArgs {
+    /// Judge what is pushed to this bare repository (`pre-receive`)
+    #[arg(long)]
+    server: bool,
+}
 
 /// Take the hooks out and put back what was there
 #[derive(Args, Debug)]
-pub struct UninstallArgs {}
+pub struct UninstallArgs {
+    /// Take out what `install --server` put in
+    #[arg(long)]
+    server: bool,
+}
 
 pub fn init(args: InitArgs) -> anyhow::Result<ExitStatus> {
     let repo = Repo::discover()?;
@@ -94,17 +102,26 @@ fn chosen(facts: &Facts) -> String {
     out
 }
 
-pub fn install(_: InstallArgs) -> anyhow::Result<ExitStatus> {
+pub fn install(args: InstallArgs) -> anyhow::Result<ExitStatus> {
     let repo = Repo::discover()?;
     let binary = std::env::current_exe().context("find this program's own path")?;
-    let report = install::install(&repo, &binary)?;
+    let report = if args.server {
+        install::install_server(&repo, &binary)?
+    } else {
+        install::install(&repo, &binary)?
+    };
     ui::answer(&told(&report))?;
     Ok(ExitStatus::Accepted)
 }
 
-pub fn uninstall(_: UninstallArgs) -> anyhow::Result<ExitStatus> {
+pub fn uninstall(args: UninstallArgs) -> anyhow::Result<ExitStatus> {
     let repo = Repo::discover()?;
-    ui::answer(&told(&install::uninstall(&repo)?))?;
+    let report = if args.server {
+        install::uninstall_server(&repo)?
+    } else {
+        install::uninstall(&repo)?
+    };
+    ui::answer(&told(&report))?;
     Ok(ExitStatus::Accepted)
 }
 

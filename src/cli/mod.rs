@@ -5,6 +5,7 @@ mod backtest;
 mod check;
 mod demo;
 mod exit;
+mod gc;
 mod hook;
 mod install;
 mod policy;
@@ -43,6 +44,7 @@ enum Command {
     Extract(demo::ExtractArgs),
     Demo(demo::DemoArgs),
     Hook(hook::HookArgs),
+    Gc(gc::GcArgs),
 }
 
 /// Runs the program. A panic is a doubt like any other.
@@ -75,6 +77,7 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Extract(args) => demo::extract(args),
         Command::Demo(args) => demo::demo(args),
         Command::Hook(args) => hook::hook(args),
+        Command::Gc(args) => gc::gc(args),
     };
     outcome.unwrap_or_else(|err| {
         explain(&err);

@@ -6,7 +6,7 @@ use super::exit::ExitStatus;
 use super::settings::{Format, JudgeArgs, LaneArg, RunArgs, settings};
 use super::ui;
 use crate::change::RepoPath;
-use crate::check::{Place, trust};
+use crate::check::{Place, floor, trust};
 use crate::git::Repo;
 use crate::policy::{self, Policy, Rule};
 use crate::render::{json, policy as text};
@@ -104,7 +104,8 @@ impl Which {
     fn load(&self) -> anyhow::Result<Policy> {
         let repo = Repo::discover()?;
         if self.base.is_none() {
-            return Policy::load(&work_tree_file(&repo)?, policy::PATH);
+            let floors = floor::of_machine(&repo)?;
+            return Policy::load_above(&work_tree_file(&repo)?, policy::PATH, &floors);
         }
         let args = JudgeArgs {
             lane: LaneArg::Repair,

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::ExitStatus;
-use super::settings::Format;
+use super::settings::{Format, today};
 use super::ui;
 use crate::check::trust;
 use crate::git::Repo;
@@ -24,7 +24,7 @@ pub fn selftest(args: SelftestArgs) -> anyhow::Result<ExitStatus> {
     let repo = Repo::discover()?;
     let tip = trust::tip(&repo, args.base.as_deref())?;
     let (trusted, policy) = trust::policy(&repo, tip.as_ref(), repo.head_id()?)?;
-    let selftest = selftest::run(&repo, &trusted, &policy)?;
+    let selftest = selftest::run(&repo, &trusted, &policy, today())?;
     let status = match selftest.n_passed() {
         0 => ExitStatus::Accepted,
         _ => ExitStatus::Refused,

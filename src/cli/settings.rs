@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use crate::check::lane::LaneChoice;
 use crate::check::{Place, Settings, trust};
@@ -90,6 +93,7 @@ pub fn settings(
         lane,
         trusted_tip: trust::tip(repo, args.base.as_deref())?,
         place,
+        today: today(),
         toolbox: toolbox(repo, cache_dir.join("scripts"))?,
         cache_dir,
         results: Arc::new(Results::new(
@@ -110,6 +114,11 @@ pub fn settings(
     })
 }
 
+/// The judge's day, by which waivers end.
+pub fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
+}
+
 /// Reads a digest that the caller vouches for.
 fn known_issues(path: &Path) -> anyhow::Result<Vec<Crash>> {
     let hint = "`koan-guard extract --format json` writes one";
@@ -121,7 +130,7 @@ fn known_issues(path: &Path) -> anyhow::Result<Vec<Crash>> {
 }
 
 /// `$XDG_CACHE_HOME/koan-guard` or `~/.cache/koan-guard`; relative values are ignored, as the specification wants it.
-fn cache_dir() -> anyhow::Result<PathBuf> {
+pub fn cache_dir() -> anyhow::Result<PathBuf> {
     let absolute = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)

@@ -239,7 +239,7 @@ fn text(version: Option<&FileVersion>) -> Option<&[u8]> {
     }
 }
 
-fn hunks(old: &[u8], new: &[u8]) -> Vec<Hunk> {
+pub(super) fn hunks(old: &[u8], new: &[u8]) -> Vec<Hunk> {
     let (mut old_lines, mut new_lines) = (Cursor::new(old), Cursor::new(new));
     if old == new {
         return Vec::new();

@@ -218,7 +218,7 @@ impl Repo {
     }
 }
 
-fn parse_commit(id: ObjectId, data: &[u8]) -> anyhow::Result<Commit> {
+pub(super) fn parse_commit(id: ObjectId, data: &[u8]) -> anyhow::Result<Commit> {
     // git shows a message up to the first NUL only: what follows could carry trailers that nobody sees.
     ensure!(!data.contains(&0), "it holds a NUL byte");
     let commit = CommitRef::from_bytes(data, id.kind())?;

@@ -6,8 +6,11 @@
 pub mod caller;
 mod diff;
 mod export;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod history;
 mod index;
+mod machine;
 mod merge;
 pub mod notes;
 mod object;

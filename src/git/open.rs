@@ -78,6 +78,17 @@ impl Repo {
         Some(String::from_utf8_lossy(&value).into_owned())
     }
 
+    /// All values that the repository's own configuration file gives a key, and neither the user's, the machine's nor the environment's.
+    pub fn own_config(&self, key: &str) -> Vec<String> {
+        let snapshot = self.inner.config_snapshot();
+        let is_own = |meta: &gix::config::file::Metadata| meta.source == gix::config::Source::Local;
+        let values = snapshot.plumbing().strings_filter(key, is_own);
+        let values = values.into_iter().flatten();
+        values
+            .map(|value| String::from_utf8_lossy(&value).into_owned())
+            .collect()
+    }
+
     /// The folder that git looks for hooks in: `core.hooksPath` or the common folder's `hooks`.
     ///
     /// # Errors

@@ -20,7 +20,8 @@ const HUSKY: Manager = Manager {
     name: "husky",
     trace: "husky",
     snippet: "add the line `koan-guard hook pre-commit` to `.husky/pre-commit`, `koan-guard hook commit-msg \"$1\"` to `.husky/commit-msg`, \
-              `koan-guard hook post-commit` to `.husky/post-commit` and `koan-guard hook post-rewrite \"$1\"` to `.husky/post-rewrite`; \
+              `koan-guard hook post-commit` to `.husky/post-commit`, `koan-guard hook post-rewrite \"$1\"` to `.husky/post-rewrite` and \
+              `koan-guard hook pre-push \"$@\"` to `.husky/pre-push`; \
               worktrees have no husky hooks until `husky` runs there",
 };
 
@@ -32,7 +33,8 @@ const LEFTHOOK: Manager = Manager {
                   pre-commit: { jobs: [ { name: koan-guard, run: koan-guard hook pre-commit } ] }\n\
                   commit-msg: { jobs: [ { name: koan-guard, run: \"koan-guard hook commit-msg {1}\" } ] }\n\
                   post-commit: { jobs: [ { name: koan-guard, run: koan-guard hook post-commit } ] }\n\
-                  post-rewrite: { jobs: [ { name: koan-guard, run: \"koan-guard hook post-rewrite {1}\", use_stdin: true } ] }",
+                  post-rewrite: { jobs: [ { name: koan-guard, run: \"koan-guard hook post-rewrite {1}\", use_stdin: true } ] }\n\
+                  pre-push: { jobs: [ { name: koan-guard, run: \"koan-guard hook pre-push {0}\", use_stdin: true } ] }",
 };
 
 /// They write hooks when told to, and run what was there; in a folder named by `core.hooksPath` they do not, or lose it.
@@ -50,12 +52,13 @@ const FRAMEWORKS: [Manager; 2] = [
 ];
 
 const PRE_COMMIT_SNIPPET: &str = "add to `.pre-commit-config.yaml`, and run its `install` for these hook types:\n\
-    default_install_hook_types: [pre-commit, commit-msg, post-commit, post-rewrite]\n\
+    default_install_hook_types: [pre-commit, commit-msg, post-commit, post-rewrite, pre-push]\n\
     repos:\n\
     - repo: local\n  hooks:\n  \
     - {id: koan-guard, name: koan-guard, entry: koan-guard hook pre-commit, language: system, stages: [pre-commit], pass_filenames: false, always_run: true}\n  \
     - {id: koan-guard-msg, name: koan-guard, entry: koan-guard hook commit-msg, language: system, stages: [commit-msg], always_run: true}\n  \
-    - {id: koan-guard-note, name: koan-guard, entry: koan-guard hook post-commit, language: system, stages: [post-commit], pass_filenames: false, always_run: true}";
+    - {id: koan-guard-note, name: koan-guard, entry: koan-guard hook post-commit, language: system, stages: [post-commit], pass_filenames: false, always_run: true}\n  \
+    - {id: koan-guard-push, name: koan-guard, entry: koan-guard hook pre-push, language: system, stages: [pre-push], pass_filenames: false, always_run: true}";
 
 /// # Errors
 /// [`UsageError`] if the folder belongs to a manager.

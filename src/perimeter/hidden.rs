@@ -1,8 +1,24 @@
-//! Text that a reader does not see, or takes for another: invisible and turning characters, control characters, letters in disguise.
+//! Text that a reader does not see, or takes for another: invisible and turning characters, control characters, letters in disguise, code far
+//! to the right, lines that are read in another encoding than they are shown in.
 
 use super::text::{is_invisible, shown};
 use super::{Judged, Objection};
+use crate::change::CommitMessage;
 use crate::policy::Rule;
+
+/// As many blanks within a line push what stands behind them out of sight.
+const MAX_BLANKS: usize = 100;
+
+/// Encodings in which a reader and a compiler see the same, because the file is UTF-8. Python and Ruby take any of these names.
+const PLAIN_ENCODINGS: [&str; 7] = [
+    "ascii",
+    "ascii-8bit",
+    "binary",
+    "us-ascii",
+    "utf-8",
+    "utf-8-unix",
+    "utf8",
+];
 
 /// The added lines of every file that is text.
 pub(super) fn hidden_text(files: &[Judged]) -> Vec<Objection> {
@@ -11,6 +27,12 @@ pub(super) fn hidden_text(files: &[Judged]) -> Vec<Objection> {
         let path = &judged.file.path;
         let is_code = !judged.is_documentation();
         for (line, text) in judged.file.added_lines() {
+            let oddity = is_code.then(|| odd(text, line)).flatten();
+            if let Some(what) = oddity {
+                let fact = format!("line {line} of `{path}` has {what}");
+                objections.push(Objection::line(Rule::HiddenText, path, line, fact));
+                continue;
+            }
             if is_plain(text) {
                 continue;
             }
@@ -25,6 +47,49 @@ pub(super) fn hidden_text(files: &[Judged]) -> Vec<Objection> {
         }
     }
     objections
+}
+
+/// A message is read by people and by tools, and no part of it is code.
+pub(super) fn hidden_in_message(message: &CommitMessage) -> Option<Objection> {
+    let bytes = message.as_bstr();
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        let fact = "the message is not UTF-8".to_owned();
+        return Some(Objection::new(Rule::HiddenText, fact));
+    };
+    let what = text
+        .split('\n')
+        .find_map(|line| hidden(line, false, false))?;
+    let fact = format!("the message has {what}");
+    Some(Objection::new(Rule::HiddenText, fact))
+}
+
+/// What is hidden in a line of code although every character of it is seen.
+fn odd(line: &[u8], number: usize) -> Option<String> {
+    if let Some(name) = encoding_of(line).filter(|_| number <= 2) {
+        let name = shown(&name);
+        return Some(format!(
+            "the encoding `{name}`, in which this file is not what it seems"
+        ));
+    }
+    let blanks = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let is_far = line.len() > MAX_BLANKS
+        && line
+            .trim_ascii()
+            .split(|byte| !blanks(byte))
+            .any(|run| run.len() >= MAX_BLANKS);
+    is_far.then(|| format!("{MAX_BLANKS} blanks or more before what stands far to the right"))
+}
+
+/// The encoding that a comment declares (PEP 263, and Ruby's magic comments), if it is none that a reader may expect.
+fn encoding_of(line: &[u8]) -> Option<String> {
+    let line = std::str::from_utf8(line).ok()?;
+    let comment = line.trim_start().strip_prefix('#')?.to_ascii_lowercase();
+    let (_, rest) = comment.split_once("coding")?;
+    let value = rest.strip_prefix([':', '='])?.trim_start();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let end = value.find(|c| !is_part(c)).unwrap_or(value.len());
+    let name = value[..end].replace('_', "-");
+    (!name.is_empty() && !PLAIN_ENCODINGS.contains(&name.as_str())).then_some(name)
 }
 
 fn is_plain(line: &[u8]) -> bool {
@@ -163,6 +228,46 @@ mod tests {
         ] {
             check(line, "");
         }
+    }
+
+    #[test]
+    fn code_far_to_the_right_is_found() {
+        let blanks = " ".repeat(MAX_BLANKS);
+        let found = "100 blanks or more before what stands far to the right";
+        check(&format!("a = 1;{blanks}b = 2"), found);
+        check(&format!("a = 1;{}b = 2", "\t".repeat(MAX_BLANKS)), found);
+        check(&format!("{blanks}a = 1"), "");
+        check(&format!("a = 1{blanks}"), "");
+        check(&format!("a = 1;{}b = 2", &blanks[1..]), "");
+    }
+
+    #[test]
+    fn an_encoding_that_is_not_what_is_seen_is_found() {
+        for (line, expected) in [
+            ("# -*- coding: utf-7 -*-", Some("utf-7")),
+            ("#coding=unicode_escape", Some("unicode-escape")),
+            ("# encoding: Shift_JIS", Some("shift-jis")),
+            ("# vim: set fileencoding=latin-1 :", Some("latin-1")),
+            ("# -*- coding: UTF_8 -*-", None),
+            ("# encoding: ASCII-8BIT", None),
+            ("# encoding is what it is", None),
+            ("x = 'coding: utf-7'", None),
+            ("#include <coding>", None),
+        ] {
+            assert_eq!(encoding_of(line.as_bytes()).as_deref(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_message_hides_nothing() {
+        let check = |message: &[u8]| hidden_in_message(&CommitMessage::new(message)).is_some();
+        assert!(!check(
+            "fix: größe der 合計 — сумма ❤\u{fe0f}\n\nBody.\n".as_bytes()
+        ));
+        assert!(check("fix: a\n\nb\u{200b}c\n".as_bytes()));
+        assert!(check("fix: \u{202e}a\n".as_bytes()));
+        assert!(check(b"fix: a\n\n\x1b[2Jb\n"));
+        assert!(check(b"fix: caf\xe9\n"));
     }
 
     #[test]

@@ -131,12 +131,6 @@ fn commit_type(message: &CommitMessage) -> Result<String, String> {
     if subject.is_empty() {
         return Err("the message is empty".into());
     }
-    if let Some(c) = subject.chars().find(|&c| c.is_control() || is_invisible(c)) {
-        return Err(format!(
-            "the subject holds U+{:04X}, which is not seen",
-            u32::from(c)
-        ));
-    }
     if ["fixup! ", "squash! ", "amend! "]
         .iter()
         .any(|mark| subject.starts_with(mark))
@@ -195,10 +189,6 @@ mod tests {
             &["the type `revert` is none of `fix`, `test`"],
         );
         check_style("", &["the message is empty"]);
-        check_style(
-            "fix: a\u{202e}b\n",
-            &["the subject holds U+202E, which is not seen"],
-        );
         check_style(
             "fixup! fix: a\n",
             &[

@@ -7,6 +7,7 @@ mod content;
 mod deletions;
 mod dependencies;
 mod hidden;
+mod idioms;
 mod kinds;
 mod message;
 mod names;
@@ -15,8 +16,8 @@ mod secrets;
 mod shape;
 mod size;
 mod skips;
-
 mod text;
+mod view;
 
 use std::collections::BTreeSet;
 
@@ -97,7 +98,7 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
     let is_on = |rule| policy.level(rule) != Level::Off;
 
     let mut objections = shape::shape(change, candidate.shape);
-    let secrets = secrets::added(change, candidate.message, &perimeter.not_secrets);
+    let mut secrets = secrets::Search::new(change, &perimeter.not_secrets);
     if let Some(message) = candidate.message {
         let conventional = policy.message.conventional;
         objections.extend(message::style(
@@ -119,6 +120,8 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
             candidate.known_issues,
         ));
         objections.extend(message::directives(message));
+        objections.extend(hidden::hidden_in_message(message));
+        secrets.message(message);
     }
     objections.extend(size::size(
         &files,
@@ -144,7 +147,16 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
     objections.extend(kinds::generated(change));
     objections.extend(content::forbidden(change, &perimeter.forbid));
     objections.extend(hidden::hidden_text(&files));
+    let mut idioms = idioms::Search::new(change, policy);
+    for judged in &files {
+        secrets.file(judged.file);
+        for added in view::added_runs(judged.file) {
+            secrets.lines(&added);
+            idioms.lines(judged, &added);
+        }
+    }
     objections.extend(secrets.objections.iter().cloned());
+    objections.append(&mut idioms.objections);
     objections.extend(dependencies::dependencies(change));
     if is_on(Rule::TestDeleted) {
         objections.extend(deletions::deleted(&files));

@@ -51,6 +51,7 @@ section!(PolicyFile {
     proof: ProofFile,
     message: MessageFile,
     sources: Said<Vec<At<SourceFile>>>,
+    waivers: Said<Vec<At<WaiverFile>>>,
 });
 section!(LanesFile {
     repair: RepairFile,
@@ -155,6 +156,12 @@ section!(MessageFile {
     subject_length: Said<u64>,
     require_trailers: List,
 });
+section!(WaiverFile {
+    path: Said<String>,
+    rule: Said<String>,
+    until: Said<String>,
+    because: Said<String>,
+});
 section!(SourceFile {
     name: Said<String>,
     kind: Said<String>,
@@ -189,7 +196,6 @@ const LATER: &[&str] = &[
     "source_sensitive",
     "strict_role",
     "url_env",
-    "waivers",
     "weights",
     "writable",
 ];
@@ -490,10 +496,6 @@ mod tests {
 
     #[test]
     fn a_key_of_a_later_version_is_said_to_be_one() {
-        check(
-            "waivers: []\n",
-            "1:1: key `waivers` is not supported by this version",
-        );
         check(
             "proof:\n  writable: [x]\n",
             "2:3: key `writable` is not supported by this version",

@@ -4,26 +4,6 @@
 /// Kinds of sources of a later version.
 pub(super) const SOURCES: &[&str] = &["jsonl", "postgres", "sentry"];
 
-/// Rules of a later version.
-pub(super) const RULES: &[&str] = &[
-    "assertion-weakened",
-    "build-script-changed",
-    "destructive-operation",
-    "environment-probe",
-    "install-script-changed",
-    "network-or-process-added",
-    "production-code-under-tests",
-    "public-api-changed",
-    "refactor-suspected",
-    "secret-added",
-    "signature-missing",
-    "snapshot-only",
-    "suppression-added",
-    "test-renamed-away",
-    "test-weakened",
-    "unrelated-files",
-];
-
 /// Types of conventional commits: those of the specification and of its common preset.
 pub(super) const COMMIT_TYPES: &[&str] = &[
     "build", "chore", "ci", "docs", "feat", "fix", "perf", "refactor", "revert", "style", "test",

@@ -9,6 +9,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::file::{self, At, List, PolicyFile, Said};
+use super::floor::{self, Floor};
 use super::preset::{self, PRESETS};
 use super::value;
 use super::{Effective, Mode, Origin, Policy};
@@ -20,11 +21,21 @@ pub(super) struct Layer {
     file: PolicyFile,
     /// `default` where the policy does not extend it: it only fills in what nobody says.
     pub(super) is_fallback: bool,
+    /// Of the machine: it only makes stricter what the others say.
+    pub(super) is_floor: bool,
 }
 
 enum Name {
     Preset(&'static str),
     File(String),
+    Floor(String),
+}
+
+/// Which of two numbers is the stricter one.
+#[derive(Clone, Copy)]
+pub(super) enum Stricter {
+    Larger,
+    Smaller,
 }
 
 pub(super) struct Merge<'a> {
@@ -40,18 +51,7 @@ pub(super) type Read<T> = Result<T, UsageError>;
 /// Reads `text` and the presets that it extends.
 pub(super) fn layers(text: &str, name: &str) -> anyhow::Result<Vec<Layer>> {
     let file = file::parse(text, name)?;
-    match &file.version.0 {
-        Some(version) if version.value == 1 => {}
-        Some(version) if version.value > 1 => anyhow::bail!(
-            "policy `{name}` has version {}, this koan-guard knows 1: a newer one is needed to judge",
-            version.value
-        ),
-        Some(version) => return Err(file::wrong(name, version, "the version is 1").into()),
-        None => {
-            let message = format!("{name}: key `version` is missing");
-            return Err(UsageError::with_hint(message, "begin the file with `version: 1`").into());
-        }
-    }
+    check_version(&file, name)?;
     let mut layers = Vec::new();
     let mut extended = BTreeSet::new();
     match &file.extends.0 {
@@ -79,8 +79,49 @@ pub(super) fn layers(text: &str, name: &str) -> anyhow::Result<Vec<Layer>> {
         origin: Name::File(name.to_owned()),
         file,
         is_fallback: false,
+        is_floor: false,
     });
     Ok(layers)
+}
+
+/// Reads a floor and the presets that it extends.
+pub(super) fn floor_layers(floor: &Floor) -> anyhow::Result<Vec<Layer>> {
+    let name = floor.path.as_str();
+    let file = file::parse(&floor.text, name).map_err(floor::told)?;
+    check_version(&file, name)?;
+    floor::check(&file, name).map_err(floor::told)?;
+    let mut layers = Vec::new();
+    let extended = file.extends.0.iter().flat_map(|list| &list.value);
+    for &preset in floor::PRESETS {
+        if extended.clone().any(|at| at.value == preset) {
+            layers.push(Layer {
+                is_floor: true,
+                ..Layer::of_preset(preset)?
+            });
+        }
+    }
+    layers.push(Layer {
+        origin: Name::Floor(name.to_owned()),
+        file,
+        is_fallback: false,
+        is_floor: true,
+    });
+    Ok(layers)
+}
+
+fn check_version(file: &PolicyFile, name: &str) -> anyhow::Result<()> {
+    match &file.version.0 {
+        Some(version) if version.value == 1 => Ok(()),
+        Some(version) if version.value > 1 => anyhow::bail!(
+            "policy `{name}` has version {}, this koan-guard knows 1: a newer one is needed to judge",
+            version.value
+        ),
+        Some(version) => Err(file::wrong(name, version, "the version is 1").into()),
+        None => {
+            let message = format!("{name}: key `version` is missing");
+            Err(UsageError::with_hint(message, "begin the file with `version: 1`").into())
+        }
+    }
 }
 
 pub(super) fn merge(layers: &[Layer]) -> anyhow::Result<Policy> {
@@ -94,6 +135,7 @@ pub(super) fn merge(layers: &[Layer]) -> anyhow::Result<Policy> {
     let proof = merge.proof()?;
     let message = merge.message()?;
     let sources = merge.sources()?;
+    let waivers = merge.waivers()?;
     Ok(Policy {
         mode,
         lanes,
@@ -101,6 +143,7 @@ pub(super) fn merge(layers: &[Layer]) -> anyhow::Result<Policy> {
         proof,
         message,
         sources,
+        waivers,
         digest: digest(&merge.values),
         values: merge.values,
     })
@@ -115,6 +158,7 @@ impl Layer {
             origin: Name::Preset(name),
             file: file::parse(text, &format!("preset `{name}`"))?,
             is_fallback: false,
+            is_floor: false,
         })
     }
 
@@ -122,8 +166,9 @@ impl Layer {
         &self.file
     }
 
+    /// Whether a person wrote it, of the project or of the machine.
     pub(super) fn is_file(&self) -> bool {
-        matches!(self.origin, Name::File(_))
+        !matches!(self.origin, Name::Preset(_))
     }
 
     pub(super) fn origin(&self, line: u64) -> Origin {
@@ -133,6 +178,10 @@ impl Layer {
                 name: name.clone(),
                 line,
             },
+            Name::Floor(path) => Origin::Floor {
+                path: path.clone(),
+                line,
+            },
         }
     }
 
@@ -140,25 +189,28 @@ impl Layer {
         match &self.origin {
             Name::Preset(name) => file::wrong(&format!("preset `{name}`"), at, message),
             Name::File(name) => file::wrong(name, at, message),
+            Name::Floor(path) => floor::told(file::wrong(path, at, message)),
         }
     }
 }
 
 impl<'a> Merge<'a> {
-    /// The last word on a value that is one of a few.
+    /// The last word on a value that is one of a few, which stand here strictest first.
     pub(super) fn word<T: Clone>(
         &mut self,
         key: &str,
         get: impl Fn(&PolicyFile) -> &Said<String>,
         choices: &[(&str, T)],
     ) -> Read<T> {
-        self.last(
+        let ranks: Vec<(&str, usize)> = choices.iter().map(|(name, _)| *name).zip(0..).collect();
+        let rank = self.strictest(
             key,
             get,
-            |word| value::choice(word, choices).map(|value| (word.clone(), value)),
-            |(word, _)| word.clone(),
-        )
-        .map(|(_, value)| value)
+            |word| value::choice(word, &ranks),
+            |rank, other| rank < other,
+            |rank| choices[*rank].0.to_owned(),
+        )?;
+        Ok(choices[rank].1.clone())
     }
 
     pub(super) fn duration(
@@ -178,13 +230,17 @@ impl<'a> Merge<'a> {
         &mut self,
         key: &str,
         get: impl Fn(&PolicyFile) -> &Said<u64>,
-        least: u64,
-        most: u64,
+        (least, most): (u64, u64),
+        stricter: Stricter,
     ) -> Read<T> {
-        let number = self.last(
+        let number = self.strictest(
             key,
             get,
             |number| value::within(*number, least, most),
+            |one, other| match stricter {
+                Stricter::Larger => one > other,
+                Stricter::Smaller => one < other,
+            },
             u64::to_string,
         )?;
         fit(key, number)
@@ -213,7 +269,13 @@ impl<'a> Merge<'a> {
             let number = value::within(at.value, 0, most).map_err(|err| layer.wrong(at, err))?;
             if layer.is_fallback {
                 fallback = Some((number, layer.origin(at.line)));
-            } else if least.as_ref().is_none_or(|(before, _)| number < *before) {
+                continue;
+            }
+            if layer.is_floor {
+                // It lowers what holds without it.
+                least = least.or(fallback.take());
+            }
+            if least.as_ref().is_none_or(|(before, _)| number < *before) {
                 least = Some((number, layer.origin(at.line)));
             }
         }
@@ -222,7 +284,31 @@ impl<'a> Merge<'a> {
         Ok(number)
     }
 
-    /// What the last layer says that says anything.
+    /// What the last layer says that says anything, or a floor, if that is stricter.
+    fn strictest<T: 'static, U>(
+        &mut self,
+        key: &str,
+        get: impl Fn(&PolicyFile) -> &Said<T>,
+        read: impl Fn(&T) -> Result<U, String>,
+        is_stricter: impl Fn(&U, &U) -> bool,
+        show: impl Fn(&U) -> String,
+    ) -> Read<U> {
+        let mut holds: Option<(U, Origin)> = None;
+        for (layer, at) in self.said(get) {
+            let value = read(&at.value).map_err(|err| layer.wrong(at, err))?;
+            let is_overruled = holds
+                .as_ref()
+                .is_some_and(|(before, _)| layer.is_floor && !is_stricter(&value, before));
+            if !is_overruled {
+                holds = Some((value, layer.origin(at.line)));
+            }
+        }
+        let (value, origin) = holds.ok_or_else(|| nobody_says(key))?;
+        self.note(key, show(&value), origin);
+        Ok(value)
+    }
+
+    /// What the last layer says that says anything. No floor has a word in it.
     pub(super) fn last<T: 'static, U>(
         &mut self,
         key: &str,
@@ -233,7 +319,9 @@ impl<'a> Merge<'a> {
         let mut last = None;
         for (layer, at) in self.said(get) {
             let value = read(&at.value).map_err(|err| layer.wrong(at, err))?;
-            last = Some((value, layer.origin(at.line)));
+            if !layer.is_floor {
+                last = Some((value, layer.origin(at.line)));
+            }
         }
         let (value, origin) = last.ok_or_else(|| nobody_says(key))?;
         self.note(key, show(&value), origin);

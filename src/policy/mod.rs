@@ -6,6 +6,7 @@ pub mod agents;
 mod builtin;
 mod explain;
 mod file;
+mod floor;
 mod later;
 mod lint;
 mod merge;
@@ -19,6 +20,7 @@ mod setup;
 mod sources;
 mod stdlib;
 mod value;
+mod waivers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -26,12 +28,15 @@ use std::time::Duration;
 
 use crate::change::RepoPath;
 pub use explain::{Explanation, Limit};
+pub use file::MAX_BYTES;
+pub use floor::Floor;
 pub use lint::{Warning, lint};
 pub use paths::{Hit, PathSet, fold};
 pub use rule::{Level, Rule};
 pub use services::{Preset, ServiceKind, ServicePolicy};
 pub use setup::{Network, SetupPolicy, TestGlobs};
 pub use value::{Pattern, duration};
+pub use waivers::Waiver;
 
 /// Where the policy stands in the tree of the trusted ref.
 pub const PATH: &str = ".koan-guard.yaml";
@@ -44,6 +49,8 @@ pub struct Policy {
     pub proof: ProofPolicy,
     pub message: MessagePolicy,
     pub sources: Vec<SourceConfig>,
+    /// What a person lets pass.
+    pub waivers: Vec<Waiver>,
     /// SHA-256 of the effective values, hex: two policies that judge alike have one digest.
     pub digest: String,
     /// Every effective value with where it comes from.
@@ -71,6 +78,11 @@ pub enum Origin {
     },
     File {
         name: String,
+        line: u64,
+    },
+    /// The machine's own, outside the repository.
+    Floor {
+        path: String,
         line: u64,
     },
 }
@@ -366,7 +378,19 @@ impl Policy {
     /// [`UsageError`](crate::usage::UsageError) with file, line and column if anything in it is not understood. A policy of a newer version is
     /// any other error: undecided.
     pub fn load(text: &str, name: &str) -> anyhow::Result<Policy> {
-        merge::merge(&merge::layers(text, name)?)
+        Policy::load_above(text, name, &[])
+    }
+
+    /// The same, no milder than what the machine's owner says.
+    ///
+    /// # Errors
+    /// As for [`load`](Policy::load); a floor that is not understood judges nothing either.
+    pub fn load_above(text: &str, name: &str, floors: &[Floor]) -> anyhow::Result<Policy> {
+        let mut layers = merge::layers(text, name)?;
+        for floor in floors {
+            layers.extend(merge::floor_layers(floor)?);
+        }
+        merge::merge(&layers)
     }
 
     pub fn kind_of(&self, path: &RepoPath) -> FileKind {
@@ -432,6 +456,7 @@ impl fmt::Display for Origin {
             Origin::BuiltIn => f.write_str("built in"),
             Origin::Preset { name, line } => write!(f, "preset `{name}`, line {line}"),
             Origin::File { name, line } => write!(f, "`{name}`, line {line}"),
+            Origin::Floor { path, line } => write!(f, "floor `{path}`, line {line}"),
         }
     }
 }
@@ -668,7 +693,7 @@ mode: observe
             ),
             (
                 "perimeter: {rules: {test-weakened: deny}}",
-                "2:21: rule `test-weakened` is not supported by this version",
+                "2:21: unknown rule `test-weakened`",
             ),
             (
                 "perimeter: {rules: {symlink: of}}",

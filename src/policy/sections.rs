@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::file::{Names, PolicyFile, Said, shown};
-use super::merge::{MODES, Merge, Read, nobody_says};
+use super::merge::{MODES, Merge, Read, Stricter, nobody_says};
 use super::value::{self, Pattern};
 use super::{
     Before, ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, Mode,
     On, Origin, PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits,
-    Variation, builtin, later, preset,
+    Variation, builtin, floor, later, preset,
 };
 use crate::change::Content;
 
@@ -19,9 +19,9 @@ impl Merge<'_> {
         let (repair_known_agents, repair_agents) = self.repair_agents()?;
         let agent_agents = self.agent_agents()?;
         let lanes = [
-            ("human", Lane::Human),
-            ("agent", Lane::Agent),
             ("repair", Lane::Repair),
+            ("agent", Lane::Agent),
+            ("human", Lane::Human),
         ];
         Ok(Lanes {
             repair_branches: PathSet::new(branches)?,
@@ -35,13 +35,21 @@ impl Merge<'_> {
         })
     }
 
+    /// A lane's own word, which no floor of the machine is escaped by.
     fn lane_mode(
         &mut self,
         key: &str,
         mode: Mode,
         get: impl Fn(&PolicyFile) -> &Said<String>,
     ) -> Read<Mode> {
-        if !self.said(&get).is_empty() {
+        let mut is_said = false;
+        for (layer, at) in self.said(&get) {
+            value::choice(&at.value, &MODES).map_err(|err| layer.wrong(at, err))?;
+            is_said = true;
+        }
+        let floors = self.said(|file| &file.mode);
+        let is_held = floors.iter().any(|(layer, _)| layer.is_floor) && mode == Mode::Enforce;
+        if is_said && !is_held {
             return self.word(key, get, &MODES);
         }
         let [(enforce, _), (observe, _)] = MODES;
@@ -57,7 +65,7 @@ impl Merge<'_> {
     /// `known`, or a list of names in which `known` may stand too.
     fn repair_agents(&mut self) -> Read<(bool, Vec<String>)> {
         let key = "lanes.repair.agents";
-        let mut last = None;
+        let mut last: Option<(bool, Vec<String>, Origin)> = None;
         for (layer, at) in self.said(|file| &file.lanes.repair.agents) {
             let mut known = false;
             let mut names = Vec::new();
@@ -75,7 +83,14 @@ impl Merge<'_> {
                     }
                 }
             }
-            last = Some((known, names, layer.origin(at.line)));
+            last = match last {
+                // More marks are stricter.
+                Some((was_known, mut others, origin)) if layer.is_floor => {
+                    others.extend(names);
+                    Some((known || was_known, others, origin))
+                }
+                _ => Some((known, names, layer.origin(at.line))),
+            };
         }
         let (known, names, origin) = last.ok_or_else(|| nobody_says(key))?;
         let shown: Vec<&str> = known
@@ -198,7 +213,15 @@ impl Merge<'_> {
                 let id = entry.id.0.as_ref().ok_or_else(|| missing("id"))?;
                 let pattern = entry.pattern.0.as_ref().ok_or_else(|| missing("pattern"))?;
                 value::identifier(&id.value).map_err(|err| layer.wrong(id, err))?;
-                if forbid.iter().any(|other| other.id == id.value) {
+                let mut same = forbid.iter().filter(|other| other.id == id.value);
+                if layer.is_floor
+                    && same
+                        .clone()
+                        .any(|other| other.pattern.as_str() == pattern.value)
+                {
+                    continue;
+                }
+                if same.next().is_some() && !layer.is_floor {
                     return Err(layer
                         .wrong(id, format!("id `{}` stands in `forbid` twice", id.value))
                         .into());
@@ -260,6 +283,7 @@ impl Merge<'_> {
 
     fn levels(&mut self) -> Read<BTreeMap<Rule, Level>> {
         let mut said: BTreeMap<Rule, (Level, Origin)> = BTreeMap::new();
+        let mut floors: BTreeMap<Rule, (Level, Origin)> = BTreeMap::new();
         for (layer, at) in self.said(|file| &file.perimeter.rules) {
             for (id, level) in &at.value.0 {
                 let rule: Rule = id
@@ -268,6 +292,11 @@ impl Merge<'_> {
                     .map_err(|()| layer.wrong(id, unknown_rule(&id.value)))?;
                 let level_value =
                     value::choice(&level.value, &LEVELS).map_err(|err| layer.wrong(level, err))?;
+                let said = if layer.is_floor {
+                    &mut floors
+                } else {
+                    &mut said
+                };
                 let is_higher = said
                     .get(&rule)
                     .is_none_or(|(before, _)| level_value >= *before);
@@ -276,13 +305,25 @@ impl Merge<'_> {
                 }
             }
         }
+        for layer in self.layers.iter().filter(|layer| layer.is_floor) {
+            for &rule in Rule::ALL {
+                // Who sets a limit wants it kept.
+                if floor::speaks_of(layer.shape(), rule) {
+                    let level = (rule.info().level, layer.origin(0));
+                    floors.entry(rule).or_insert(level);
+                }
+            }
+        }
         let mut levels = BTreeMap::new();
         for &rule in Rule::ALL {
             let info = rule.info();
-            let (level, origin) = match said.remove(&rule) {
+            let (mut level, mut origin) = match said.remove(&rule) {
                 Some(said) if !info.closed || said.0 >= info.level => said,
                 _ => (info.level, Origin::BuiltIn),
             };
+            if let Some((floor, by)) = floors.remove(&rule).filter(|(floor, _)| *floor > level) {
+                (level, origin) = (floor, by);
+            }
             let shown = match level {
                 Level::Off => "off",
                 Level::Warn => "warn",
@@ -321,7 +362,7 @@ impl Merge<'_> {
             red_commits: self.word(
                 "proof.red_commits",
                 |file| &file.proof.red_commits,
-                &[("allow", RedCommits::Allow), ("deny", RedCommits::Deny)],
+                &[("deny", RedCommits::Deny), ("allow", RedCommits::Allow)],
             )?,
             existing_tests: self.word(
                 "proof.existing_tests",
@@ -331,15 +372,20 @@ impl Merge<'_> {
             existing_red: self.word(
                 "proof.existing_red",
                 |file| &file.proof.existing_red,
-                &[("allow", ExistingRed::Allow), ("deny", ExistingRed::Deny)],
+                &[("deny", ExistingRed::Deny), ("allow", ExistingRed::Allow)],
             )?,
-            samples: self.number("proof.samples", |file| &file.proof.samples, 1, 20)?,
+            samples: self.number(
+                "proof.samples",
+                |file| &file.proof.samples,
+                (1, 20),
+                Stricter::Larger,
+            )?,
             timeout: self.duration("proof.timeout", |file| &file.proof.timeout)?,
             sandbox_min_level: self.number(
                 "proof.sandbox.min_level",
                 |file| &file.proof.sandbox.min_level,
-                0,
-                3,
+                (0, 3),
+                Stricter::Larger,
             )?,
             setup: self.setup()?,
             build: self.build()?,
@@ -349,8 +395,8 @@ impl Merge<'_> {
                 "proof.signature",
                 |file| &file.proof.signature,
                 &[
-                    ("when_known", Signature::WhenKnown),
                     ("required", Signature::Required),
+                    ("when_known", Signature::WhenKnown),
                     ("preferred", Signature::Preferred),
                     ("off", Signature::Off),
                 ],
@@ -409,8 +455,8 @@ impl Merge<'_> {
             subject_length: self.number(
                 "message.subject_length",
                 |file| &file.message.subject_length,
-                10,
-                1_000,
+                (10, 1_000),
+                Stricter::Smaller,
             )?,
             require_trailers: self.list(
                 "message.require_trailers",
@@ -439,10 +485,7 @@ fn known_or_list(word: &str) -> String {
     )
 }
 
-fn unknown_rule(id: &str) -> String {
-    if later::RULES.contains(&id) {
-        return format!("rule `{id}` is not supported by this version of koan-guard");
-    }
+pub(super) fn unknown_rule(id: &str) -> String {
     let ids: Vec<&str> = Rule::ALL.iter().map(|rule| rule.id()).collect();
     value::unknown("rule", id, &ids)
 }

@@ -96,7 +96,7 @@ impl Merge<'_> {
         let network = self.word(
             "proof.setup_network",
             |file| &file.proof.setup_network,
-            &[("allow", Network::Allow), ("deny", Network::Deny)],
+            &[("deny", Network::Deny), ("allow", Network::Allow)],
         )?;
         let timeout = self.duration("proof.setup_timeout", |file| &file.proof.setup_timeout)?;
         if lines.is_empty() {

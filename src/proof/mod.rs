@@ -9,6 +9,8 @@ mod compare;
 mod comparisons;
 mod echo;
 mod examples;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod lexer;
 mod missing;
 mod mocked;

@@ -8,6 +8,7 @@ use crate::audit::Audit;
 use crate::change::shown;
 use crate::check::Judgement;
 use crate::check::range::RangeJudgement;
+use crate::check::waive::{Reason, Void, Waived};
 use crate::perimeter::{Finding, Location};
 use crate::policy::Lane;
 use crate::proof::{Attempt, Compared, Evidence, Proof, Shortfall, Shown, Sources};
@@ -23,6 +24,10 @@ pub fn judgement(judgement: &Judgement, out: &mut String) -> fmt::Result {
     match &judgement.verdict {
         Verdict::Accepted(Basis::Proof(proof)) => accepted(proof, out)?,
         Verdict::Accepted(Basis::Perimeter(lane)) => perimeter_only(*lane, out)?,
+        Verdict::Accepted(Basis::Unproved) => writeln!(
+            out,
+            "  nothing was proved: this server takes topic branches by their perimeter, and the default branch only with a proof"
+        )?,
         Verdict::Pending(red) => {
             for test in red.tests.iter().take(MANY) {
                 writeln!(out, "  red           {}", shown(test.0.as_bytes()))?;
@@ -49,6 +54,7 @@ pub fn judgement(judgement: &Judgement, out: &mut String) -> fmt::Result {
     for warning in &judgement.warnings {
         finding("warning", warning, out)?;
     }
+    waivers(judgement, out)?;
     if let Some(evidence) = &judgement.evidence {
         circumstances(evidence, out)?;
     }
@@ -58,6 +64,44 @@ pub fn judgement(judgement: &Judgement, out: &mut String) -> fmt::Result {
         writeln!(
             out,
             "  the policy observes here (`mode: observe`): nothing is refused, and no statement is written"
+        )?;
+    }
+    Ok(())
+}
+
+/// What a person lets pass, and what nobody does any more.
+fn waivers(judgement: &Judgement, out: &mut String) -> fmt::Result {
+    let waived = &judgement.waived;
+    capped(
+        waived.iter(),
+        waived.len(),
+        out,
+        |Waived { finding, by }, out| {
+            writeln!(
+                out,
+                "waived[{}]: {}{}",
+                finding.rule,
+                place(finding.location.as_ref()),
+                finding.fact
+            )?;
+            let (because, path) = (shown(by.because.as_bytes()), shown(by.path.as_bytes()));
+            writeln!(
+                out,
+                "  because: {because} (for `{path}`, until {}; {})",
+                by.until, by.origin
+            )
+        },
+    )?;
+    for Void { by, reason } in &judgement.void_waivers {
+        let why = match reason {
+            Reason::Expired => format!("it ended on {}", by.until),
+            Reason::Floor => "the floor of this machine holds".to_owned(),
+        };
+        let path = shown(by.path.as_bytes());
+        writeln!(
+            out,
+            "  the waiver of `{}` for `{path}` does not count: {why} ({})",
+            by.rule, by.origin
         )?;
     }
     Ok(())
@@ -300,9 +344,14 @@ fn sources(runs: Sources, out: &mut String) -> fmt::Result {
 
 fn origin(judgement: &Judgement, out: &mut String) -> fmt::Result {
     let trusted = &judgement.trusted;
+    let floors: String = trusted
+        .floors
+        .iter()
+        .map(|path| format!(", floor `{}`", shown(path.as_bytes())))
+        .collect();
     writeln!(
         out,
-        "  lane {} ({}), policy of {} ({}, {})",
+        "  lane {} ({}), policy of {} ({}, {}){floors}",
         judgement.lane.lane.as_str(),
         shown(judgement.lane.reason.as_bytes()),
         trusted.commit.get(..10).unwrap_or(&trusted.commit),

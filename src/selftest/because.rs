@@ -2,6 +2,7 @@
 
 use super::Missed;
 use crate::check::lane::LaneDecision;
+use crate::check::waive::Waived;
 use crate::policy::{Effective, Lane, Level, Mode, Policy, Rule};
 
 /// The preset `default` over the tests that this policy knows, because what is a test is for each project to say.
@@ -85,6 +86,16 @@ fn larger(policy: &Policy, reference: &Policy, rule: Rule) -> Vec<Effective> {
         usual.and_then(number) < number(value)
     };
     values.filter(is_larger).cloned().collect()
+}
+
+/// A waiver that lets something pass, as a value.
+pub(super) fn waiver(waived: &Waived) -> Effective {
+    let by = &waived.by;
+    Effective {
+        key: "waivers".into(),
+        value: format!("{} in {}", by.rule, by.path),
+        origin: by.origin.clone(),
+    }
 }
 
 fn named(policy: &Policy, keys: &[&str]) -> Vec<Effective> {

@@ -7,6 +7,7 @@ mod places;
 mod stage;
 mod table;
 
+use jiff::civil::Date;
 use serde::Serialize;
 
 use self::places::Places;
@@ -14,8 +15,10 @@ use self::table::{Case, Mark};
 use crate::change::RepoPath;
 use crate::check::lane::{self, LaneChoice, LaneDecision, Marks};
 use crate::check::trust::Trusted;
+use crate::check::waive;
 use crate::check::{self, Subject};
 use crate::git::{Person, Repo};
+use crate::perimeter::Finding;
 use crate::policy::{Effective, Lane, Level, Mode, Policy, Rule};
 
 /// What came of all of them.
@@ -75,7 +78,12 @@ pub struct Honest {
 ///
 /// # Errors
 /// The trusted tree cannot be read, or a shipped change cannot be made of it.
-pub fn run(repo: &Repo, trusted: &Trusted, policy: &Policy) -> anyhow::Result<Selftest> {
+pub fn run(
+    repo: &Repo,
+    trusted: &Trusted,
+    policy: &Policy,
+    today: Date,
+) -> anyhow::Result<Selftest> {
     let commit_id = gix::ObjectId::from_hex(trusted.commit.as_bytes())?;
     let tree_id = repo.commit(commit_id)?.tree_id;
     let places = Places::choose(repo, policy, tree_id)?;
@@ -85,6 +93,7 @@ pub fn run(repo: &Repo, trusted: &Trusted, policy: &Policy) -> anyhow::Result<Se
         policy,
         reference: &reference,
         places: &places,
+        today,
     };
     let attacks = table::attacks()?;
     let attacks = attacks.iter().map(|case| bench.attack(case));
@@ -107,6 +116,8 @@ struct Bench<'a> {
     policy: &'a Policy,
     reference: &'a Policy,
     places: &'a Places,
+    /// By which waivers end.
+    today: Date,
 }
 
 impl Bench<'_> {
@@ -117,15 +128,18 @@ impl Bench<'_> {
             return Ok(Attack { name, end });
         };
         let lane = lane(self.policy, case, &subject);
-        let missed = self.refused(&subject, self.policy, lane.lane)?;
-        let rules = rules(&missed);
+        let found = check::findings(self.repo, &subject, self.policy, lane.lane)?;
+        let found = waive::waive(found, &subject.change, &self.policy.waivers, self.today);
+        let rules = rules(&denied(found.findings));
         let end = match (rules.is_empty(), self.policy.mode_of(lane.lane)) {
             (false, Mode::Enforce) => End::Stopped(rules),
             (false, Mode::Observe) => End::Observed(rules),
             (true, _) => {
-                let by_default = self.refused(&subject, self.reference, Lane::Repair)?;
+                let by_default = self.refused(&subject, self.reference)?;
+                let mut because = because::because(self.policy, self.reference, &lane, &by_default);
+                because.extend(found.waived.iter().map(because::waiver));
                 End::Passed {
-                    because: because::because(self.policy, self.reference, &lane, &by_default),
+                    because,
                     by_default,
                 }
             }
@@ -135,29 +149,28 @@ impl Bench<'_> {
 
     fn honest(&self, case: &Case) -> anyhow::Result<Honest> {
         let subject = stage::subject(self.repo, self.places, case)?;
-        let refused = subject.map(|subject| self.refused(&subject, self.policy, Lane::Repair));
+        let refused = subject.map(|subject| self.refused(&subject, self.policy));
         Ok(Honest {
             name: case.name,
             refused: refused.transpose()?,
         })
     }
 
-    /// What a policy refuses a change for.
-    fn refused(
-        &self,
-        subject: &Subject,
-        policy: &Policy,
-        lane: Lane,
-    ) -> anyhow::Result<Vec<Missed>> {
-        let findings = check::findings(self.repo, subject, policy, lane)?.into_iter();
-        let denied = findings.filter(|finding| finding.level == Level::Deny);
-        Ok(denied
-            .map(|finding| Missed {
-                rule: finding.rule,
-                fact: finding.fact,
-            })
-            .collect())
+    /// What a policy refuses a change for, whatever it waives.
+    fn refused(&self, subject: &Subject, policy: &Policy) -> anyhow::Result<Vec<Missed>> {
+        check::findings(self.repo, subject, policy, Lane::Repair).map(denied)
     }
+}
+
+fn denied(findings: Vec<Finding>) -> Vec<Missed> {
+    let findings = findings.into_iter();
+    let denied = findings.filter(|finding| finding.level == Level::Deny);
+    denied
+        .map(|finding| Missed {
+            rule: finding.rule,
+            fact: finding.fact,
+        })
+        .collect()
 }
 
 /// `repair`, as `check` has it; the policy's own word where the case bears a mark.
@@ -228,9 +241,11 @@ mod tests {
             commit: test.id("HEAD").to_string(),
             name: "main".into(),
             source: TrustSource::Argument,
+            floors: Vec::new(),
         };
         let policy = Policy::load(policy, "p.yaml").expect("loads");
-        let selftest = run(&repo, &trusted, &policy).expect("every change can be made");
+        let selftest = run(&repo, &trusted, &policy, Date::constant(2026, 1, 2))
+            .expect("every change can be made");
         (selftest, table::attacks().expect("read"))
     }
 
@@ -336,6 +351,11 @@ mod tests {
             "perimeter.limits.lines = 1000000 (`p.yaml`, line 3)",
         );
         check_blind("version: 1\nextends: [python]\n", "a table is dropped", "");
+        check_blind(
+            "version: 1\nextends: [default, python]\nwaivers: [{path: '**', rule: symlink, until: 2026-02-02, because: why not}]\n",
+            "a link to a file of the system",
+            "waivers = symlink in ** (`p.yaml`, line 3)",
+        );
         check_blind(
             "version: 1\nlanes: {repair: {agents: []}}\nextends: [default, python]\n",
             "a workflow by a known agent",

@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod services;
 pub mod setup;
 mod shown;
+pub mod sweep;
 
 use std::fs::{self, File, TryLockError};
 use std::num::NonZeroUsize;
@@ -17,7 +18,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -103,6 +104,8 @@ impl Area {
         }
         fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).with_context(open)?;
         let lock = take_lock(&lock, patience)?;
+        // Its time tells when the area was last used: see [`sweep`].
+        lock.set_modified(SystemTime::now()).with_context(open)?;
 
         let area = Area {
             root,

@@ -599,6 +599,7 @@ fn the_first_policy_is_committed_past_the_hooks() {
       commit-msg     added
       post-commit    added
       post-rewrite   added
+      pre-push       added
       git config     notes.rewriteRef
       git config     notes.koan.mergeStrategy
     note: no policy is committed yet, and without one no commit passes: commit `.koan-guard.yaml` with `git commit --no-verify`
@@ -629,6 +630,103 @@ fn where_the_policy_does_not_load_nobody_is_let_pass_unsaid() {
     error: read the policy of 5f559cebfb: .koan-guard.yaml:2:1: unknown key `perimiter`; did you mean `perimeter`? (known here: `version`, `extends`, `lanes`, `mode`, `perimeter`, `proof`, `message`, `sources`)
     hint: correct it and try `koan-guard policy lint`
     ");
+}
+
+#[test]
+fn a_push_is_judged_before_it_leaves() {
+    let repo = with_remote();
+    repo.write("cart.py", CART_FIXED).commit(MESSAGE);
+    assert_snapshot!(repo.try_git(["push", "--quiet", "origin", "koan/1"]), @"");
+    // One bad branch keeps the good ones here.
+    let answer = repo.try_git(["push", "--quiet", "origin", "main:other", "koan/1"]);
+    assert!(answer.contains("refused[no-test]"), "{answer}");
+    assert_eq!(repo.git(["ls-remote", "origin", "koan/1", "other"]), "");
+    repo.git(["push", "--quiet", "--no-verify", "origin", "koan/1"]);
+    // A deletion has no commits, and whether it may be is the server's to say.
+    let answer = repo.try_git(["push", "--quiet", "origin", ":koan/1"]);
+    assert_eq!(answer, "exit: 0\nstdout:\nstderr:\n");
+    assert_eq!(repo.git(["ls-remote", "origin", "koan/1"]), "");
+}
+
+#[test]
+fn a_push_of_nothing_is_nothing() {
+    let repo = with_remote();
+    repo.git(["switch", "--quiet", "main"]);
+    for args in [["push", "origin", "main"], ["push", "origin", "main:other"]] {
+        let answer = repo.try_git(args);
+        assert!(answer.starts_with("exit: 0\n"), "{answer}");
+        assert!(!answer.contains("main:"), "{answer}");
+    }
+    // By hand, or where a framework has read git's lines: the current branch.
+    assert_eq!(
+        repo.guard(["hook", "pre-push", "origin"]),
+        "exit: 0\nstdout:\nstderr:\n"
+    );
+    repo.git(["switch", "--quiet", "koan/1"]);
+    repo.write("cart.py", CART_FIXED).commit(MESSAGE);
+    for args in [
+        &["hook", "pre-push"][..],
+        &["hook", "pre-push", "origin", "../bare.git"],
+        &[
+            "hook",
+            "pre-push",
+            "https://example.com/a..b",
+            "https://example.com/a..b",
+        ],
+    ] {
+        let mut command = repo.guard_command([]);
+        let answer = repo.answer_of(command.args(args));
+        assert!(answer.contains("refused[no-test]"), "{args:?} {answer}");
+    }
+}
+
+#[test]
+fn an_agent_hears_what_a_server_would_say() {
+    let repo = with_remote();
+    repo.git(["tag", "v1"]);
+    let push = |spec: &str| {
+        let mut command = repo.command("git", &repo.root);
+        command.args(["push", "--quiet", "origin", spec]);
+        repo.answer_of(command.env("CLAUDECODE", "1"))
+    };
+    assert_snapshot!(push("v1"), @"");
+    repo.git(["switch", "--quiet", "--create", "work", "main"]);
+    repo.write("cart.py", CART_FIXED).commit("feat: free carts");
+    assert!(push("work").contains("refused[push-not-topic]"));
+    assert!(push("work:main").contains("refused[type-not-allowed]"));
+    // Without the mark of an agent these are a person's.
+    for spec in ["v1", "work", "work:main"] {
+        let answer = repo.try_git(["push", "--quiet", "origin", spec]);
+        assert_eq!(answer, "exit: 0\nstdout:\nstderr:\n", "{spec}");
+    }
+    let behind = push("+work~1:main");
+    assert!(behind.contains("refused[push-forced]"), "{behind}");
+    assert!(push(":work").contains("refused[push-not-topic]"));
+}
+
+#[test]
+fn where_nothing_is_trusted_a_first_push_is_told_so() {
+    let repo = Repo::python_sample();
+    repo.guard(["install"]);
+    repo.git([
+        "init",
+        "--quiet",
+        "--bare",
+        "--initial-branch=main",
+        "../bare.git",
+    ]);
+    assert_snapshot!(repo.try_git(["push", "--quiet", "../bare.git", "main"]), @"");
+}
+
+/// The sample with hooks and a remote that has its main branch, on a branch in lane `repair`.
+fn with_remote() -> Repo {
+    let repo = guarded();
+    repo.git(["clone", "--quiet", "--bare", ".", "../bare.git"]);
+    repo.git(["-C", "../bare.git", "branch", "--quiet", "-D", "koan/1"]);
+    repo.git(["remote", "add", "origin", "../bare.git"]);
+    repo.git(["fetch", "--quiet", "origin"]);
+    repo.git(["remote", "set-head", "origin", "main"]);
+    repo
 }
 
 const MESSAGE: &str = "fix: total of an empty cart";

@@ -195,6 +195,7 @@ fn uninstall_restores_what_was_there() {
                 ("commit-msg", Effect::Restored),
                 ("post-commit", Effect::Restored),
                 ("post-rewrite", Effect::Removed),
+                ("pre-push", Effect::Removed),
             ]
         );
         assert_eq!(tree(&repo.root.join(".git")), before, "{config}");
@@ -370,6 +371,90 @@ fn a_bare_repository_is_refused() {
         err.is::<UsageError>() && err.to_string().contains("bare"),
         "{err:#}"
     );
+}
+
+#[test]
+fn pre_push_gets_the_lines_that_git_feeds() {
+    let repo = guarded();
+    commit(&repo, "one");
+    repo.git(["init", "--quiet", "--bare", "../bare.git"]);
+    repo.write_script(".git/hooks/pre-push.koan-prev", EARLIER);
+    clear(&repo);
+    repo.git(["push", "--quiet", "../bare.git", "main", "main:other"]);
+    let lines = "refs/heads/main ID refs/heads/main ID\nrefs/heads/main ID refs/heads/other ID";
+    assert_eq!(
+        seen(&repo),
+        format!(
+            "earlier pre-push.koan-prev: ../bare.git ../bare.git <{lines}>\nguard: hook pre-push ../bare.git ../bare.git <{lines}>\n"
+        )
+    );
+    repo.write_script("../it's \"the\" $guard/refuse", "");
+    let answer = repo.try_git(["push", "--quiet", "../bare.git", "main:third"]);
+    assert!(answer.starts_with("exit: 1\n"), "{answer}");
+    assert_eq!(repo.git(["ls-remote", "../bare.git", "third"]), "");
+}
+
+#[test]
+fn a_server_has_its_own_hook_and_its_configuration_stays() {
+    let repo = Repo::empty();
+    commit(&repo, "one");
+    repo.git(["clone", "--quiet", "--bare", ".", "../bare.git"]);
+    let bare = git::Repo::open(&repo.beside("bare.git")).expect("repository");
+    repo.write_script("../bare.git/hooks/pre-receive", EARLIER);
+    let before = tree(&repo.beside("bare.git"));
+    let report = install::install_server(&bare, &stand_in(&repo)).expect("install");
+    assert_eq!(report.hooks, [("pre-receive", Effect::Chained)]);
+    assert!(report.settings.is_empty(), "{report:?}");
+    let report = install::install_server(&bare, &stand_in(&repo)).expect("install again");
+    assert_eq!(report.hooks, [("pre-receive", Effect::Unchanged)]);
+
+    repo.git(["push", "--quiet", "../bare.git", "main:one", "main:two"]);
+    let lines = "ID ID refs/heads/one\nID ID refs/heads/two";
+    assert_eq!(
+        seen(&repo),
+        format!("earlier pre-receive.koan-prev:  <{lines}>\nguard: hook pre-receive <{lines}>\n")
+    );
+    repo.write_script("../it's \"the\" $guard/refuse", "");
+    let answer = repo.try_git(["push", "--quiet", "../bare.git", "main:third"]);
+    assert!(answer.contains("pre-receive hook declined"), "{answer}");
+    repo.write_script(
+        "../bare.git/hooks/pre-receive.koan-prev",
+        "#!/bin/sh\nexit 7\n",
+    );
+    clear(&repo);
+    let answer = repo.try_git(["push", "--quiet", "../bare.git", "main:third"]);
+    assert!(answer.contains("pre-receive hook declined"), "{answer}");
+    assert_eq!(seen(&repo), "");
+    repo.write_script("../bare.git/hooks/pre-receive.koan-prev", EARLIER);
+
+    repo.git(["push", "--quiet", "--no-verify", "../bare.git", "main"]);
+    fs::remove_file(binary(&repo)).expect("remove");
+    let answer = repo.try_git(["push", "--quiet", "../bare.git", "main:third"]);
+    assert!(
+        answer.contains("is gone, so nothing can be judged and nothing passes"),
+        "{answer}"
+    );
+    repo.git(["-C", "../bare.git", "update-ref", "-d", "refs/heads/one"]);
+    repo.git(["-C", "../bare.git", "update-ref", "-d", "refs/heads/two"]);
+
+    let report = install::uninstall_server(&bare).expect("uninstall");
+    assert_eq!(report.hooks, [("pre-receive", Effect::Restored)]);
+    assert_eq!(tree(&repo.beside("bare.git")), before);
+}
+
+#[test]
+fn a_server_is_bare_and_nothing_else_is_one() {
+    let repo = Repo::empty();
+    let before = tree(&repo.root);
+    for tried in [
+        install::install_server(&open(&repo), &stand_in(&repo)),
+        install::uninstall_server(&open(&repo)),
+    ] {
+        let err = tried.expect_err("refusal");
+        assert!(err.is::<UsageError>(), "{err:#}");
+        assert!(err.to_string().contains("has a work tree"), "{err:#}");
+    }
+    assert_eq!(tree(&repo.root), before);
 }
 
 #[test]

@@ -206,7 +206,7 @@ fn a_large_file_is_refused_and_not_read_to_death() {
     refused[file-too-big]: large.bin: `large.bin` has 209715200 bytes and was not read
       why: large blobs cannot be reviewed and stay in the history for ever
       next: keep large files out of the commit
-    refused[secret-added]: large.bin: `large.bin` holds 209715200 bytes, too many to be looked through
+    refused[too-large-to-read]: large.bin: `large.bin` holds 209715200 bytes, at most 16777216 are looked through
       why: what was committed once is known to everybody who can read the repository, for ever, also when a later commit removes it
       next: read the value from the environment, or put a placeholder in its place; a person may list the digest of what is none in `perimeter.not_secrets`
       lane repair (asked for), policy of a3e325c1ec (the parent, no trusted ref is configured)

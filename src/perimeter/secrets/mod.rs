@@ -8,7 +8,6 @@ mod placeholder;
 mod providers;
 #[cfg(test)]
 mod tests;
-mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -16,15 +15,12 @@ use std::ops::Range;
 use gix::bstr::ByteSlice as _;
 use sha2::{Digest as _, Sha256};
 
-use super::content::with_context;
 use super::names::{self, GENERATED_FILES, LOCKFILES};
 use super::text::shown;
+use super::view::{self, AddedRun, Form, View};
 use super::{Finding, Location, Objection};
-use crate::change::{
-    self, Change, CommitMessage, Content, FileChange, FileVersion, Lines, RepoPath,
-};
+use crate::change::{self, Change, CommitMessage, Content, FileChange, FileVersion, RepoPath};
 use crate::policy::{self, Rule};
-use view::Form;
 
 /// What may be a secret.
 #[derive(Debug)]
@@ -43,13 +39,14 @@ struct Secret {
     form: Form,
     /// As it was put together or decoded.
     value: Vec<u8>,
-    /// Where it stands.
-    source: Range<usize>,
 }
 
-/// What was found, and what must not be repeated by any other finding.
-#[derive(Default)]
-pub(super) struct Secrets {
+/// Looks through everything that a change brings: added lines, new paths, the message. It keeps what was found, which must not be repeated
+/// by any other finding.
+pub(super) struct Search<'a> {
+    change: &'a Change,
+    /// Digests of values that are none.
+    known: &'a BTreeSet<String>,
     pub(super) objections: Vec<Objection>,
     values: Vec<Vec<u8>>,
 }
@@ -61,40 +58,29 @@ const SETTINGS: &[&[u8]] = &[
     b"tfvars", b"log",
 ];
 
-/// Looks through everything that a commit brings: added lines, new paths, its message. `known`: digests of values that are none.
-pub(super) fn added(
-    change: &Change,
-    message: Option<&CommitMessage>,
-    known: &BTreeSet<String>,
-) -> Secrets {
-    let search = Search { change, known };
-    let mut secrets = Secrets::default();
-    for file in &change.files {
-        search.path(file, &mut secrets);
-        search.lines(file, &mut secrets);
-    }
-    if let Some(message) = message {
-        search.message(message, &mut secrets);
-    }
-    secrets
-}
-
 /// The subject of a message, with nothing in it that drives a terminal and without secrets, for all who show it.
 pub fn shown_subject(message: &CommitMessage) -> String {
     let mut subject = message.subject().to_vec();
-    for secret in look_through(&subject.clone(), FileType::Settings) {
-        subject = without(&subject, &secret.value);
+    for view in view::views(&subject.clone()) {
+        for (secret, _) in look_at(&view, FileType::Settings) {
+            subject = without(&subject, &secret.value);
+        }
     }
     change::shown(&subject)
 }
 
-struct Search<'a> {
-    change: &'a Change,
-    known: &'a BTreeSet<String>,
-}
+impl<'a> Search<'a> {
+    pub(super) fn new(change: &'a Change, known: &'a BTreeSet<String>) -> Search<'a> {
+        Search {
+            change,
+            known,
+            objections: Vec::new(),
+            values: Vec::new(),
+        }
+    }
 
-impl Search<'_> {
-    fn path(&self, file: &FileChange, secrets: &mut Secrets) {
+    /// A path, and the size of what cannot be read.
+    pub(super) fn file(&mut self, file: &FileChange) {
         let path = file.path.as_bytes();
         if file.new.is_none() {
             return;
@@ -105,59 +91,55 @@ impl Search<'_> {
             let value = &path[value];
             if !was_there && !self.is_known(value) {
                 let fact = format!("a path holds what looks like {kind} ({})", redacted(value));
-                secrets.add(Objection::file(Rule::SecretAdded, &file.path, fact), value);
+                self.add(Objection::file(Rule::SecretAdded, &file.path, fact), value);
             }
+        }
+        if let Some(Content::TooLarge { n_bytes }) = content(&file.new)
+            && id(&file.old) != id(&file.new)
+        {
+            let path = &file.path;
+            let most = Content::MAX_BYTES;
+            let fact = format!("`{path}` holds {n_bytes} bytes, at most {most} are looked through");
+            self.add(Objection::file(Rule::TooLargeToRead, path, fact), b"");
         }
     }
 
-    fn lines(&self, file: &FileChange, secrets: &mut Secrets) {
-        let path = &file.path;
-        let text = match content(&file.new) {
-            Some(Content::Text(text)) => text,
-            Some(Content::TooLarge { n_bytes }) if id(&file.old) != id(&file.new) => {
-                let fact = format!("`{path}` holds {n_bytes} bytes, too many to be looked through");
-                secrets.add(Objection::file(Rule::SecretAdded, path, fact), b"");
-                return;
-            }
-            _ => return,
-        };
+    pub(super) fn lines(&mut self, added: &AddedRun) {
+        let path = &added.file.path;
         let file_type = FileType::of(path);
         let mut by_line = BTreeMap::new();
-        let runs = file.hunks.iter().map(|hunk| &hunk.new);
-        for run in runs.filter(|run| run.n_lines > 0) {
-            let context = with_context(text, &run.bytes);
-            for secret in look_through(&text[context.clone()], file_type) {
-                let source = context.start + secret.source.start..context.start + secret.source.end;
-                let meets = source.start < run.bytes.end && run.bytes.start < source.end;
-                if meets && !self.was_there(&text[source.clone()]) && !self.is_known(&secret.value)
+        for view in &added.views {
+            for (secret, at) in look_at(view, file_type) {
+                if let Some(source) = added.source(view, &at)
+                    && !self.was_there(&added.text[source.clone()])
+                    && !self.is_known(&secret.value)
                 {
-                    by_line
-                        .entry(line_of(text, run, source.start))
-                        .or_insert(secret);
+                    let line = added.line_of(source.start);
+                    by_line.entry(line).or_insert(secret);
                 }
             }
         }
         for (line, secret) in by_line {
             let fact = format!("line {line} of `{path}` adds {}", secret.told());
-            secrets.add(
-                Objection::line(Rule::SecretAdded, path, line, fact),
-                &secret.value,
-            );
+            let objection = Objection::line(Rule::SecretAdded, path, line, fact);
+            self.add(objection, &secret.value);
         }
     }
 
-    fn message(&self, message: &CommitMessage, secrets: &mut Secrets) {
+    pub(super) fn message(&mut self, message: &CommitMessage) {
         let text: &[u8] = message.as_bstr();
         let mut by_line = BTreeMap::new();
-        for secret in look_through(text, FileType::Settings) {
-            if !self.is_known(&secret.value) {
-                let line = 1 + text[..secret.source.start].find_iter("\n").count();
-                by_line.entry(line).or_insert(secret);
+        for view in view::views(text) {
+            for (secret, at) in look_at(&view, FileType::Settings) {
+                if !self.is_known(&secret.value) {
+                    let line = 1 + text[..view.source(&at).start].find_iter("\n").count();
+                    by_line.entry(line).or_insert(secret);
+                }
             }
         }
         for (line, secret) in by_line {
             let fact = format!("line {line} of the message holds {}", secret.told());
-            secrets.add(Objection::new(Rule::SecretAdded, fact), &secret.value);
+            self.add(Objection::new(Rule::SecretAdded, fact), &secret.value);
         }
     }
 
@@ -173,9 +155,7 @@ impl Search<'_> {
     fn is_known(&self, value: &[u8]) -> bool {
         !self.known.is_empty() && self.known.contains(&sha256(value))
     }
-}
 
-impl Secrets {
     fn add(&mut self, objection: Objection, value: &[u8]) {
         self.objections.push(objection);
         self.values.push(value.to_vec());
@@ -221,22 +201,23 @@ impl FileType {
     }
 }
 
-/// Every secret of `text`, what stands there plainly first.
-fn look_through(text: &[u8], kind: FileType) -> Vec<Secret> {
-    let mut secrets = Vec::new();
-    for view in view::views(text) {
-        let mut suspects = providers::find(&view.text);
-        if kind != FileType::Made && view.form != Form::Listed {
-            suspects.extend(assigned::find(&view.text, kind == FileType::Settings));
-        }
-        secrets.extend(suspects.into_iter().map(|suspect| Secret {
-            kind: suspect.kind,
-            form: view.form,
-            value: view.text[suspect.value].to_vec(),
-            source: view.source(&suspect.at),
-        }));
+/// Every secret of a view, and where it stands there.
+fn look_at(view: &View, kind: FileType) -> Vec<(Secret, Range<usize>)> {
+    let mut suspects = providers::find(&view.text);
+    if kind != FileType::Made && view.form != Form::Listed {
+        suspects.extend(assigned::find(&view.text, kind == FileType::Settings));
     }
-    secrets
+    let suspects = suspects.into_iter();
+    suspects
+        .map(|suspect| {
+            let secret = Secret {
+                kind: suspect.kind,
+                form: view.form,
+                value: view.text[suspect.value].to_vec(),
+            };
+            (secret, suspect.at)
+        })
+        .collect()
 }
 
 impl Secret {
@@ -296,10 +277,4 @@ fn id(version: &Option<FileVersion>) -> Option<gix::ObjectId> {
 fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The number of the line of `at`, or of the run's first one where that stands above it.
-fn line_of(text: &[u8], run: &Lines, at: usize) -> usize {
-    let from = at.max(run.bytes.start);
-    run.start + text[run.bytes.start..from].find_iter("\n").count()
 }

@@ -51,10 +51,20 @@ fn made(template: &str) -> String {
     out + rest
 }
 
+fn added(change: &Change) -> Vec<Objection> {
+    let known = BTreeSet::new();
+    let mut search = Search::new(change, &known);
+    for file in &change.files {
+        search.file(file);
+        view::added_runs(file).for_each(|run| search.lines(&run));
+    }
+    search.objections
+}
+
 /// What is found in `text`, added at the end of `path`: lines with kinds, or nothing.
 fn found_in(path: &str, text: &str) -> Vec<String> {
     let change = change(&[(path, "a\n", &format!("a\n{text}\n"))]);
-    facts(added(&change, None, &BTreeSet::new()).objections)
+    facts(added(&change))
 }
 
 #[track_caller]
@@ -225,7 +235,7 @@ fn a_literal_may_stand_in_the_line_above() {
         made("a = (\n    \"ghp_\"\n    \"{A36}\"\n)\n"),
     );
     let change = change(&[("a.py", old, &new)]);
-    let facts = facts(added(&change, None, &BTreeSet::new()).objections);
+    let facts = facts(added(&change));
     let told = "line 3 of `a.py` adds what looks like a GitHub token (`ghp_…`, 40 bytes), put together from several literals";
     assert_eq!(facts, [told]);
 }
@@ -345,17 +355,13 @@ fn what_is_no_secret_is_let_through() {
 fn what_was_there_is_not_added() {
     let line = made("TOKEN = 'ghp_{A36}'\n");
     let moved = change(&[("a.py", &line, ""), ("b.py", "a\n", &format!("a\n{line}"))]);
-    assert!(added(&moved, None, &BTreeSet::new()).objections.is_empty());
+    assert!(added(&moved).is_empty());
     let edited = change(&[("a.py", &line, &format!("GITHUB_{line}"))]);
-    assert!(added(&edited, None, &BTreeSet::new()).objections.is_empty());
+    assert!(added(&edited).is_empty());
     let removed = change(&[("a.py", &format!("a\n{line}"), "a\n")]);
-    assert!(
-        added(&removed, None, &BTreeSet::new())
-            .objections
-            .is_empty()
-    );
+    assert!(added(&removed).is_empty());
     let beside = change(&[("a.py", &line, &format!("{line}b\n"))]);
-    assert!(added(&beside, None, &BTreeSet::new()).objections.is_empty());
+    assert!(added(&beside).is_empty());
 }
 
 const POLICY: &str = "version: 1\nproof: {tests: ['tests/**']}\n";
@@ -448,10 +454,10 @@ fn what_is_too_large_to_be_read_is_a_finding() {
     let file = &mut change.files[0];
     file.hunks.clear();
     file.new.as_mut().expect("it is there").content = Content::TooLarge { n_bytes: 100 << 20 };
-    let facts = facts(added(&change, None, &BTreeSet::new()).objections);
+    let facts = facts(added(&change));
     assert_eq!(
         facts,
-        ["`a.txt` holds 104857600 bytes, too many to be looked through"]
+        ["`a.txt` holds 104857600 bytes, at most 16777216 are looked through"]
     );
 }
 

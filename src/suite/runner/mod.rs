@@ -6,6 +6,8 @@ mod cargo;
 mod custom;
 mod events;
 mod fleet;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod go;
 mod installed;
 mod javascript;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "stories use what they need")]
 
+pub mod http;
 pub mod samples;
 
 use std::ffi::OsStr;
@@ -223,7 +224,7 @@ impl Repo {
             (r"\b[0-9a-f]{64}\b", "[digest]"),
             (r"sandbox L[23]", "sandbox [level]"),
             (r"\.tmp[0-9A-Za-z]{6}\b", ".tmp[random]"),
-            (r"  not enforced: .*\n", ""),
+            (r"(remote: )?  not enforced: .*\n", ""),
         ] {
             let pattern = Regex::new(pattern).expect("regular expression");
             text = pattern.replace_all(&text, name).into_owned();

@@ -3,7 +3,7 @@
 //! What a test prints, also on the framework's own descriptor, is no result: the status, the plan and one line for each planned test must
 //! agree. A touched file's tests run once more beside the guard's own.
 
-mod tap;
+pub(super) mod tap;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

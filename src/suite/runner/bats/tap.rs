@@ -13,21 +13,21 @@ use crate::suite::runner::Canary;
 
 /// A test by the name that stands in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Test {
+pub(in crate::suite::runner) struct Test {
     pub file: String,
     pub name: String,
 }
 
 /// What one bats said about the one test that it was started for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reading {
+pub(in crate::suite::runner) struct Reading {
     pub outcome: Outcome,
     pub detail: String,
     said: String,
 }
 
 /// The paths that `find` gave, those of other projects left out.
-pub(super) fn files(stdout: &[u8]) -> Vec<String> {
+pub(in crate::suite::runner) fn files(stdout: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(stdout);
     let foreign = [
         "node_modules",
@@ -56,7 +56,7 @@ static FUNCTION: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// The tests in the lines that `grep -HZ` gave, by the patterns of bats itself.
-pub(super) fn tests(stdout: &[u8]) -> Vec<Test> {
+pub(in crate::suite::runner) fn tests(stdout: &[u8]) -> Vec<Test> {
     let text = String::from_utf8_lossy(stdout);
     let mut tests = Vec::new();
     for line in text.lines() {
@@ -133,7 +133,10 @@ pub(super) fn canary_tests(canary: &Canary, has_asserts: bool) -> String {
 ///
 /// # Errors
 /// The reason not to believe it: status, plan and results do not agree.
-pub(super) fn read(finished: &Finished, own: Option<(&str, &Canary)>) -> Result<Reading, String> {
+pub(in crate::suite::runner) fn read(
+    finished: &Finished,
+    own: Option<(&str, &Canary)>,
+) -> Result<Reading, String> {
     let said = String::from_utf8_lossy(&finished.stdout).into_owned();
     let warned = String::from_utf8_lossy(&finished.stderr).into_owned();
     let new = |outcome: Outcome, detail: &str| Reading {

@@ -6,7 +6,7 @@ use crate::suite::process::{End, Finished};
 use crate::suite::{Outcome, Raised, RaisedIn, TestResult};
 
 /// The tests of a binary; `None` where it has no libtest harness, or does not say so.
-pub(super) fn list(finished: &Finished) -> Option<Vec<String>> {
+pub(in crate::suite::runner) fn list(finished: &Finished) -> Option<Vec<String>> {
     if finished.end != End::Exit(0) || finished.truncated {
         return None;
     }
@@ -38,7 +38,7 @@ pub(super) fn list(finished: &Finished) -> Option<Vec<String>> {
 ///
 /// # Errors
 /// The reason not to believe it. A process that ends well without libtest's word, or despite a canary, was ended by what it tested.
-pub(super) fn read(
+pub(in crate::suite::runner) fn read(
     finished: &Finished,
     name: &str,
     canary: Option<&str>,

@@ -6,7 +6,7 @@ mod build;
 mod doctests;
 mod features;
 mod home;
-mod libtest;
+pub(super) mod libtest;
 mod nextest;
 mod plant;
 mod select;

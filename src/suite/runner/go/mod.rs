@@ -3,7 +3,7 @@
 //! The guard's own failing tests are compiled into every package by an overlay, so that no tree holds them; they come last in it. Left out:
 //! benchmarks, and what `go vet` says.
 
-mod output;
+pub(super) mod output;
 mod packages;
 mod plant;
 

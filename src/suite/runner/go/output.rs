@@ -15,7 +15,7 @@ use crate::suite::{Outcome, Raised, RaisedIn, TestResult};
 
 /// What one process said about the test that it was started for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reading {
+pub(in crate::suite::runner) struct Reading {
     pub outcome: Outcome,
     pub detail: String,
     pub raised: Option<Raised>,
@@ -85,7 +85,7 @@ pub(super) fn only(names: &[String]) -> Vec<String> {
 ///
 /// # Errors
 /// It does not list them as a whole: the guard's own do not come last.
-pub(super) fn list(
+pub(in crate::suite::runner) fn list(
     finished: &Finished,
     canary: Option<&Canary>,
 ) -> Result<(Vec<String>, Vec<String>), String> {
@@ -144,7 +144,7 @@ pub(super) fn sang(
 ///
 /// # Errors
 /// The reason not to believe it. A process that ends well without a result, or despite a canary, was ended by what it tested.
-pub(super) fn read(
+pub(in crate::suite::runner) fn read(
     finished: &Finished,
     name: &str,
     canary: Option<&Canary>,

@@ -6,6 +6,22 @@ use std::ops::Range;
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use gix::bstr::ByteSlice as _;
+
+use super::content::with_context;
+use crate::change::{Content, FileChange, Lines};
+
+/// A run of added lines, read in all ways with the lines around it.
+#[derive(Debug)]
+pub(super) struct AddedRun<'a> {
+    pub(super) file: &'a FileChange,
+    /// The whole new version.
+    pub(super) text: &'a [u8],
+    pub(super) run: &'a Lines,
+    pub(super) views: Vec<View<'a>>,
+    /// Where the views begin in the text.
+    start: usize,
+}
 
 /// One way to read a text.
 #[derive(Debug)]
@@ -42,6 +58,43 @@ const MIN_CODED: usize = 24;
 const MAX_RUN: usize = 1 << 20;
 /// Beyond the largest blob that is read: every byte of it can be decoded once in each form.
 const MAX_DECODED: usize = 48 << 20;
+
+/// The added lines of a file that is text; each run is read when its turn comes, so that only one is in memory.
+pub(super) fn added_runs(file: &FileChange) -> impl Iterator<Item = AddedRun<'_>> {
+    let text = match file.new.as_ref().map(|new| &new.content) {
+        Some(Content::Text(text)) => text.as_slice(),
+        _ => &[],
+    };
+    let runs = file.hunks.iter().map(|hunk| &hunk.new);
+    let runs = runs.filter(|run| run.n_lines > 0 && !text.is_empty());
+    runs.map(move |run| {
+        let context = with_context(text, &run.bytes);
+        AddedRun {
+            file,
+            text,
+            run,
+            start: context.start,
+            views: views(&text[context]),
+        }
+    })
+}
+
+impl AddedRun<'_> {
+    /// Where a range of a view stands in the text; `None` if nothing of it is added.
+    pub(super) fn source(&self, view: &View, range: &Range<usize>) -> Option<Range<usize>> {
+        let source = view.source(range);
+        let source = self.start + source.start..self.start + source.end;
+        let meets = source.start < self.run.bytes.end && self.run.bytes.start < source.end;
+        meets.then_some(source)
+    }
+
+    /// The number of the line of `at`, or of the run's first one where that stands above it.
+    pub(super) fn line_of(&self, at: usize) -> usize {
+        let from = at.max(self.run.bytes.start);
+        let above = &self.text[self.run.bytes.start..from];
+        self.run.start + above.find_iter("\n").count()
+    }
+}
 
 /// All ways to read `text`, the plain one first.
 pub(super) fn views(text: &[u8]) -> Vec<View<'_>> {
