@@ -336,9 +336,9 @@ mod tests {
     #[test]
     fn a_policy_that_is_blind_is_seen_through() {
         check_blind(
-            "version: 1\nextends: [python]\nperimeter: {rules: {symlink: off}}\n",
-            "a link to a file of the system",
-            "perimeter.rules.symlink = off (`p.yaml`, line 3)",
+            "version: 1\nextends: [python]\nperimeter: {rules: {mode-change: off}}\n",
+            "code becomes executable",
+            "perimeter.rules.mode-change = off (`p.yaml`, line 3)",
         );
         check_blind(
             "version: 1\nextends: [python]\nperimeter: {rules: {lockfile-changed: warn}}\n",
@@ -350,16 +350,20 @@ mod tests {
             "a rewrite in one file",
             "perimeter.limits.lines = 1000000 (`p.yaml`, line 3)",
         );
-        check_blind("version: 1\nextends: [python]\n", "a table is dropped", "");
         check_blind(
-            "version: 1\nextends: [default, python]\nwaivers: [{path: '**', rule: symlink, until: 2026-02-02, because: why not}]\n",
-            "a link to a file of the system",
-            "waivers = symlink in ** (`p.yaml`, line 3)",
+            "version: 1\nextends: [python]\nperimeter: {rules: {destructive-operation: off}}\n",
+            "a table is dropped",
+            "perimeter.rules.destructive-operation = off (`p.yaml`, line 3)",
+        );
+        check_blind(
+            "version: 1\nextends: [default, python]\nwaivers: [{path: '**', rule: mode-change, until: 2026-02-02, because: why not}]\n",
+            "code becomes executable",
+            "waivers = mode-change in ** (`p.yaml`, line 3)",
         );
         check_blind(
             "version: 1\nlanes: {repair: {agents: []}}\nextends: [default, python]\n",
             "a workflow by a known agent",
-            "lanes.repair.agents =  (`p.yaml`, line 2); lanes.others = human (preset `default`, line 8)",
+            "lanes.repair.branches = koan/** (preset `default`, line 7); lanes.repair.agents =  (`p.yaml`, line 2); lanes.others = human (preset `default`, line 8)",
         );
     }
 

@@ -21,7 +21,7 @@ fn a_policy_of_presets_stops_everything() {
 #[test]
 fn a_policy_that_was_weakened_is_told_where() {
     let repo = with_policy(
-        "version: 1\nextends: [python]\nperimeter:\n  limits: {lines: 1000000}\n  rules: {symlink: off, lockfile-changed: warn}\nproof: {runner: unittest}\n",
+        "version: 1\nextends: [python]\nperimeter:\n  limits: {lines: 1000000}\n  rules: {mode-change: off, lockfile-changed: warn}\nproof: {runner: unittest}\n",
     );
     assert_snapshot!(repo.guard(["selftest"]), @"");
 }
