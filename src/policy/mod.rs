@@ -406,6 +406,14 @@ impl Policy {
         }
     }
 
+    /// Whether nothing at all can be refused: no lane has another word of its own.
+    pub fn only_observes(&self) -> bool {
+        let lanes = [Lane::Human, Lane::Agent, Lane::Repair];
+        lanes
+            .iter()
+            .all(|&lane| self.mode_of(lane) == Mode::Observe)
+    }
+
     /// The effective level of `rule`.
     pub fn level(&self, rule: Rule) -> Level {
         self.perimeter
