@@ -117,10 +117,21 @@ pub fn judge(
     let (open, used) = verdict::answered_for(&found.findings, &approved);
     let perimeter = Verdict::of_perimeter(&open, Lane::Human);
     let doubts = flaws(subject, lane.lane);
+    let inputs = match lane.lane {
+        Lane::Human => Vec::new(),
+        Lane::Agent | Lane::Repair => proof::changed_inputs(&subject.change, policy),
+    };
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
-        (_, refused @ Verdict::Refused { .. }) => (refused, None, Traces::default()),
+        (_, Verdict::Refused { findings, .. }) => {
+            let gaps = inputs;
+            (Verdict::Refused { findings, gaps }, None, Traces::default())
+        }
         _ if !doubts.is_empty() => (Verdict::Undecided { doubts }, None, Traces::default()),
         (Lane::Human, accepted) => (accepted, None, Traces::default()),
+        _ if !inputs.is_empty() => {
+            let (findings, gaps) = (Vec::new(), inputs);
+            (Verdict::Refused { findings, gaps }, None, Traces::default())
+        }
         (Lane::Agent | Lane::Repair, _) if settings.place == Place::Topic => {
             (Verdict::of_topic(&open), None, Traces::default())
         }

@@ -45,6 +45,7 @@ pub use neighbours::SpecialCase;
 pub use runs::prove;
 pub use setup::{ServiceEvidence, SetupEvidence};
 pub use signature::{Compared, Known, Named, Standing};
+pub use split::changed_inputs;
 
 /// A proof that holds. It has at least one FAIL_TO_PASS test; [`compare`](compare::compare) is the only way to build one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -32,6 +32,22 @@ pub struct Inline {
     old_tests: String,
 }
 
+/// What of a change decides how tests run or what is installed for them: none of it may be in a change that is judged.
+pub fn changed_inputs(change: &Change, policy: &Policy) -> Vec<Gap> {
+    let files = change.files.iter();
+    files
+        .filter(|file| is_input(file, policy))
+        .map(|file| Gap::JudgeInputChanged(file.path.clone()))
+        .collect()
+}
+
+/// Also where it is protected: the perimeter is not asked by `prove`.
+fn is_input(file: &FileChange, policy: &Policy) -> bool {
+    let setup = policy.proof.setup.as_ref();
+    setup.is_some_and(|setup| setup.is_input(&file.path))
+        || policy.kind_of(&file.path) == FileKind::JudgeInput
+}
+
 impl Split {
     /// Sorts every file of the change into its part. `is_test_module` says which production files are tests by what declares them.
     pub fn of(
@@ -42,14 +58,12 @@ impl Split {
         let mut split = Split::default();
         let mut short = Shortfall::default();
         for file in &change.files {
-            let setup = policy.proof.setup.as_ref();
-            if setup.is_some_and(|setup| setup.is_input(&file.path)) {
-                // Also where it is protected: the perimeter is not asked by `prove`.
+            if is_input(file, policy) {
                 short.gaps.push(Gap::JudgeInputChanged(file.path.clone()));
                 continue;
             }
             match policy.kind_of(&file.path) {
-                FileKind::JudgeInput => short.gaps.push(Gap::JudgeInputChanged(file.path.clone())),
+                FileKind::JudgeInput => {}
                 FileKind::Test => split.tests.push(file.path.clone()),
                 FileKind::Documentation => split.documents.push(file.path.clone()),
                 FileKind::Protected | FileKind::Production if is_test_module(&file.path) => {

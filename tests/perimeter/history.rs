@@ -181,7 +181,7 @@ pub const CASES: &[Case] = &[
         },
     ),
     kept_out(
-        "path-protected",
+        "refs/replace",
         "a commit that is replaced by another",
         |site| {
             site.append("AGENTS.md", "Anything goes.\n");
@@ -197,7 +197,7 @@ pub const CASES: &[Case] = &[
         },
     ),
     kept_out(
-        "path-protected",
+        "refs/replace",
         "a tree that is replaced by another",
         |site| {
             site.append("AGENTS.md", "Anything goes.\n");
@@ -225,34 +225,50 @@ pub const CASES: &[Case] = &[
     ),
     kept_out("shallow", "a history that is cut off", |site| {
         site.commit_now();
-        let main = site.git(["rev-parse", "main"]);
-        site.write(".git/shallow", &main);
+        let fix = site.git(["rev-parse", "koan/fix"]);
+        site.write(".git/shallow", &fix);
     }),
-    kept_out("fsck", "a commit without an author", |site| {
-        site.commit_bytes(b"tree {tree}\nparent {parent}\ncommitter A <a@example.com> 1767323045 +0000\n\nfix: total of a cart\n");
-    }),
-    kept_out("fsck", "a commit with two authors", |site| {
-        let people = "author B <b@example.com> 1767323045 +0000\n".to_owned() + PEOPLE;
-        site.commit_bytes(
-            format!("tree {{tree}}\nparent {{parent}}\n{people}\nfix: total of a cart\n")
-                .as_bytes(),
-        );
-    }),
-    kept_out("fsck", "a commit with a second tree", |site| {
-        site.commit_bytes(format!("tree {{tree}}\ntree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nparent {{parent}}\n{PEOPLE}\nfix: total of a cart\n").as_bytes());
-    }),
-    kept_out("fsck", "a parent behind the author", |site| {
+    kept_out(
+        "could not be decoded",
+        "a commit without an author",
+        |site| {
+            site.commit_bytes(b"tree {tree}\nparent {parent}\ncommitter A <a@example.com> 1767323045 +0000\n\nfix: total of a cart\n");
+        },
+    ),
+    kept_out(
+        "could not be decoded",
+        "a commit with two authors",
+        |site| {
+            let people = "author B <b@example.com> 1767323045 +0000\n".to_owned() + PEOPLE;
+            site.commit_bytes(
+                format!("tree {{tree}}\nparent {{parent}}\n{people}\nfix: total of a cart\n")
+                    .as_bytes(),
+            );
+        },
+    ),
+    kept_out(
+        "could not be decoded",
+        "a commit with a second tree",
+        |site| {
+            site.commit_bytes(format!("tree {{tree}}\ntree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nparent {{parent}}\n{PEOPLE}\nfix: total of a cart\n").as_bytes());
+        },
+    ),
+    kept_out("no common history", "a parent behind the author", |site| {
         site.commit_bytes(
             format!("tree {{tree}}\n{PEOPLE}parent {{parent}}\n\nfix: total of a cart\n")
                 .as_bytes(),
         );
     }),
-    kept_out("fsck", "a date that is none", |site| {
+    kept_out("could not be decoded", "a date that is none", |site| {
         site.commit_bytes(b"tree {tree}\nparent {parent}\nauthor A <a@example.com> tomorrow\ncommitter A <a@example.com> 1767323045 +0000\n\nfix: total of a cart\n");
     }),
-    kept_out("fsck", "an e-mail with a second one in it", |site| {
-        site.commit_bytes(b"tree {tree}\nparent {parent}\nauthor A <a@example.com> <b@example.com> 1767323045 +0000\ncommitter A <a@example.com> 1767323045 +0000\n\nfix: total of a cart\n");
-    }),
+    kept_out(
+        "no date in seconds",
+        "an e-mail with a second one in it",
+        |site| {
+            site.commit_bytes(b"tree {tree}\nparent {parent}\nauthor A <a@example.com> <b@example.com> 1767323045 +0000\ncommitter A <a@example.com> 1767323045 +0000\n\nfix: total of a cart\n");
+        },
+    ),
     kept_out("revert", "a revert of the fix without a test", |site| {
         site.commit_now();
         site.git(["switch", "--quiet", "main"]);

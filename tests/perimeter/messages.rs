@@ -82,7 +82,7 @@ pub const CASES: &[Case] = &[
     kept_out("hidden-text", "a message in Latin-1", |site| {
         site.commit_bytes(b"tree {tree}\nparent {parent}\nauthor A <a@example.com> 1767323045 +0000\ncommitter A <a@example.com> 1767323045 +0000\n\nfix: total of a caf\xe9\n");
     }),
-    kept_out("fsck", "a NUL in the message", |site| {
+    kept_out("holds a NUL byte", "a NUL in the message", |site| {
         site.commit_bytes(b"tree {tree}\nparent {parent}\nauthor A <a@example.com> 1767323045 +0000\ncommitter A <a@example.com> 1767323045 +0000\n\nfix: total of a cart\n\0hidden\n");
     }),
 ];

@@ -38,7 +38,7 @@ pub const CASES: &[Case] = &[
         site.bytes("tests/data/a.txt:stream", "x\n");
     }),
     kept_out(
-        "path-encoding",
+        ".git name may never be used",
         "git's folder with an ignorable character",
         |site| {
             site.commit_with_entry(
@@ -48,13 +48,17 @@ pub const CASES: &[Case] = &[
             );
         },
     ),
-    kept_out("path-protected", "git's folder by its short name", |site| {
-        site.commit_with_entry(
-            "100644",
-            b"git~1",
-            "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
-        );
-    }),
+    kept_out(
+        "is not one that git would write",
+        "git's folder by its short name",
+        |site| {
+            site.commit_with_entry(
+                "100644",
+                b"git~1",
+                "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+            );
+        },
+    ),
     kept_out("path-protected", "a workflow in capital letters", |site| {
         site.write(".GitHub/workflows/x.yml", "on: push\n");
     }),

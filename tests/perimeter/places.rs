@@ -183,10 +183,14 @@ pub const CASES: &[Case] = &[
             site.append("AGENTS.md", "Anything goes.\n");
         },
     ),
-    kept_out("is not a commit", "a branch that is a blob", |site| {
-        site.commit_now();
-        site.ask(&["check", "HEAD:shop.py", "--base", "main"]);
-    }),
+    kept_out(
+        "is a blob, not a commit",
+        "a branch that is a blob",
+        |site| {
+            site.commit_now();
+            site.ask(&["check", "HEAD:shop.py", "--base", "main"]);
+        },
+    ),
     kept_out("ambiguous", "a tag of the branch's name", |site| {
         spoil(site);
         site.git(["tag", "koan/fix", "main"]);

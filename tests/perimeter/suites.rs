@@ -85,7 +85,7 @@ pub const CASES: &[Case] = &[
         site.line("\n\ndef names(items):\n    return []");
     }),
     kept_out(
-        "test-aware",
+        "production-code-under-tests",
         "production code under the name of a test",
         |site| {
             site.without_fix();

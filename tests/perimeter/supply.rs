@@ -18,7 +18,7 @@ pub const CASES: &[Case] = &[
         site.append("requirements.txt", "leftpad==1.0\n");
     }),
     kept_out(
-        "judge-input-changed",
+        "manifest-changed",
         "a script after the installation",
         |site| {
             site.edit(
