@@ -239,7 +239,7 @@ fn unnoted(
         environment: around.environment,
     };
     let lane = lane::decide(&settings.lane, &policy, &marks).lane;
-    if lane == Lane::Human || policy.mode == Mode::Observe {
+    if lane == Lane::Human || policy.mode_of(lane) == Mode::Observe {
         return Ok(Trace::None);
     }
     let name = trust::short(commit.id);

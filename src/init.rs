@@ -7,6 +7,7 @@ mod cargo;
 mod frameworks;
 mod javascript;
 mod language;
+pub mod limits;
 mod php;
 mod render;
 mod ruby;
@@ -69,6 +70,8 @@ pub struct Facts {
     pub n_test_files: usize,
     /// Hooks and hook managers that are there already.
     pub hooks: Vec<String>,
+    /// What past fixes needed, where that was measured.
+    pub limits: Option<limits::Measured>,
 }
 
 /// A value and the reason for it, a sentence without a period.
@@ -137,6 +140,17 @@ pub fn propose(repo: &Repo) -> anyhow::Result<Proposal> {
 }
 
 impl Proposal {
+    /// The same with limits that fit past fixes.
+    pub fn fitted(self, measured: limits::Measured) -> anyhow::Result<Proposal> {
+        let facts = Facts {
+            limits: Some(measured),
+            ..self.facts
+        };
+        let text = render::yaml(&facts);
+        Policy::load(&text, policy::PATH).context("the proposed policy does not load")?;
+        Ok(Proposal { text, facts })
+    }
+
     /// Writes the policy to the top of `work_dir`, with the schema that its first line names, and returns its path.
     ///
     /// # Errors
@@ -239,6 +253,7 @@ fn propose_from(seen: &Seen) -> anyhow::Result<Proposal> {
         more_tests,
         n_test_files,
         hooks: existing_hooks(seen),
+        limits: None,
     };
     let text = render::yaml(&facts);
     Policy::load(&text, policy::PATH).context("the proposed policy does not load")?;

@@ -48,8 +48,10 @@ pub mod install;
 // Use cases built on use cases.
 pub mod approve;
 pub mod audit;
+pub mod backtest;
 pub mod demo;
 pub mod hook;
+pub mod selftest;
 
 // Values into text.
 pub mod render;

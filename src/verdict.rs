@@ -130,6 +130,18 @@ impl Verdict {
         }
     }
 
+    /// What it is called; `observed` where the policy only says what it would do.
+    pub fn word(&self, observed: bool) -> &'static str {
+        match (self, observed) {
+            (Verdict::Accepted(_), _) => "accepted",
+            (Verdict::Pending(_), _) => "pending",
+            (Verdict::Refused { .. }, false) => "refused",
+            (Verdict::Refused { .. }, true) => "would refuse",
+            (Verdict::Undecided { .. }, false) => "undecided",
+            (Verdict::Undecided { .. }, true) => "would not decide",
+        }
+    }
+
     /// The verdict on a topic branch that a server takes without a proof.
     pub fn of_topic(findings: &[Finding]) -> Verdict {
         let findings = denied(findings);

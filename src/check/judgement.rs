@@ -37,7 +37,7 @@ pub struct Judgement {
     pub evidence: Option<Evidence>,
     #[serde(flatten)]
     pub traces: Traces,
-    /// The policy only observes: nothing is refused.
+    /// The policy only observes what is in this lane: nothing is refused, and nothing stated.
     pub observed: bool,
 }
 
@@ -56,6 +56,7 @@ impl Judgement {
         subject: &Subject,
         answer: Answer,
     ) -> Judgement {
+        let observed = policy.mode_of(lane.lane) == Mode::Observe;
         Judgement {
             name: name(subject),
             commit: subject.commit.as_ref().map(|commit| commit.id.to_string()),
@@ -75,7 +76,7 @@ impl Judgement {
             void_waivers: answer.found.void,
             evidence: answer.evidence,
             traces: answer.traces,
-            observed: policy.mode == Mode::Observe,
+            observed,
         }
     }
 

@@ -241,6 +241,12 @@ impl RangeJudgement {
     pub fn all(&self) -> impl Iterator<Item = &Judgement> {
         self.commits.iter().chain(&self.whole)
     }
+
+    /// Whether nothing of it that a fix could be owed for is enforced: whoever is only advised owes none.
+    pub fn is_observed(&self) -> bool {
+        let mut judged = self.commits.iter().filter(|it| it.lane.lane > Lane::Human);
+        judged.all(|judgement| judgement.observed)
+    }
 }
 
 /// What an argument of `check` asks for.

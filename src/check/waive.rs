@@ -46,18 +46,13 @@ pub enum Reason {
 
 /// What is left of findings.
 #[derive(Debug, Default)]
-pub(super) struct Weighed {
+pub struct Weighed {
     pub findings: Vec<Finding>,
     pub waived: Vec<Waived>,
     pub void: Vec<Void>,
 }
 
-pub(super) fn waive(
-    findings: Vec<Finding>,
-    change: &Change,
-    waivers: &[Waiver],
-    today: Date,
-) -> Weighed {
+pub fn waive(findings: Vec<Finding>, change: &Change, waivers: &[Waiver], today: Date) -> Weighed {
     let mut weighed = Weighed::default();
     for finding in findings {
         let path = finding.location.as_ref().map(|location| &location.path);

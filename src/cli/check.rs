@@ -14,6 +14,7 @@ use crate::perimeter::shown_subject;
 use crate::proof::{Shown, Traces};
 use crate::render::{self, json, text};
 use crate::usage::UsageError;
+use crate::verdict::Verdict;
 
 /// Judge a commit, a range, or what is staged
 #[derive(Args, Debug)]
@@ -107,7 +108,12 @@ fn answer_one(
             text::judgement(judgement, &mut out)?;
             ui::answer(&out)?;
         }
-        Format::Json => ui::answer(&json::answer(status as u8, "judgement", judgement)?)?,
+        Format::Json => ui::answer(&json::verdict(
+            status as u8,
+            "judgement",
+            judgement,
+            observed_word([judgement].into_iter()),
+        )?)?,
     }
     Ok(status)
 }
@@ -120,12 +126,30 @@ fn answer_range(args: &CheckArgs, range: &RangeJudgement) -> anyhow::Result<Exit
             text::range(range, &mut out)?;
             ui::answer(&out)?;
         }
-        Format::Json => ui::answer(&json::answer(status as u8, "range", range)?)?,
+        Format::Json => ui::answer(&json::verdict(
+            status as u8,
+            "range",
+            range,
+            observed_word(range.all()),
+        )?)?,
     }
     if range.commits.is_empty() {
         ui::say("undecided: nothing to judge in this range");
     }
     Ok(status)
+}
+
+/// What would have come of all that a policy only observes, the worst of it; `None` where it observes nothing.
+fn observed_word<'a>(judgements: impl Iterator<Item = &'a Judgement>) -> Option<&'static str> {
+    let observed = judgements.filter(|judgement| judgement.observed);
+    let severity = |verdict: &Verdict| match verdict {
+        Verdict::Accepted(_) => 0,
+        Verdict::Pending(_) => 1,
+        Verdict::Undecided { .. } => 2,
+        Verdict::Refused { .. } => 3,
+    };
+    let worst = observed.max_by_key(|judgement| severity(&judgement.verdict))?;
+    Some(worst.verdict.word(true))
 }
 
 /// Says where the trees of the last proof lie that kept any.

@@ -50,11 +50,10 @@ impl ExitStatus {
         let mut statuses = Vec::new();
         statuses.extend(range.commits.iter().map(ExitStatus::of_hook));
         statuses.extend(range.whole.iter().map(ExitStatus::of_judgement));
-        let is_observed = range.commits.iter().all(|judgement| judgement.observed);
         if statuses.is_empty() {
             ExitStatus::Undecided
         } else if statuses.contains(&ExitStatus::Refused)
-            || (!range.owed.is_empty() && !is_observed)
+            || (!range.owed.is_empty() && !range.is_observed())
         {
             ExitStatus::Refused
         } else if statuses

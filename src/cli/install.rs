@@ -1,13 +1,17 @@
 //! `init`, `install` and `uninstall`.
 
+use std::num::NonZeroUsize;
+
 use anyhow::Context as _;
 use clap::Args;
 
+use super::backtest;
 use super::exit::ExitStatus;
 use super::ui;
 use crate::git::Repo;
 use crate::init::Facts;
 use crate::install::{self, Effect, Report};
+use crate::policy::Policy;
 use crate::usage::UsageError;
 use crate::{init, policy};
 
@@ -17,6 +21,9 @@ pub struct InitArgs {
     /// Print the policy instead of writing it
     #[arg(long)]
     print: bool,
+    /// Fit the limits to the fixes among the newest N commits, never above those of the presets
+    #[arg(long, value_name = "N")]
+    backtest: Option<NonZeroUsize>,
 }
 
 /// Put the hooks in; a hook that is there already keeps running first
@@ -37,7 +44,11 @@ pub struct UninstallArgs {
 
 pub fn init(args: InitArgs) -> anyhow::Result<ExitStatus> {
     let repo = Repo::discover()?;
-    let proposal = init::propose(&repo)?;
+    let mut proposal = init::propose(&repo)?;
+    if let Some(n_commits) = args.backtest {
+        let policy = Policy::load(&proposal.text, policy::PATH)?;
+        proposal = proposal.fitted(backtest::measured(&repo, &policy, n_commits.get())?)?;
+    }
     if args.print {
         ui::answer(&proposal.text)?;
         return Ok(ExitStatus::Accepted);
@@ -78,6 +89,17 @@ fn chosen(facts: &Facts) -> String {
         "  {} of {} subjects are conventional commits\n",
         facts.n_conventional, facts.n_subjects
     );
+    if let Some(measured) = &facts.limits {
+        let word = if measured.is_enough {
+            "fitted"
+        } else {
+            "not fitted, too few"
+        };
+        out += &format!(
+            "  limits {word}: {} among {} commits\n",
+            measured.who, measured.n_commits
+        );
+    }
     for hook in &facts.hooks {
         out += &format!("  there already: {hook}\n");
     }

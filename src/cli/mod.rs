@@ -2,6 +2,7 @@
 
 mod approve;
 mod audit;
+mod backtest;
 mod check;
 mod demo;
 mod exit;
@@ -9,6 +10,7 @@ mod gc;
 mod hook;
 mod install;
 mod policy;
+mod selftest;
 mod settings;
 mod ui;
 
@@ -38,7 +40,9 @@ enum Command {
     Prove(check::ProveArgs),
     Approve(approve::ApproveArgs),
     Audit(audit::AuditArgs),
+    Backtest(backtest::BacktestArgs),
     Policy(policy::PolicyArgs),
+    Selftest(selftest::SelftestArgs),
     Extract(demo::ExtractArgs),
     Demo(demo::DemoArgs),
     Hook(hook::HookArgs),
@@ -70,7 +74,9 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Prove(args) => check::prove(args),
         Command::Approve(args) => approve::approve(args),
         Command::Audit(args) => audit::audit(args),
+        Command::Backtest(args) => backtest::backtest(args),
         Command::Policy(args) => policy::policy(args),
+        Command::Selftest(args) => selftest::selftest(args),
         Command::Extract(args) => demo::extract(args),
         Command::Demo(args) => demo::demo(args),
         Command::Hook(args) => hook::hook(args),

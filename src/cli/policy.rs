@@ -208,7 +208,7 @@ impl Which {
     }
 }
 
-fn work_tree_file(repo: &Repo) -> anyhow::Result<String> {
+pub(super) fn work_tree_file(repo: &Repo) -> anyhow::Result<String> {
     let missing = |fact: String| {
         UsageError::with_hint(
             fact,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::check::lane::{LaneChoice, Pusher};
@@ -102,7 +103,7 @@ pub fn settings(
         lane,
         trusted_tip: trust::tip(repo, args.base.as_deref())?,
         place,
-        today: Timestamp::now().to_zoned(TimeZone::UTC).date(),
+        today: today(),
         toolbox: toolbox(repo, cache_dir.join("scripts"))?,
         cache_dir,
         results: Arc::new(Results::new(
@@ -121,6 +122,11 @@ pub fn settings(
         budget: run.budget.map(|given| Budget::new(given, false)),
         known_issues: args.issues.as_deref().map(known_issues).transpose()?,
     })
+}
+
+/// The judge's day, by which waivers end.
+pub fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
 /// Reads a digest that the caller vouches for.

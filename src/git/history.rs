@@ -7,6 +7,8 @@ use gix::ObjectId;
 use gix::bstr::ByteSlice as _;
 use gix::objs::{CommitRef, Kind};
 use gix::revision::plumbing::Spec;
+use gix::revision::walk::Sorting;
+use gix::traverse::commit::simple::CommitTimeOrder;
 
 use super::object::cut_off;
 use super::{Commit, Person, Repo, Revision, fsck};
@@ -132,6 +134,43 @@ impl Repo {
             parent_ids.insert(info.id, info.parent_ids);
         }
         Ok(parents_first(to, &parent_ids))
+    }
+
+    /// The newest commits by date that `to` has and `from` has not, at most `n` and no merges, newest first. Older history is not read.
+    ///
+    /// # Errors
+    /// [`UsageError`] if a shallow clone ends before there are so many.
+    pub fn newest_commits(
+        &self,
+        from: Option<ObjectId>,
+        to: ObjectId,
+        n: usize,
+    ) -> anyhow::Result<Vec<ObjectId>> {
+        let shallow_ids = self.shallow_ids()?;
+        let walk = self
+            .inner
+            .rev_walk([to])
+            .with_hidden(from)
+            .sorting(Sorting::ByCommitTime(CommitTimeOrder::NewestFirst))
+            .use_commit_graph(false)
+            .all()
+            .with_context(|| format!("walk the history of `{to}`"))?;
+        let mut ids = Vec::new();
+        for info in walk {
+            let info = info.with_context(|| format!("walk the history of `{to}`"))?;
+            if let Some(shallow_ids) = &shallow_ids
+                && shallow_ids.contains(&info.id)
+            {
+                return Err(cut_off(info.id).into());
+            }
+            if info.parent_ids.len() < 2 {
+                ids.push(info.id);
+            }
+            if ids.len() >= n {
+                break;
+            }
+        }
+        Ok(ids)
     }
 
     /// The best common ancestor, if there is one.

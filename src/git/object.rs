@@ -3,11 +3,23 @@
 use anyhow::{Context as _, bail};
 use gix::ObjectId;
 use gix::objs::Kind;
+use gix::odb::pack::cache::lru::MemoryCappedHashmap;
 
 use super::Repo;
 use crate::usage::UsageError;
 
+/// What a reader of many commits keeps of what packs hold, so that the next one need not be made of its deltas again.
+const PACK_CACHE_BYTES: usize = 32 << 20;
+
 impl Repo {
+    /// The same repository for a thread of its own that is going to read many commits, one after another.
+    pub fn for_many(&self) -> Repo {
+        let mut repo = self.clone();
+        let cache = || Box::new(MemoryCappedHashmap::new(PACK_CACHE_BYTES)) as _;
+        repo.inner.objects.set_pack_cache(cache);
+        repo
+    }
+
     /// The bytes of an object of a kind.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use crate::check::range::{self, RangeJudgement};
 use crate::check::trust::{self, Tip, TrustSource};
 use crate::check::{Place, Settings};
 use crate::git::Repo;
-use crate::policy::{Lane, Mode, Policy};
+use crate::policy::{Lane, Policy};
 use crate::proof::Progress;
 use crate::usage::UsageError;
 
@@ -121,11 +121,10 @@ pub fn pre_receive(
         (Err(error), _) => return Err(error),
     };
     settings.trusted_tip = default.tip.clone();
-    let is_observed = |policy: &Policy| policy.mode == Mode::Observe;
     let mut push = Push {
         lines: Vec::new(),
         pusher: server.pusher.clone(),
-        observed: policy.as_ref().is_ok_and(is_observed),
+        observed: policy.as_ref().is_ok_and(Policy::only_observes),
     };
     for update in updates {
         let answer = match (&server.pusher, &policy) {

@@ -7,7 +7,7 @@ use crate::check::Settings;
 use crate::check::lane::{self, LaneChoice, Marks};
 use crate::check::{range, trust};
 use crate::git::Repo;
-use crate::policy::{Lane, Mode, Policy};
+use crate::policy::{Lane, Policy};
 use crate::proof::Progress;
 
 /// Judges the lines that git hands to `pre-push`. `environment` is the mark of an agent that works here.
@@ -40,7 +40,7 @@ pub fn pre_push(
             None => None,
         };
         if let Some(policy) = &policy {
-            push.observed = policy.mode == Mode::Observe;
+            push.observed = policy.only_observes();
             let mark = environment.filter(|_| is_agent(policy, environment));
             if let Some(mark) = mark {
                 push.pusher = Pusher::Other(format!("marked by {mark}"));

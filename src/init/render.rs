@@ -2,7 +2,7 @@
 
 use super::built::Build;
 use super::language::extends;
-use super::{Choice, Custom, Facts, Language};
+use super::{Choice, Custom, Facts, Language, limits};
 use crate::policy::{Policy, SCHEMA_PATH};
 
 /// The share of conventional subjects from which on the convention is asked for, in percent.
@@ -27,10 +27,9 @@ pub(super) fn yaml(facts: &Facts) -> String {
         String::new(),
         "# Limits count production files only; tests have limits of their own, documents and changelogs have none.".to_owned(),
         "# The smallest limit counts, so these can be made smaller here.".to_owned(),
-        "perimeter:".to_owned(),
-        "  limits: {files: 2, new_files: 0, lines: 50, hunks: 10, directories: 2}".to_owned(),
-        String::new(),
     ]);
+    lines.extend(limits::lines(facts.limits.as_ref()));
+    lines.push(String::new());
     lines.extend(proof(facts));
     lines.extend(message(facts));
     if !facts.hooks.is_empty() {

@@ -34,6 +34,7 @@ use crate::policy::{FileKind, Level, Policy, Rule};
 pub use message::ISSUE_TRAILER;
 pub use paths::folders_to_list;
 pub use secrets::shown_subject;
+pub use size::Sizes;
 
 /// What is judged.
 #[derive(Debug)]
@@ -253,6 +254,18 @@ fn weighed(objections: Vec<Objection>, policy: &Policy) -> Vec<Finding> {
         )
         .filter(|finding| finding.level != Level::Off)
         .collect()
+}
+
+/// How much a change is, in what the limits count. Tests inside of sources are looked for if it is to be `exact`, which takes a parse.
+pub fn measure(change: &Change, policy: &Policy, exact: bool) -> Sizes {
+    let files = change.files.iter();
+    let files: Vec<_> = files
+        .map(|file| Judged {
+            file,
+            kind: policy.kind_of(&file.path),
+        })
+        .collect();
+    size::measure(&files, exact)
 }
 
 impl Objection {

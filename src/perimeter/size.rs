@@ -37,6 +37,57 @@ struct Tally {
     document_lines: usize,
 }
 
+/// How much of everything a change has that the policy limits: whoever allows that much lets it pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    pub files: usize,
+    pub new_files: usize,
+    pub lines: usize,
+    pub hunks: usize,
+    pub directories: usize,
+    /// The longest line that is added to code.
+    pub line_length: usize,
+    /// The largest file of production code that grows.
+    pub file_bytes: u64,
+    pub test_files: usize,
+    pub test_added: usize,
+    pub test_file_bytes: u64,
+}
+
+pub(super) fn measure(files: &[Judged], exact: bool) -> Sizes {
+    let tally = match exact {
+        true => tally(files, inline_tests),
+        false => tally(files, |_| None),
+    };
+    let mut sizes = Sizes {
+        files: tally.files,
+        new_files: tally.new_files,
+        lines: tally.lines,
+        hunks: tally.hunks,
+        directories: tally.directories.len(),
+        test_files: tally.test_files,
+        test_added: tally.test_added,
+        ..Sizes::default()
+    };
+    for judged in files.iter().filter(|judged| !judged.is_documentation()) {
+        let file = judged.file;
+        let n_bytes = |version: &Option<FileVersion>| {
+            let version = version.as_ref();
+            version.map_or(0, |version| version.content.n_bytes())
+        };
+        let (old, new) = (n_bytes(&file.old), n_bytes(&file.new));
+        let grown = if new > old { new } else { 0 };
+        if judged.is_test() {
+            sizes.test_file_bytes = sizes.test_file_bytes.max(grown);
+            continue;
+        }
+        sizes.file_bytes = sizes.file_bytes.max(grown);
+        let lengths = file.added_lines().map(|(_, line)| line.len());
+        sizes.line_length = sizes.line_length.max(lengths.max().unwrap_or(0));
+    }
+    sizes
+}
+
 /// Files, lines, hunks and directories of the change as a whole.
 pub(super) fn size(files: &[Judged], limits: &Limits, test_limits: &TestLimits) -> Vec<Objection> {
     let mut tally = tally(files, |_| None);

@@ -93,6 +93,9 @@ section!(
         branches: List,
         /// `known` for the shipped table of agents, or a list of exact names and e-mail addresses, in which `known` may stand too.
         agents: Said<Names>,
+        /// `observe` says what it would refuse in this lane, and refuses nothing.
+        #[schemars(schema_with = "schema::mode")]
+        mode: Said<String>,
     }
 );
 section!(
@@ -101,6 +104,9 @@ section!(
         /// Exact names and e-mail addresses.
         #[schemars(schema_with = "schema::lines")]
         agents: Said<Names>,
+        /// `observe` says what it would refuse in this lane, and refuses nothing.
+        #[schemars(schema_with = "schema::mode")]
+        mode: Said<String>,
     }
 );
 section!(

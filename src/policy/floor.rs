@@ -33,8 +33,13 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
                     RepairFile {
                         branches: _,
                         agents: _,
+                        mode: repair_mode,
                     },
-                agent: AgentFile { agents },
+                agent:
+                    AgentFile {
+                        agents,
+                        mode: agent_mode,
+                    },
                 people,
                 others: _,
             },
@@ -94,6 +99,8 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
     let mut refused = Vec::new();
     refused.extend(place("lanes.agent.agents", agents));
     refused.extend(place("lanes.people", people));
+    refused.extend(place("lanes.repair.mode", repair_mode));
+    refused.extend(place("lanes.agent.mode", agent_mode));
     refused.extend(place("perimeter.allow", allow));
     refused.extend(place("perimeter.not_secrets", not_secrets));
     refused.extend(place("proof.tests", tests));

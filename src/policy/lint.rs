@@ -1,7 +1,7 @@
 //! Looks for what a policy says that is surely not what its writer meant, though it can be read.
 
 use super::file::At;
-use super::{Before, Level, Mode, Origin, Policy, Rule, merge};
+use super::{Before, Lane, Level, Mode, Origin, Policy, Rule, merge};
 
 /// Something to look at again. The policy loads all the same.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -181,6 +181,8 @@ fn whole(policy: &Policy) -> Vec<Warning> {
     let mut messages = Vec::new();
     if policy.mode == Mode::Observe {
         messages.push("`mode: observe` refuses nothing");
+    } else if policy.mode_of(Lane::Repair) == Mode::Observe {
+        messages.push("`lanes.repair.mode: observe` refuses nothing in that lane");
     }
     if proof.runners.is_empty() {
         messages.push("no `proof.runner`: nothing can be proved, so lane `repair` accepts nothing");

@@ -43,6 +43,9 @@ pub(super) struct Merge<'a> {
     values: Vec<Effective>,
 }
 
+pub(super) const MODES: [(&str, Mode); 2] =
+    [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+
 pub(super) type Read<T> = Result<T, UsageError>;
 
 /// Reads `text` and the presets that it extends.
@@ -126,12 +129,8 @@ pub(super) fn merge(layers: &[Layer]) -> anyhow::Result<Policy> {
         layers,
         values: Vec::with_capacity(160),
     };
-    let mode = merge.word(
-        "mode",
-        |file| &file.mode,
-        &[("enforce", Mode::Enforce), ("observe", Mode::Observe)],
-    )?;
-    let lanes = merge.lanes()?;
+    let mode = merge.word("mode", |file| &file.mode, &MODES)?;
+    let lanes = merge.lanes(mode)?;
     let perimeter = merge.perimeter()?;
     let proof = merge.proof()?;
     let message = merge.message()?;
@@ -365,6 +364,12 @@ impl<'a> Merge<'a> {
         layers
             .filter_map(|layer| get(&layer.file).0.as_ref().map(|at| (layer, at)))
             .collect()
+    }
+
+    /// Where a value comes from that was read already.
+    pub(super) fn noted(&self, key: &str) -> Option<Origin> {
+        let value = self.values.iter().find(|value| value.key == key);
+        value.map(|value| value.origin.clone())
     }
 
     pub(super) fn note(

@@ -135,6 +135,9 @@ pub struct Lanes {
     /// Who pushes as a person, by the names that CI knows them by, in lower case. Empty: nobody is asked for.
     pub people: Vec<String>,
     pub others: Lane,
+    /// The lane's own word on `mode`, else the policy's.
+    pub repair_mode: Mode,
+    pub agent_mode: Mode,
 }
 
 #[derive(Debug)]
@@ -401,6 +404,23 @@ impl Policy {
 
     pub fn kind_of(&self, path: &RepoPath) -> FileKind {
         self.sort(path).0
+    }
+
+    /// Whether what is judged in `lane` can be refused. Whoever is only advised has no word of their own on it.
+    pub fn mode_of(&self, lane: Lane) -> Mode {
+        match lane {
+            Lane::Human => self.mode,
+            Lane::Agent => self.lanes.agent_mode,
+            Lane::Repair => self.lanes.repair_mode,
+        }
+    }
+
+    /// Whether nothing at all can be refused: no lane has another word of its own.
+    pub fn only_observes(&self) -> bool {
+        let lanes = [Lane::Human, Lane::Agent, Lane::Repair];
+        lanes
+            .iter()
+            .all(|&lane| self.mode_of(lane) == Mode::Observe)
     }
 
     /// The effective level of `rule`.

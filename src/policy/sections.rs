@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::file::{Names, shown};
-use super::merge::{Merge, Read, Stricter, nobody_says};
+use super::file::{Names, PolicyFile, Said, shown};
+use super::merge::{MODES, Merge, Read, Stricter, nobody_says};
 use super::value::{self, Pattern};
 use super::{
-    Before, ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, On,
-    Origin, PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits,
+    Before, ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, Mode,
+    On, Origin, PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits,
     Variation, builtin, floor, later, preset,
 };
 use crate::change::Content;
 
 impl Merge<'_> {
-    pub(super) fn lanes(&mut self) -> anyhow::Result<Lanes> {
+    /// `mode` is the policy's, for lanes that have no word of their own on it.
+    pub(super) fn lanes(&mut self, mode: Mode) -> anyhow::Result<Lanes> {
         let branches = self.globs("lanes.repair.branches", |file| &file.lanes.repair.branches)?;
         let (repair_known_agents, repair_agents) = self.repair_agents()?;
         let agent_agents = self.agent_agents()?;
@@ -38,7 +39,37 @@ impl Merge<'_> {
             agent_agents,
             people,
             others: self.word("lanes.others", |file| &file.lanes.others, &lanes)?,
+            repair_mode: self
+                .lane_mode("lanes.repair.mode", mode, |file| &file.lanes.repair.mode)?,
+            agent_mode: self.lane_mode("lanes.agent.mode", mode, |file| &file.lanes.agent.mode)?,
         })
+    }
+
+    /// A lane's own word, which no floor of the machine is escaped by.
+    fn lane_mode(
+        &mut self,
+        key: &str,
+        mode: Mode,
+        get: impl Fn(&PolicyFile) -> &Said<String>,
+    ) -> Read<Mode> {
+        let mut is_said = false;
+        for (layer, at) in self.said(&get) {
+            value::choice(&at.value, &MODES).map_err(|err| layer.wrong(at, err))?;
+            is_said = true;
+        }
+        let floors = self.said(|file| &file.mode);
+        let is_held = floors.iter().any(|(layer, _)| layer.is_floor) && mode == Mode::Enforce;
+        if is_said && !is_held {
+            return self.word(key, get, &MODES);
+        }
+        let [(enforce, _), (observe, _)] = MODES;
+        let word = match mode {
+            Mode::Enforce => enforce,
+            Mode::Observe => observe,
+        };
+        let origin = self.noted("mode").unwrap_or(Origin::BuiltIn);
+        self.note(key, word, origin);
+        Ok(mode)
     }
 
     /// `known`, or a list of names in which `known` may stand too.

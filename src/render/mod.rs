@@ -1,11 +1,13 @@
 //! Values into text. Nothing here decides and nothing here prints.
 
 pub mod areas;
+pub mod backtest;
 pub mod digest;
 pub mod json;
 pub mod policy;
 pub mod push;
 mod runs;
+pub mod selftest;
 pub mod text;
 mod words;
 

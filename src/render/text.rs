@@ -19,14 +19,7 @@ const MANY: usize = 12;
 
 /// One judged change: the verdict first, then its reasons, then where they come from.
 pub fn judgement(judgement: &Judgement, out: &mut String) -> fmt::Result {
-    let word = match (&judgement.verdict, judgement.observed) {
-        (Verdict::Refused { .. }, true) => "would refuse",
-        (Verdict::Undecided { .. }, true) => "would not decide",
-        (Verdict::Accepted(_), _) => "accepted",
-        (Verdict::Pending(_), _) => "pending",
-        (Verdict::Refused { .. }, false) => "refused",
-        (Verdict::Undecided { .. }, false) => "undecided",
-    };
+    let word = judgement.verdict.word(judgement.observed);
     writeln!(out, "{word}: {}", judgement.name)?;
     match &judgement.verdict {
         Verdict::Accepted(Basis::Proof(proof)) => accepted(proof, out)?,
@@ -55,15 +48,15 @@ pub fn judgement(judgement: &Judgement, out: &mut String) -> fmt::Result {
         }
         Verdict::Refused { findings, gaps } => {
             capped(findings.iter(), findings.len(), out, |item, out| {
-                finding("refused", item, out)
+                finding(word, item, out)
             })?;
             capped(gaps.iter(), gaps.len(), out, |gap, out| {
-                reason("refused", &words::of_gap(gap), out)
+                reason(word, &words::of_gap(gap), out)
             })?;
         }
         Verdict::Undecided { doubts } => {
             capped(doubts.iter(), doubts.len(), out, |doubt, out| {
-                reason("undecided", &words::of_doubt(doubt), out)
+                reason(word, &words::of_doubt(doubt), out)
             })?;
             needs_person(judgement, out)?;
         }
@@ -76,7 +69,14 @@ pub fn judgement(judgement: &Judgement, out: &mut String) -> fmt::Result {
         circumstances(evidence, out)?;
     }
     runs::runs(&judgement.traces, out)?;
-    origin(judgement, out)
+    origin(judgement, out)?;
+    if judgement.observed {
+        writeln!(
+            out,
+            "  the policy observes here (`mode: observe`): nothing is refused, and no statement is written"
+        )?;
+    }
+    Ok(())
 }
 
 /// What a person lets pass, and what nobody does any more.
@@ -160,11 +160,15 @@ pub fn range(range: &RangeJudgement, out: &mut String) -> fmt::Result {
     for merge in &range.clean_merges {
         writeln!(out, "clean merge: {merge}")?;
     }
+    let word = match range.is_observed() {
+        true => "would refuse",
+        false => "refused",
+    };
     for test in &range.owed {
         let test = shown(test.0.as_bytes());
         writeln!(
             out,
-            "refused[still-pending]: `{test}` was committed red, and no later commit turns it green"
+            "{word}[still-pending]: `{test}` was committed red, and no later commit turns it green"
         )?;
     }
     Ok(())

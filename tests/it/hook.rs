@@ -564,10 +564,11 @@ fn where_the_policy_observes_everything_is_said_and_nothing_refused() {
     stdout:
     stderr:
     would refuse: staged
-    refused[no-test]: the change adds or changes no test
+    would refuse[no-test]: the change adds or changes no test
       why: a fix without a test that failed before it is a guess
       next: add a test that fails without the fix, in the same commit
       lane repair (branch `koan/1`), policy of e3baa526c9 (main, the local default branch)
+      the policy observes here (`mode: observe`): nothing is refused, and no statement is written
     ");
     repo.write("cart.py", CART);
     repo.git(["commit", "--quiet", "--no-verify", "-a", "-m", "fix: back"]);
@@ -582,6 +583,7 @@ fn where_the_policy_observes_everything_is_said_and_nothing_refused() {
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite touched, sandbox [level] in [time]
       lane repair (branch `koan/1`), policy of e3baa526c9 (main, the local default branch)
+      the policy observes here (`mode: observe`): nothing is refused, and no statement is written
     ");
     assert_eq!(standing(&repo), "missing");
 }

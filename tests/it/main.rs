@@ -1,6 +1,7 @@
 //! koan-guard from outside: small stories in repositories built by code.
 
 mod approve;
+mod backtest;
 mod build;
 mod cache;
 mod check;
@@ -8,9 +9,11 @@ mod dependencies;
 mod hook;
 mod install;
 mod installer;
+mod observe;
 mod policy;
 mod prune;
 mod range;
+mod selftest;
 mod server;
 mod services;
 mod setup;

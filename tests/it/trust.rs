@@ -236,10 +236,11 @@ fn what_is_only_observed_is_not_refused_and_not_noted() {
     exit: 0
     stdout:
     would refuse: 47544c0543 fix: total of an empty cart
-    refused[no-test]: the change adds or changes no test
+    would refuse[no-test]: the change adds or changes no test
       why: a fix without a test that failed before it is a guess
       next: add a test that fails without the fix, in the same commit
       lane repair (asked for), policy of e3baa526c9 (the parent, no trusted ref is configured)
+      the policy observes here (`mode: observe`): nothing is refused, and no statement is written
     stderr:
     ");
     repo.git(["revert", "--no-edit", "HEAD"]);
