@@ -286,7 +286,7 @@ mod tests {
     fn lists_of_a_floor_add_up() {
         let policy = load(
             "extends: [default, strict]\nlanes: {repair: {agents: [fixer]}}",
-            "extends: [strict]\nlanes: {repair: {agents: known, branches: [bot/**]}}\nperimeter: {protect: [money/**], forbid: [{id: drop-table, pattern: x}]}\nproof: {variations: [clock]}",
+            "extends: [strict]\nlanes: {repair: {agents: known, branches: [bot/**]}}\nperimeter: {protect: [money/**], forbid: [{id: no-verify, pattern: x}]}\nproof: {variations: [clock]}",
         );
         let policy = policy.expect("loads");
         assert!(policy.perimeter.protect.is_match(&"money/a".into()));
@@ -298,7 +298,7 @@ mod tests {
         let of_id = |id| policy.perimeter.forbid.iter().filter(move |it| it.id == id);
         // Neither hides the other of one name; the same one stands once.
         assert_eq!(
-            (of_id("drop-table").count(), of_id("shell").count()),
+            (of_id("no-verify").count(), of_id("dynamic-code").count()),
             (2, 1)
         );
     }
