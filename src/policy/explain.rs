@@ -212,7 +212,7 @@ perimeter:
         );
         check(
             "tests/test_cart.py",
-            "Test by tests/** of preset `python`, line 26, not allowed, 3 limits",
+            "Test by tests/** of preset `python`, line 25, not allowed, 3 limits",
         );
         check(
             "README.md",

@@ -428,7 +428,7 @@ mod tests {
         );
         check(
             "extends: [default, rust]\nproof: {tests: ['tests/**']}",
-            &["3: note `tests/**` stands in preset `rust`, line 23 already and can go"],
+            &["3: note `tests/**` stands in preset `rust`, line 22 already and can go"],
         );
         check(
             "perimeter: {protect: ['**/migrations/**']}",

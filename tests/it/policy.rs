@@ -236,7 +236,7 @@ fn a_path_is_explained() {
     exit: 0
     stdout:
     test_cart.py: test
-      by `**/test_*.py` (preset `python`, line 30)
+      by `**/test_*.py` (preset `python`, line 29)
       perimeter.test_limits.files = 8 (preset `default`, line 37)
       perimeter.test_limits.added = 200 (preset `default`, line 37)
       perimeter.test_limits.file_bytes = 262144 (preset `default`, line 37)
@@ -262,9 +262,9 @@ fn a_line_is_explained_as_it_stands() {
     let of_line = answer.split_once("line 5: ").expect(&answer).1;
     assert_snapshot!(of_line, @"
     as the whole file
-      looked for in what is added: drop-table, truncate-table, remove-recursively, pipe-to-shell, no-verify, tls-off, test-probe-python, debugger-python, unsafe-load-python, sql-text-python
+      looked for in what is added: no-verify, tls-off, debugger-python, unsafe-load-python, sql-text-python
       if it were added: deny[forbidden-pattern] `unsafe-load-python` matches what is added at line 5 of `cart.py`: it runs what the data say
-        by `unsafe-load-python` (preset `python`, line 21)
+        by `unsafe-load-python` (preset `python`, line 20)
     stderr:
     ");
     assert_snapshot!(repo.guard(["policy", "explain", "cart.py", "--line", "6"]), @"
@@ -400,6 +400,7 @@ fn install_and_uninstall_leave_the_repository_as_it_was() {
       commit-msg     added
       post-commit    added
       post-rewrite   added
+      pre-push       added
       git config     notes.rewriteRef
       git config     notes.koan.mergeStrategy
     stderr:
@@ -412,6 +413,7 @@ fn install_and_uninstall_leave_the_repository_as_it_was() {
       commit-msg     there already
       post-commit    there already
       post-rewrite   there already
+      pre-push       there already
     stderr:
     ");
     assert_snapshot!(repo.guard(["uninstall"]), @"
@@ -422,6 +424,7 @@ fn install_and_uninstall_leave_the_repository_as_it_was() {
       commit-msg     removed
       post-commit    removed
       post-rewrite   removed
+      pre-push       removed
       git config     notes.koan.mergeStrategy
       git config     notes.rewriteRef
     stderr:
@@ -463,6 +466,7 @@ fn a_folder_of_hooks_in_the_users_own_folder_is_found() {
       commit-msg     added
       post-commit    added
       post-rewrite   added
+      pre-push       added
       git config     notes.rewriteRef
       git config     notes.koan.mergeStrategy
     stderr:
