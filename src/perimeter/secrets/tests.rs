@@ -377,6 +377,8 @@ fn told(policy: &str, files: &[(&str, &str, &str)], message: &str) -> Vec<String
         shape: Shape::Ordinary,
         neighbours: None,
         known_issues: None,
+        frames: Vec::new(),
+        is_signed: None,
     };
     let findings = inspect(&candidate, &policy);
     findings
