@@ -10,6 +10,7 @@ use super::text::shown;
 use super::{Judged, Objection, deletions};
 use crate::change::FileVersion;
 use crate::policy::{self, Rule};
+use crate::suite::inline;
 
 /// Words of assertions, one at least in each line that is one.
 const ASSERTS: &[&str] = &[
@@ -184,8 +185,10 @@ fn may_ask_for_less(judged: &Judged) -> bool {
 fn bodies(judged: &Judged, version: &Option<FileVersion>) -> BTreeMap<String, String> {
     let text = version.as_ref().and_then(|version| version.content.text());
     let text = text.unwrap_or_default();
-    if judged.file.path.extension() == Some(b"go") {
-        return go_bodies(text);
+    match judged.file.path.extension() {
+        Some(b"go") => return go_bodies(text),
+        Some(b"rs") => return rust_bodies(text),
+        _ => {}
     }
     match deletions::bodies(judged, version) {
         Some(tests) => {
@@ -200,6 +203,20 @@ fn bodies(judged: &Judged, version: &Option<FileVersion>) -> BTreeMap<String, St
         }
         None => BTreeMap::from([(String::new(), text.to_owned())]),
     }
+}
+
+/// The lines of each test function; none where the source cannot be read as tokens: it does not compile.
+fn rust_bodies(text: &str) -> BTreeMap<String, String> {
+    let functions = inline::test_functions(text).unwrap_or_default();
+    let body = |function: &inline::TestFunction| -> String {
+        let n_above = function.head.start().saturating_sub(1);
+        let lines = text.lines().take(function.end).skip(n_above);
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    let functions = functions.iter();
+    functions
+        .map(|function| (function.path.clone(), body(function)))
+        .collect()
 }
 
 /// From `func Test` in the first column to the brace in the first column.

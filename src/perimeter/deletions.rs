@@ -138,7 +138,7 @@ pub(super) fn bodies(
     version: &Option<FileVersion>,
 ) -> Option<Vec<(String, String)>> {
     let extension = judged.file.path.extension();
-    let is_known = matches!(extension, Some(b"py" | b"rb" | b"php" | b"rs"));
+    let is_known = matches!(extension, Some(b"py" | b"rb" | b"php"));
     let tests = || tests(judged, version).into_iter();
     (is_known || titles::speaks(extension))
         .then(|| tests().map(|test| (test.name, test.body)).collect())

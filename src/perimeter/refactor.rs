@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn what_goes_elsewhere_is_a_refactoring() {
         let block = lines(8, |n| format!("    the_line_number_{n}()"));
-        let rest = lines(6, |n| format!("rest{n}"));
+        let rest = lines(10, |n| format!("rest{n}"));
         let (old, new) = (format!("{block}{rest}"), format!("{rest}{block}"));
         check(
             &[("a.py", &old, &new)],

@@ -39,7 +39,7 @@ fn text(rule: Rule) -> (&'static str, &'static str, &'static str) {
         ),
         Rule::PathEncoding => (
             "Control and direction characters, letters of two scripts in one word, bytes that are not UTF-8, dots and spaces at the end of a part, and everything that some file system takes for `.git`.",
-            "`src/pay\u{2024}py`, `.GIT/config`, `src/a.py.`",
+            "`src/pay<U+2024>py`, `.GIT/config`, `src/a.py.`",
             "a name of plain letters, digits, `-`, `_` and `.`",
         ),
         Rule::PathCaseCollision => (
@@ -99,7 +99,7 @@ fn text(rule: Rule) -> (&'static str, &'static str, &'static str) {
         ),
         Rule::HiddenText => (
             "Characters that turn the direction of writing, are not drawn, or are drawn like Latin letters within a word of Latin ones.",
-            "`access\u{200b}_level = 1` with a zero-width space",
+            "`access<U+200B>_level = 1`, with a space of no width",
             "plain characters; in a string an escape such as `\\u200b`",
         ),
         Rule::DestructiveOperation => (

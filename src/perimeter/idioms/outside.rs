@@ -26,7 +26,7 @@ pub(super) const IDIOMS: &[Idiom] = &[
     of(JS, PROCESS, &["child_process", "execsync", "execfilesync", "spawnsync", "execa", "deno.", "bun.spawn"],
         r"\bchild_process\b|\b(?:execSync|execFileSync|spawnSync|execa)\s*\(|\bDeno\s*\.\s*(?:run|Command)\b|\bBun\s*\.\s*spawn"),
     of(JS, NETWORK, &["fetch", "xmlhttprequest", "websocket", "axios", "http", "\"net\"", "'net'", "node:net", "node:tls", "dgram", "sendbeacon"],
-        r#"(?:^|[^.\w$])fetch\s*\(\s*[^\s)]|\bXMLHttpRequest\b|\bnew\s+WebSocket\b|\baxios\b|["'](?:node:)?(?:https?|http2|net|dgram|tls)["']|\bsendBeacon\s*\("#),
+        r#"(?:^|[^.\w$])fetch\s*\(\s*[^\s)]|\bXMLHttpRequest\b|\bnew\s+WebSocket\b|\baxios\b|(?:\bfrom\s*|\brequire\s*\(\s*|\bimport\s*\(?\s*)["'](?:node:)?(?:https?|http2|net|dgram|tls)["']|\bsendBeacon\s*\("#),
     of(RS, PROCESS, &["command"], r"\bCommand\s*::\s*new\b|\bprocess\s*::\s*Command\b"),
     of(RS, NETWORK, &["tcpstream", "tcplistener", "udpsocket", "unixstream", "reqwest", "ureq"], r"\b(?:TcpStream|TcpListener|UdpSocket|UnixStream|UnixListener)\b|\b(?:reqwest|ureq)\s*::"),
     of(GO, PROCESS, &["os/exec", "exec.", "startprocess", "forkexec"], r#""os/exec"|\bexec\s*\.\s*Command(?:Context)?\s*\(|\b(?:os\.StartProcess|syscall\.(?:Exec|ForkExec))\b"#),
@@ -112,6 +112,7 @@ this.fetch(url)
 function prefetch(url) {
 const url = 'https://example.com'
 const net = gross - tax
+Object.hasOwn(context, 'http')
 // fetch(url) is slow
 import { parse } from 'node:url'
 ",
