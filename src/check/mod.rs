@@ -5,6 +5,7 @@ mod judgement;
 pub mod lane;
 pub mod parents;
 pub mod range;
+mod revert;
 mod staged;
 pub mod trust;
 pub mod waive;
@@ -20,8 +21,8 @@ use jiff::civil::Date;
 use crate::change::{Change, CommitMessage};
 use crate::git::{Commit, Flaw, Repo};
 use crate::issue::{Crash, Fingerprint};
-use crate::perimeter::{self, Candidate, ISSUE_TRAILER, Shape};
-use crate::policy::{FileKind, Lane, Policy, Rule, Suite};
+use crate::perimeter::{self, Candidate, Finding, ISSUE_TRAILER, Shape};
+use crate::policy::{FileKind, Lane, Level, Policy, Rule, Suite};
 use crate::proof::{
     self, Budget, Carried, Case, Doubt, Effort, Known, Named, Progress, Traces, Workshop,
 };
@@ -100,9 +101,22 @@ pub fn judge(
 ) -> anyhow::Result<Judgement> {
     let found = findings(repo, settings, subject, policy, lane.lane)?;
     let perimeter = Verdict::of_perimeter(&found.findings, Lane::Human);
-    let doubts = flaws(subject, lane.lane);
+    let mut doubts = flaws(subject, lane.lane);
+    let reverted = match lane.lane {
+        Lane::Repair => revert::reverted(repo, subject)?,
+        Lane::Agent | Lane::Human => None,
+    };
+    doubts.extend(reverted.map(|id| {
+        Doubt::Other(format!(
+            "it takes back exactly what `{}` did, and whether that is right, a person decides",
+            trust::short(id)
+        ))
+    }));
+    let is_for_a_person = reverted.is_some() && !is_closed(&found.findings);
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
-        (_, refused @ Verdict::Refused { .. }) => (refused, None, Traces::default()),
+        (_, refused @ Verdict::Refused { .. }) if !is_for_a_person => {
+            (refused, None, Traces::default())
+        }
         _ if !doubts.is_empty() => (Verdict::Undecided { doubts }, None, Traces::default()),
         (Lane::Human, accepted) => (accepted, None, Traces::default()),
         (Lane::Agent, _) if !asks_for_proof(subject, policy) => (
@@ -156,6 +170,14 @@ pub fn says_fix(message: &CommitMessage) -> bool {
     let mut trailers = message.trailers().into_iter();
     words.next().is_some_and(|word| WORDS.contains(&word))
         || trailers.any(|trailer| trailer.token.eq_ignore_ascii_case(ISSUE_TRAILER))
+}
+
+/// Whether something is found that nobody can decide otherwise.
+fn is_closed(findings: &[Finding]) -> bool {
+    let mut denied = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Deny);
+    denied.any(|finding| finding.rule.info().closed)
 }
 
 /// What makes a commit itself doubtful. People may write text that no log shows; nobody writes what git would not.
