@@ -6,6 +6,7 @@ mod judgement;
 pub mod lane;
 pub mod parents;
 pub mod range;
+mod revert;
 mod staged;
 pub mod trust;
 pub mod waive;
@@ -116,13 +117,24 @@ pub fn judge(
     let approved: Vec<Approval> = if is_refused { approvals()? } else { Vec::new() };
     let (open, used) = verdict::answered_for(&found.findings, &approved);
     let perimeter = Verdict::of_perimeter(&open, Lane::Human);
-    let doubts = flaws(subject, lane.lane);
+    let mut doubts = flaws(subject, lane.lane);
+    let reverted = match lane.lane {
+        Lane::Repair => revert::reverted(repo, subject)?,
+        Lane::Agent | Lane::Human => None,
+    };
+    doubts.extend(reverted.map(|id| {
+        Doubt::Other(format!(
+            "it takes back exactly what `{}` did, and whether that is right, a person decides",
+            trust::short(id)
+        ))
+    }));
+    let is_for_a_person = reverted.is_some() && !is_closed(&open);
     let inputs = match lane.lane {
         Lane::Human => Vec::new(),
         Lane::Agent | Lane::Repair => proof::changed_inputs(&subject.change, policy),
     };
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
-        (_, Verdict::Refused { findings, .. }) => {
+        (_, Verdict::Refused { findings, .. }) if !is_for_a_person => {
             let gaps = inputs;
             (Verdict::Refused { findings, gaps }, None, Traces::default())
         }
@@ -192,6 +204,14 @@ pub fn says_fix(message: &CommitMessage) -> bool {
     let mut trailers = message.trailers().into_iter();
     words.next().is_some_and(|word| WORDS.contains(&word))
         || trailers.any(|trailer| trailer.token.eq_ignore_ascii_case(ISSUE_TRAILER))
+}
+
+/// Whether something is found that nobody can decide otherwise.
+fn is_closed(findings: &[Finding]) -> bool {
+    let mut denied = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Deny);
+    denied.any(|finding| finding.rule.info().closed)
 }
 
 /// What makes a commit itself doubtful. People may write text that no log shows; nobody writes what git would not.

@@ -106,6 +106,13 @@ impl Repo {
         parse_commit(id, &data).with_context(|| format!("parse commit `{id}`"))
     }
 
+    /// Whether there is a commit of this id.
+    pub fn has_commit(&self, id: ObjectId) -> anyhow::Result<bool> {
+        let header = self.inner.try_find_header(id);
+        let header = header.with_context(|| format!("look for `{id}`"))?;
+        Ok(header.is_some_and(|header| header.kind() == Kind::Commit))
+    }
+
     /// The commits that `to` has and `from` has not, parents before children. `None`: all of `to`'s history.
     ///
     /// # Errors

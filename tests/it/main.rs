@@ -6,6 +6,7 @@ mod build;
 mod cache;
 mod check;
 mod dependencies;
+mod history;
 mod hook;
 mod install;
 mod installer;
