@@ -140,7 +140,8 @@ pub(super) fn fields<const N: usize>(lines: &str) -> anyhow::Result<Vec<[&str; N
         .map(|line| {
             let fields: Vec<&str> = line.split(' ').collect();
             let fields: Result<[&str; N], _> = fields.try_into();
-            fields.map_err(|_| anyhow::anyhow!("`{}` is no line of a push", shown(line.as_bytes())))
+            let fields = fields.ok().filter(|fields| !fields.contains(&""));
+            fields.with_context(|| format!("`{}` is no line of a push", shown(line.as_bytes())))
         })
         .collect()
 }

@@ -627,7 +627,7 @@ fn where_the_policy_does_not_load_nobody_is_let_pass_unsaid() {
     exit: 1
     stdout:
     stderr:
-    error: read the policy of 5f559cebfb: .koan-guard.yaml:2:1: unknown key `perimiter`; did you mean `perimeter`? (known here: `version`, `extends`, `lanes`, `mode`, `perimeter`, `proof`, `message`, `sources`)
+    error: read the policy of 5f559cebfb: .koan-guard.yaml:2:1: unknown key `perimiter`; did you mean `perimeter`? (known here: `version`, `extends`, `lanes`, `mode`, `perimeter`, `proof`, `message`, `sources`, `waivers`)
     hint: correct it and try `koan-guard policy lint`
     ");
 }
@@ -748,6 +748,13 @@ fn where_nothing_is_trusted_a_first_push_is_told_so() {
 fn with_remote() -> Repo {
     let repo = guarded();
     repo.git(["clone", "--quiet", "--bare", ".", "../bare.git"]);
+    repo.git([
+        "-C",
+        "../bare.git",
+        "symbolic-ref",
+        "HEAD",
+        "refs/heads/main",
+    ]);
     repo.git(["-C", "../bare.git", "branch", "--quiet", "-D", "koan/1"]);
     repo.git(["remote", "add", "origin", "../bare.git"]);
     repo.git(["fetch", "--quiet", "origin"]);
