@@ -19,7 +19,17 @@ fn observed(more: &str) -> Repo {
 #[test]
 fn what_would_be_refused_is_said_in_text_and_passes() {
     let repo = observed("mode: observe\n");
-    assert_snapshot!(repo.guard(["check"]), @"");
+    assert_snapshot!(repo.guard(["check"]), @"
+    exit: 0
+    stdout:
+    would refuse: 47544c0543 fix: total of an empty cart
+    would refuse[no-test]: the change adds or changes no test
+      why: a fix without a test that failed before it is a guess
+      next: add a test that fails without the fix, in the same commit
+      lane repair (asked for), policy of e3baa526c9 (main, the local default branch)
+      the policy observes here (`mode: observe`): nothing is refused, and no statement is written
+    stderr:
+    ");
     assert_eq!(repo.git(["for-each-ref", "refs/notes"]), "");
 }
 
@@ -43,7 +53,16 @@ fn one_lane_observes_while_the_rest_enforces() {
         repo.guard(["check"])
             .starts_with("exit: 0\nstdout:\nwould refuse: ")
     );
-    assert_snapshot!(repo.guard(["policy", "show", "--origin"]).lines().filter(|line| line.contains("mode")).collect::<Vec<_>>().join("\n"), @"");
+    let values = repo.guard(["policy", "show", "--origin"]);
+    let modes: Vec<&str> = values
+        .lines()
+        .filter(|line| line.contains("mode ="))
+        .collect();
+    assert_snapshot!(modes.join("\n"), @"
+    mode = enforce    # preset `default`, line 10
+    lanes.repair.mode = observe    # `.koan-guard.yaml`, line 5
+    lanes.agent.mode = enforce    # preset `default`, line 10
+    ");
     let repo = observed("mode: observe\nlanes: {repair: {mode: enforce}}\n");
     assert!(
         repo.guard(["check"])
