@@ -122,23 +122,25 @@ pub fn judge(
         Lane::Repair => revert::reverted(repo, subject)?,
         Lane::Agent | Lane::Human => None,
     };
-    doubts.extend(reverted.map(|id| {
-        Doubt::Other(format!(
-            "it takes back exactly what `{}` did, and whether that is right, a person decides",
-            trust::short(id)
-        ))
-    }));
-    let is_for_a_person = reverted.is_some() && !is_closed(&open);
+    doubts.extend(reverted.map(|id| Doubt::Reverts(trust::short(id))));
     let inputs = match lane.lane {
         Lane::Human => Vec::new(),
         Lane::Agent | Lane::Repair => proof::changed_inputs(&subject.change, policy),
     };
+    let is_for_a_person = reverted.is_some() && !is_closed(&open) && inputs.is_empty();
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
         (_, Verdict::Refused { findings, .. }) if !is_for_a_person => {
             let gaps = inputs;
             (Verdict::Refused { findings, gaps }, None, Traces::default())
         }
-        _ if !doubts.is_empty() => (Verdict::Undecided { doubts }, None, Traces::default()),
+        _ if !doubts.is_empty() => {
+            let undecided = Verdict::Undecided { doubts };
+            let verdict = match reverted {
+                Some(_) => undecided.overruled(&approvals()?),
+                None => undecided,
+            };
+            (verdict, None, Traces::default())
+        }
         (Lane::Human, accepted) => (accepted, None, Traces::default()),
         _ if !inputs.is_empty() => {
             let (findings, gaps) = (Vec::new(), inputs);

@@ -22,6 +22,7 @@ pub const IDS: &[&str] = &[
     "not-built",
     "old-test-rewritten",
     "old-tests-not-built",
+    "revert",
     "runner-untrusted",
     "sandbox-too-low",
     "seed-dependent",
@@ -84,6 +85,7 @@ impl Doubt {
             Doubt::BudgetSpent { .. } => "budget-spent",
             Doubt::Other(_) => "undecided",
             Doubt::ConflictResolved => "conflict-resolved",
+            Doubt::Reverts(_) => "revert",
         }
     }
 }

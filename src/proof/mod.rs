@@ -197,6 +197,8 @@ pub enum Doubt {
     },
     /// A merge that git could not have made alone.
     ConflictResolved,
+    /// It takes back exactly what another commit did: its id.
+    Reverts(String),
     /// Anything else that could not be found out.
     Other(String),
 }

@@ -311,6 +311,11 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "a hook gives an answer while somebody waits, or none",
             "judge it outside the hook: `koan-guard check --staged`",
         ),
+        Doubt::Reverts(id) => (
+            format!("it takes back exactly what `{id}` did"),
+            "whether a fix was wrong is a decision about the product",
+            "a person decides",
+        ),
         Doubt::ConflictResolved => (
             "this merge resolves a conflict, and how is a person's decision".into(),
             "when in doubt, do not act",

@@ -63,34 +63,38 @@ pub const CASES: &[Case] = &[
         site.point_branch(merge.trim());
         site.git(["reset", "--quiet", "--hard"]);
     }),
-    kept_out("one of more than two is not made again", "a merge of three", |site| {
-        site.commit_now();
-        let fix = site.git(["rev-parse", "HEAD"]);
-        move_main_on(site);
-        let tree = site.git(["rev-parse", "HEAD^{tree}"]);
-        let other = site.git([
-            "commit-tree",
-            tree.trim(),
-            "-p",
-            "main~1",
-            "-m",
-            "fix: other",
-        ]);
-        let merge = site.git([
-            "commit-tree",
-            tree.trim(),
-            "-p",
-            fix.trim(),
-            "-p",
-            "main",
-            "-p",
-            other.trim(),
-            "-m",
-            "Merge all",
-        ]);
-        site.point_branch(merge.trim());
-        site.git(["reset", "--quiet", "--hard"]);
-    }),
+    kept_out(
+        "one of more than two is not made again",
+        "a merge of three",
+        |site| {
+            site.commit_now();
+            let fix = site.git(["rev-parse", "HEAD"]);
+            move_main_on(site);
+            let tree = site.git(["rev-parse", "HEAD^{tree}"]);
+            let other = site.git([
+                "commit-tree",
+                tree.trim(),
+                "-p",
+                "main~1",
+                "-m",
+                "fix: other",
+            ]);
+            let merge = site.git([
+                "commit-tree",
+                tree.trim(),
+                "-p",
+                fix.trim(),
+                "-p",
+                "main",
+                "-p",
+                other.trim(),
+                "-m",
+                "Merge all",
+            ]);
+            site.point_branch(merge.trim());
+            site.git(["reset", "--quiet", "--hard"]);
+        },
+    ),
     kept_out(
         "no common history",
         "a branch without a root of ours",
