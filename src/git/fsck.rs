@@ -124,8 +124,7 @@ fn is_armored(value: &[u8]) -> bool {
         && value.ends_with(b"-----")
         && value
             .lines()
-            .rev()
-            .next()
+            .next_back()
             .is_some_and(|line| line.starts_with(b"-----END "))
 }
 

@@ -289,11 +289,14 @@ fn inline_tests(file: &FileChange) -> Option<InlineTests> {
     })
 }
 
+/// `None` for a source that cannot be cut.
+type Regions = Option<Rc<[Range<usize>]>>;
+
 /// The test regions of a version; in a history, what one commit makes is what the next one changes.
-fn regions(version: &Option<FileVersion>) -> Option<Rc<[Range<usize>]>> {
+fn regions(version: &Option<FileVersion>) -> Regions {
     const MAX_KEPT: usize = 256;
     thread_local! {
-        static KEPT: RefCell<HashMap<ObjectId, Option<Rc<[Range<usize>]>>>> = RefCell::default();
+        static KEPT: RefCell<HashMap<ObjectId, Regions>> = RefCell::default();
     }
     let Some(version) = version else {
         return Some(Rc::default());

@@ -247,7 +247,7 @@ fn a_commit_that_git_would_not_make_is_not_judged() {
     let repo = Repo::python_sample();
     let head = repo.git(["rev-parse", "HEAD"]);
     repo.git(["switch", "--quiet", "--create", "topic"]);
-    repo.write("note.txt", "1\n").commit("chore: note");
+    repo.write("note.md", "1\n").commit("chore: note");
     let tree = repo.git(["rev-parse", "HEAD^{tree}"]);
     let good = "A <a@example.com> 1700000000 +0000";
     for (author, extra, expected) in [

@@ -201,9 +201,12 @@ fn a_merge_of_three_is_judged_as_a_change_of_its_own() {
     exit: 1
     stdout:
     refused: f548e9974c Merge three
-    refused[merge-introduces-changes]: the merge differs from its parents' automatic merge in 2 files
+    refused[merge-introduces-changes]: the merge has 3 parents, and one of more than two is not made again
       why: a merge that is more than its parents hides a change where nobody looks
       next: make the change in a commit of its own
+    refused[not-conventional]: `Merge three` is not conventional: Missing type in the commit summary, expected `type: description`
+      why: the message says what kind of change this is, in a form that tools read
+      next: write the subject as `fix: what was wrong`
       lane repair (asked for), policy of a3e325c1ec (main~1, --base)
     stderr:
     ");

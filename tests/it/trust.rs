@@ -50,7 +50,7 @@ fn a_policy_that_does_not_load_judges_nothing() {
     exit: 2
     stdout:
     stderr:
-    error: read the policy of 5f559cebfb: .koan-guard.yaml:2:1: unknown key `perimiter`; did you mean `perimeter`? (known here: `version`, `extends`, `lanes`, `mode`, `perimeter`, `proof`, `message`, `sources`)
+    error: read the policy of 5f559cebfb: .koan-guard.yaml:2:1: unknown key `perimiter`; did you mean `perimeter`? (known here: `version`, `extends`, `lanes`, `mode`, `perimeter`, `proof`, `message`, `sources`, `waivers`)
     hint: correct it and try `koan-guard policy lint`
     ");
 }
@@ -218,7 +218,7 @@ fn a_base_without_common_history_decides_nothing() {
     exit: 3
     stdout:
     stderr:
-    error: the two ends of the range have no common history
+    error: choose the policy of the range: the two ends of the range have no common history
     ");
 }
 
@@ -339,7 +339,16 @@ fn path(repo: &Repo, name: &str) -> &'static str {
 #[test]
 fn the_floor_of_the_machine_makes_every_policy_stricter() {
     let repo = above("version: 1\nperimeter: {limits: {lines: 2}}\n");
-    assert_snapshot!(repo.guard(["check", "HEAD"]), @"");
+    assert_snapshot!(repo.guard(["check", "HEAD"]), @"
+    exit: 1
+    stdout:
+    refused: e9eb8ae2e6 fix: total of an empty cart
+    refused[too-many-lines]: 4 production lines added and removed, at most 2
+      why: a small fix stays local; nobody reads a large one line by line
+      next: make the fix smaller, or hand the issue to a person
+      lane repair (asked for), policy of a3e325c1ec (main, the local default branch), floor `[temp]/floor.yaml`
+    stderr:
+    ");
     let shown = repo.guard(["policy", "show", "--origin"]);
     let line = "perimeter.limits.lines = 2    # floor `[temp]/floor.yaml`, line 2\n";
     assert!(shown.contains(line), "{shown}");
@@ -350,11 +359,29 @@ fn the_floor_of_the_machine_makes_every_policy_stricter() {
 #[test]
 fn a_floor_that_cannot_be_read_judges_nothing() {
     let repo = above("version: 1\nperimeter: {limit: {lines: 2}}\n");
-    assert_snapshot!(repo.guard(["check", "HEAD"]), @"");
+    assert_snapshot!(repo.guard(["check", "HEAD"]), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: read the policy of a3e325c1ec: the floor of this machine: [temp]/floor.yaml:2:13: unknown key `limit`; did you mean `limits`? (known here: `allow`, `protect`, `limits`, `test_limits`, `forbid`, `not_secrets`, `rules`)
+    hint: it is named by `koan.policyFloor` in git's global or system configuration; its owner corrects it
+    ");
     std::fs::remove_file(repo.beside("floor.yaml")).expect("there");
-    assert_snapshot!(repo.guard(["check", "HEAD"]), @"");
+    assert_snapshot!(repo.guard(["check", "HEAD"]), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: `koan.policyFloor` is `[temp]/floor.yaml`: No such file or directory (os error 2)
+    hint: it names a policy file by its whole path; without one that can be read, nothing is judged
+    ");
     repo.git(["config", "--global", "koan.policyFloor", "floor.yaml"]);
-    assert_snapshot!(repo.guard(["check", "HEAD"]), @"");
+    assert_snapshot!(repo.guard(["check", "HEAD"]), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: `koan.policyFloor` is `floor.yaml`: that is no whole path
+    hint: it names a policy file by its whole path; without one that can be read, nothing is judged
+    ");
     repo.write("floor.yaml", "version: 1\n");
     repo.git([
         "config",
@@ -362,14 +389,26 @@ fn a_floor_that_cannot_be_read_judges_nothing() {
         "koan.policyFloor",
         path(&repo, "repo/floor.yaml"),
     ]);
-    assert_snapshot!(repo.guard(["check", "HEAD"]), @"");
+    assert_snapshot!(repo.guard(["check", "HEAD"]), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: `koan.policyFloor` is `[repo]/floor.yaml`: that is a file of this repository
+    hint: it names a policy file by its whole path; without one that can be read, nothing is judged
+    ");
 }
 
 #[test]
 fn whoever_works_in_the_repository_moves_no_floor() {
     let repo = above("version: 1\nperimeter: {limits: {lines: 2}}\n");
     repo.git(["config", "koan.policyFloor", "/dev/null"]);
-    assert_snapshot!(repo.guard(["check", "HEAD"]), @"");
+    assert_snapshot!(repo.guard(["check", "HEAD"]), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: `koan.policyFloor` stands in the configuration of the repository, where it does not count
+    hint: take it out there (`git config --show-origin --get-all koan.policyFloor`); it belongs into git's global or system configuration
+    ");
     repo.git(["config", "--unset", "koan.policyFloor"]);
     let answer_in = |variables: &[(&str, &str)]| {
         let mut command = repo.guard_command(["check", "HEAD"]);
