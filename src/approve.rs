@@ -131,16 +131,17 @@ fn changes(
     asked: &Asked,
 ) -> anyhow::Result<(PolicyRef, Vec<Change>)> {
     let tip = settings.trusted_tip.as_ref();
-    let (base_id, ids) = match *asked {
-        Asked::Commit(id) => (repo.commit(id)?.parent_ids.first().copied(), vec![id]),
+    let (ids, (trusted, policy)) = match *asked {
+        Asked::Commit(id) => {
+            let parent_id = repo.commit(id)?.parent_ids.first().copied();
+            (vec![id], trust::policy(repo, tip, parent_id)?)
+        }
         Asked::Range { from, to, .. } => {
-            let base_id = repo
-                .merge_base(from, to)?
-                .context("the two ends of the range have no common history")?;
-            (Some(base_id), repo.commits_between(Some(from), to)?)
+            let base_ids = repo.merge_bases(from, to)?;
+            let ids = repo.commits_between(Some(from), to)?;
+            (ids, trust::policy_of_all(repo, tip, &base_ids)?)
         }
     };
-    let (trusted, policy) = trust::policy(repo, tip, base_id)?;
     let mut changes = Vec::new();
     for &id in &ids {
         match range::subject(repo, repo.commit(id)?)? {
@@ -150,8 +151,10 @@ fn changes(
             }
         }
     }
-    if let (&Asked::Range { to, .. }, Some(base_id), true) = (asked, base_id, ids.len() > 1) {
-        changes.push(change(&range::whole(repo, base_id, (&ids, to))?, &policy)?);
+    if let (&Asked::Range { from, to, .. }, true) = (asked, ids.len() > 1) {
+        let base_ids = repo.merge_bases(from, to)?;
+        let whole = range::whole(repo, &base_ids, (from, to), &ids)?;
+        changes.push(change(&whole, &policy)?);
     }
     if changes.is_empty() {
         return Err(UsageError::new("there is nothing to judge, and nothing to approve").into());

@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::attestation::ledger::{self, Standing};
 use crate::attestation::{Statement, approval};
 use crate::check::approvals::makers;
-use crate::check::lane::{self, LaneChoice, LaneDecision, Marks};
+use crate::check::lane::{self, LaneChoice, LaneDecision, Marks, Pusher};
+use crate::check::says_fix;
 use crate::check::trust;
 use crate::git::{Commit, Repo, notes};
 use crate::perimeter::shown_subject;
@@ -65,7 +66,10 @@ pub fn audit(
             .ok();
         let has_note = noted.is_some();
         let lane = lane_of(policy, &commit, branch);
-        let is_guarded = lane.lane > Lane::Human && commit.parent_ids.len() < 2;
+        // In lane `agent` only what says that it is a fix owes a proof.
+        let is_due =
+            lane.lane == Lane::Repair || (lane.lane == Lane::Agent && says_fix(&commit.message));
+        let is_guarded = is_due && commit.parent_ids.len() < 2;
         if !has_note && !is_guarded {
             continue;
         }
@@ -157,9 +161,10 @@ fn lane_of(policy: &Policy, commit: &Commit, branch: Option<&str>) -> LaneDecisi
         branch,
         people: vec![&commit.author, &commit.committer],
         trailers: &trailers,
+        text: commit.message.as_bstr(),
         environment: None,
     };
-    lane::decide(LaneChoice::Auto, policy, &marks)
+    lane::decide(&LaneChoice::Auto(Pusher::None), policy, &marks)
 }
 
 impl Entry {

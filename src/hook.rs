@@ -70,7 +70,10 @@ struct Record {
     tree: String,
     policy_digest: String,
     guard_version: String,
-    /// `None` for a pending change, or where the policy only observes.
+    /// Red tests only.
+    #[serde(default)]
+    is_pending: bool,
+    /// `None` for a pending change, where nothing had to be proved, or where the policy only observes.
     predicate: Option<Predicate>,
 }
 
@@ -110,7 +113,12 @@ pub fn commit_msg(
     else {
         return judge_and_keep(repo, settings, &staged, progress);
     };
-    let record = recall(repo)?.filter(|record| record.is_about(subject, &staged.policy));
+    let is_proof_due =
+        staged.lane.lane == Lane::Agent && check::asks_for_proof(subject, &staged.policy);
+    // Before the message was known, nobody could say whether a proof is due.
+    let record = recall(repo)?.filter(|record| {
+        record.is_about(subject, &staged.policy) && (!is_proof_due || record.is_proved())
+    });
     let Some(mut record) = record else {
         return judge_and_keep(repo, settings, &staged, progress);
     };
@@ -158,7 +166,10 @@ pub fn post_commit(
             ledger::record(repo, commit.id, &statement)?;
             Ok(Trace::Noted { commit: name })
         }
-        record => unnoted(repo, settings, around, commit, record.is_some()),
+        record => {
+            let is_pending = record.map(|record| record.is_pending);
+            unnoted(repo, settings, around, commit, is_pending)
+        }
     }
 }
 
@@ -214,7 +225,7 @@ fn unnoted(
     settings: &Settings,
     around: &Surroundings,
     commit: Commit,
-    is_judged: bool,
+    is_pending: Option<bool>,
 ) -> anyhow::Result<Trace> {
     let parent_id = commit.parent_ids.first().copied();
     let (_, policy) = trust::policy(repo, settings.trusted_tip.as_ref(), parent_id)?;
@@ -224,15 +235,19 @@ fn unnoted(
         branch: branch.as_deref(),
         people: vec![&commit.author, &commit.committer],
         trailers: &trailers,
+        text: commit.message.as_bstr(),
         environment: around.environment,
     };
-    let lane = lane::decide(settings.lane, &policy, &marks).lane;
+    let lane = lane::decide(&settings.lane, &policy, &marks).lane;
     if lane == Lane::Human || policy.mode == Mode::Observe {
         return Ok(Trace::None);
     }
     let name = trust::short(commit.id);
-    if is_judged {
-        return Ok(Trace::Pending { commit: name });
+    match is_pending {
+        Some(true) => return Ok(Trace::Pending { commit: name }),
+        // Judged, and nothing had to be proved.
+        Some(false) => return Ok(Trace::None),
+        None => (),
     }
     match range::subject(repo, commit)? {
         Judged::CleanMerge => Ok(Trace::None),
@@ -293,8 +308,13 @@ impl Record {
             tree: judgement.tree.clone(),
             policy_digest: judgement.policy_digest.clone(),
             guard_version: env!("CARGO_PKG_VERSION").into(),
+            is_pending: matches!(judgement.verdict, Verdict::Pending(_)),
             predicate: judgement.predicate(Place::Hook, None)?,
         })
+    }
+
+    fn is_proved(&self) -> bool {
+        self.is_pending || self.predicate.is_some()
     }
 
     fn is_about(&self, subject: &Subject, policy: &Policy) -> bool {

@@ -174,6 +174,10 @@ impl Verdict {
                 approvals: used,
                 proof: Some(proof),
             }),
+            Verdict::Accepted(Basis::Perimeter(_)) => Verdict::Accepted(Basis::Approved {
+                approvals: used,
+                proof: None,
+            }),
             Verdict::Accepted(Basis::Approved {
                 mut approvals,
                 proof,

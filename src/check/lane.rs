@@ -7,10 +7,20 @@ use crate::git::Person;
 use crate::policy::{Lane, Lanes, Policy, agents};
 
 /// A lane asked for on the command line, or the commit's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LaneChoice {
     Fixed(Lane),
-    Auto,
+    Auto(Pusher),
+}
+
+/// Who brings the commits, as the caller says who knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pusher {
+    /// Nobody pushes where commits are made.
+    None,
+    /// The judge is not told.
+    Unnamed,
+    Named(String),
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -27,21 +37,23 @@ pub struct Marks<'a> {
     pub branch: Option<&'a str>,
     pub people: Vec<&'a Person>,
     pub trailers: &'a [Trailer],
+    /// The message.
+    pub text: &'a [u8],
     /// What the environment says of who works there; `None` where the judge is somewhere else.
     pub environment: Option<&'static str>,
 }
 
-pub fn decide(choice: LaneChoice, policy: &Policy, marks: &Marks) -> LaneDecision {
+pub fn decide(choice: &LaneChoice, policy: &Policy, marks: &Marks) -> LaneDecision {
     match choice {
         LaneChoice::Fixed(lane) => LaneDecision {
-            lane,
+            lane: *lane,
             reason: "asked for".into(),
         },
-        LaneChoice::Auto => auto(policy, marks),
+        LaneChoice::Auto(pusher) => auto(policy, pusher, marks),
     }
 }
 
-fn auto(policy: &Policy, marks: &Marks) -> LaneDecision {
+fn auto(policy: &Policy, pusher: &Pusher, marks: &Marks) -> LaneDecision {
     let branch = marks
         .branch
         .map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
@@ -56,16 +68,38 @@ fn auto(policy: &Policy, marks: &Marks) -> LaneDecision {
             reason: format!("branch `{name}`"),
         };
     }
-    if let Some((lane, mark)) = of_marks(&policy.lanes, marks) {
-        let lane = lane.max(policy.lanes.others);
+    if let Some(reason) = stranger(&policy.lanes, pusher) {
         return LaneDecision {
-            lane,
-            reason: format!("marked by {mark}"),
+            lane: Lane::Repair,
+            reason,
         };
     }
-    LaneDecision {
-        lane: policy.lanes.others,
-        reason: "no mark of an agent".into(),
+    let others = policy.lanes.others;
+    match of_marks(&policy.lanes, marks) {
+        Some((lane, mark)) => LaneDecision {
+            lane: lane.max(others),
+            reason: format!("marked by {mark}"),
+        },
+        None => LaneDecision {
+            lane: others,
+            reason: match pusher {
+                Pusher::Named(name) => format!("pushed by `{name}`, no mark of an agent"),
+                Pusher::None | Pusher::Unnamed => "no mark of an agent".into(),
+            },
+        },
+    }
+}
+
+/// Why nobody vouches for who pushes. A person is only whom the policy lists.
+fn stranger(lanes: &Lanes, pusher: &Pusher) -> Option<String> {
+    match pusher {
+        Pusher::None => None,
+        Pusher::Unnamed if lanes.people.is_empty() => None,
+        Pusher::Unnamed => Some("`lanes.people` lists who pushes, and nobody is named".into()),
+        Pusher::Named(name) => {
+            let is_listed = lanes.people.contains(&name.trim().to_lowercase());
+            (!is_listed).then(|| format!("pusher `{name}` is none of `lanes.people`"))
+        }
     }
 }
 
@@ -77,14 +111,142 @@ fn of_marks(lanes: &Lanes, marks: &Marks) -> Option<(Lane, &'static str)> {
             .iter()
             .map(|person| (person.name.as_str(), person.email.as_str()))
     };
-    let known = || agents::recognise(people(), marks.trailers).or(marks.environment);
     if agents::is_named(&lanes.repair_agents, people(), marks.trailers) {
         return Some((Lane::Repair, "a name of `lanes.repair.agents`"));
     }
-    if agents::is_named(&lanes.agent_agents, people(), marks.trailers) {
-        return Some((Lane::Agent, "a name of `lanes.agent.agents`"));
+    // Each mark counts by itself: one that is milder takes nothing from the others.
+    let known = agents::recognise(people(), marks.trailers, marks.text);
+    let mut known = known.into_iter().chain(marks.environment);
+    let strictest = known.find(|id| !agents::is_listed(id, &lanes.agent_agents));
+    if let Some(id) = strictest.filter(|_| lanes.repair_known_agents) {
+        return Some((Lane::Repair, id));
     }
-    known()
-        .filter(|_| lanes.repair_known_agents)
-        .map(|mark| (Lane::Repair, mark))
+    let is_milder = agents::is_named(&lanes.agent_agents, people(), marks.trailers)
+        || agents::recognise(people(), marks.trailers, marks.text)
+            .into_iter()
+            .chain(marks.environment)
+            .any(|id| agents::is_listed(id, &lanes.agent_agents));
+    is_milder.then_some((Lane::Agent, "a name of `lanes.agent.agents`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = "version: 1\nlanes: {agent: {agents: [noreply@anthropic.com, builder]}, people: [Ada, bo]}\n";
+
+    fn person(name: &str) -> Person {
+        Person {
+            name: name.into(),
+            email: "x@example.org".into(),
+            seconds: 0,
+        }
+    }
+
+    /// `author`, then co-authors' addresses.
+    #[track_caller]
+    fn check(pusher: Pusher, branch: &str, who: &[&str], expected: &str) {
+        let policy = Policy::load(POLICY, "p.yaml").expect("loads");
+        let author = person(who[0]);
+        let trailers: Vec<Trailer> = who[1..]
+            .iter()
+            .map(|email| Trailer {
+                token: "Co-authored-by".into(),
+                value: format!("x <{email}>"),
+            })
+            .collect();
+        let marks = Marks {
+            branch: Some(branch),
+            people: vec![&author],
+            trailers: &trailers,
+            text: b"fix: it\n",
+            environment: None,
+        };
+        let decision = decide(&LaneChoice::Auto(pusher), &policy, &marks);
+        let decision = format!("{}: {}", decision.lane.as_str(), decision.reason);
+        assert_eq!(decision, expected);
+    }
+
+    fn named(name: &str) -> Pusher {
+        Pusher::Named(name.into())
+    }
+
+    #[test]
+    fn a_person_is_whom_the_policy_lists() {
+        check(
+            named("ada"),
+            "main",
+            &["Ada"],
+            "human: pushed by `ada`, no mark of an agent",
+        );
+        check(
+            named("eve"),
+            "main",
+            &["Ada"],
+            "repair: pusher `eve` is none of `lanes.people`",
+        );
+        check(
+            named("dependabot[bot]"),
+            "main",
+            &["dependabot[bot]"],
+            "repair: pusher `dependabot[bot]` is none of `lanes.people`",
+        );
+        check(
+            Pusher::Unnamed,
+            "main",
+            &["Ada"],
+            "repair: `lanes.people` lists who pushes, and nobody is named",
+        );
+        check(Pusher::None, "main", &["Ada"], "human: no mark of an agent");
+    }
+
+    #[test]
+    fn a_mark_only_makes_stricter() {
+        check(
+            named("ada"),
+            "main",
+            &["devin-ai-integration[bot]"],
+            "repair: marked by devin",
+        );
+        check(
+            named("ada"),
+            "main",
+            &["Ada", "noreply@anthropic.com"],
+            "agent: marked by a name of `lanes.agent.agents`",
+        );
+        check(
+            named("ada"),
+            "main",
+            &["builder"],
+            "agent: marked by a name of `lanes.agent.agents`",
+        );
+        // The mark of a milder agent takes nothing from that of another one, nor from branch or pusher.
+        check(
+            named("ada"),
+            "main",
+            &["devin-ai-integration[bot]", "noreply@anthropic.com"],
+            "repair: marked by devin",
+        );
+        check(
+            named("ada"),
+            "koan/1",
+            &["Ada", "noreply@anthropic.com"],
+            "repair: branch `koan/1`",
+        );
+        check(
+            named("eve"),
+            "main",
+            &["builder"],
+            "repair: pusher `eve` is none of `lanes.people`",
+        );
+    }
+
+    #[test]
+    fn without_a_list_nobody_asks_who_pushes() {
+        let policy = Policy::load("version: 1\n", "p.yaml").expect("loads");
+        let lane = |pusher| decide(&LaneChoice::Auto(pusher), &policy, &Marks::default()).lane;
+        assert_eq!(lane(Pusher::Unnamed), Lane::Human);
+        // Whom CI names, and nobody lists, is nobody who is known.
+        assert_eq!(lane(named("ada")), Lane::Repair);
+    }
 }

@@ -6,6 +6,7 @@ mod judgement;
 pub mod lane;
 pub mod parents;
 pub mod range;
+mod revert;
 mod staged;
 pub mod trust;
 pub mod waive;
@@ -16,14 +17,17 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use gix::ObjectId;
+use gix::bstr::ByteSlice as _;
 use jiff::civil::Date;
 
 use crate::change::{Change, CommitMessage};
-use crate::git::{Commit, Repo};
+use crate::git::{Commit, Flaw, Repo};
 use crate::issue::{Crash, Fingerprint};
-use crate::perimeter::{self, Candidate, ISSUE_TRAILER, Shape};
-use crate::policy::{Lane, Level, Policy, Rule, Suite};
-use crate::proof::{self, Budget, Carried, Case, Effort, Known, Named, Progress, Traces, Workshop};
+use crate::perimeter::{self, Candidate, Finding, ISSUE_TRAILER, Shape};
+use crate::policy::{FileKind, Lane, Level, Policy, Rule, Suite};
+use crate::proof::{
+    self, Budget, Carried, Case, Doubt, Effort, Known, Named, Progress, Traces, Workshop,
+};
 use crate::suite::results::Results;
 use crate::suite::runner::Toolbox;
 use crate::suite::sandbox::Sandbox;
@@ -80,6 +84,8 @@ pub struct Subject {
     pub shape: Shape,
     /// Where this is a range as one change: its last commit, and the e-mail addresses of all who made it.
     pub range: Option<(ObjectId, BTreeSet<String>)>,
+    /// It holds a commit that says that it is a fix.
+    pub holds_fix: bool,
 }
 
 impl Subject {
@@ -110,13 +116,32 @@ pub fn judge(
     let approved: Vec<Approval> = if is_refused { approvals()? } else { Vec::new() };
     let (open, used) = verdict::answered_for(&found.findings, &approved);
     let perimeter = Verdict::of_perimeter(&open, Lane::Human);
+    let mut doubts = flaws(subject, lane.lane);
+    let reverted = match lane.lane {
+        Lane::Repair => revert::reverted(repo, subject)?,
+        Lane::Agent | Lane::Human => None,
+    };
+    doubts.extend(reverted.map(|id| {
+        Doubt::Other(format!(
+            "it takes back exactly what `{}` did, and whether that is right, a person decides",
+            trust::short(id)
+        ))
+    }));
+    let is_for_a_person = reverted.is_some() && !is_closed(&found.findings);
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
-        (_, refused @ Verdict::Refused { .. }) => (refused, None, Traces::default()),
+        (_, refused @ Verdict::Refused { .. }) if !is_for_a_person => {
+            (refused, None, Traces::default())
+        }
+        _ if !doubts.is_empty() => (Verdict::Undecided { doubts }, None, Traces::default()),
         (Lane::Human, accepted) => (accepted, None, Traces::default()),
+        (Lane::Agent, _) if !asks_for_proof(subject, policy) => (
+            Verdict::of_perimeter(&open, Lane::Agent).resting_on(used),
+            None,
+            Traces::default(),
+        ),
         (Lane::Agent | Lane::Repair, _) if settings.place == Place::Topic => {
             (Verdict::of_topic(&open), None, Traces::default())
         }
-        // Lane `agent` is judged as strictly as `repair` in this version.
         (Lane::Agent | Lane::Repair, _) => {
             let workshop = workshop(repo, settings)?;
             let case = case(repo, settings, (trusted, policy), subject, carried)?;
@@ -159,6 +184,58 @@ fn conflict(
         judgement.verdict = judgement.verdict.overruled(&approved);
     }
     Ok(judgement)
+}
+
+/// In lane `agent`: production changes, and somebody says that this fixes something.
+pub fn asks_for_proof(subject: &Subject, policy: &Policy) -> bool {
+    let is_code = |kind| {
+        matches!(
+            kind,
+            FileKind::Production | FileKind::Protected | FileKind::JudgeInput
+        )
+    };
+    let mut files = subject.change.files.iter();
+    let says_fix = subject.message().is_some_and(says_fix);
+    (subject.holds_fix || says_fix) && files.any(|file| is_code(policy.kind_of(&file.path)))
+}
+
+/// Whether a message calls its commit a fix: by its first word, or by naming an issue.
+pub fn says_fix(message: &CommitMessage) -> bool {
+    const WORDS: [&str; 9] = [
+        "fix", "fixes", "fixed", "fixing", "fixup", "hotfix", "bugfix", "repair", "repairs",
+    ];
+    let subject = message.subject().to_str_lossy().to_lowercase();
+    let mut words = subject
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let mut trailers = message.trailers().into_iter();
+    words.next().is_some_and(|word| WORDS.contains(&word))
+        || trailers.any(|trailer| trailer.token.eq_ignore_ascii_case(ISSUE_TRAILER))
+}
+
+/// Whether something is found that nobody can decide otherwise.
+fn is_closed(findings: &[Finding]) -> bool {
+    let mut denied = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Deny);
+    denied.any(|finding| finding.rule.info().closed)
+}
+
+/// What makes a commit itself doubtful. People may write text that no log shows; nobody writes what git would not.
+fn flaws(subject: &Subject, lane: Lane) -> Vec<Doubt> {
+    let flaws = subject.commit.iter().flat_map(|commit| &commit.flaws);
+    flaws
+        .filter(|flaw| match flaw {
+            Flaw::Malformed(_) => true,
+            Flaw::Unshown(_) => lane != Lane::Human,
+        })
+        .map(|flaw| {
+            Doubt::Other(format!(
+                "the commit is not one to be judged: {}",
+                flaw.fact()
+            ))
+        })
+        .collect()
 }
 
 /// The proof alone, whatever the perimeter says.
@@ -246,8 +323,10 @@ fn findings(
     lane: Lane,
 ) -> anyhow::Result<Weighed> {
     let mut neighbours = Vec::new();
-    for folder in perimeter::folders_to_list(&subject.change) {
-        neighbours.extend(repo.list_folder(subject.tree_id, &folder)?);
+    if lane != Lane::Human {
+        for folder in perimeter::folders_to_list(&subject.change) {
+            neighbours.extend(repo.list_folder(subject.tree_id, &folder)?);
+        }
     }
     let message = subject.message();
     let candidate = Candidate {
@@ -257,17 +336,13 @@ fn findings(
         neighbours: Some(&neighbours),
         known_issues: None,
     };
-    let mut findings = perimeter::inspect(&candidate, policy);
-    if lane == Lane::Human {
-        findings.retain(|finding| {
-            matches!(
-                finding.rule,
-                Rule::PathEncoding | Rule::HiddenText | Rule::SecretAdded
-            )
-        });
-        findings
-            .iter_mut()
-            .for_each(|finding| finding.level = Level::Warn);
+    let mut findings = match lane {
+        Lane::Human => perimeter::advise(&candidate, policy),
+        Lane::Agent | Lane::Repair => perimeter::inspect(&candidate, policy),
+    };
+    if lane == Lane::Agent {
+        // Agents that build features commit more than fixes.
+        findings.retain(|finding| finding.rule != Rule::TypeNotAllowed);
     }
     let weighed = waive::waive(findings, &subject.change, &policy.waivers, settings.today);
     Ok(weighed)
@@ -353,6 +428,7 @@ pub fn subject_of(repo: &Repo, commit: Commit) -> anyhow::Result<Subject> {
         change,
         shape,
         range: None,
+        holds_fix: false,
         message: None,
         commit: Some(commit),
     })

@@ -29,6 +29,7 @@ pub fn judged(repo: &Repo, parent_ids: &[ObjectId], tree_id: ObjectId) -> anyhow
             change: repo.diff(parent_tree_id, tree_id)?,
             shape,
             range: None,
+            holds_fix: false,
         })
     };
     match *parent_ids {
@@ -39,8 +40,7 @@ pub fn judged(repo: &Repo, parent_ids: &[ObjectId], tree_id: ObjectId) -> anyhow
             Some(auto_tree_id) => against(auto_tree_id, Shape::Merge).map(Judged::Change),
             None => against(tree_of(ours)?, Shape::Merge).map(Judged::Conflict),
         },
-        // More than two parents: nobody makes such a merge by hand, and no difference of it can be shown.
-        [ours, ..] => against(tree_of(ours)?, Shape::Merge).map(Judged::Change),
+        [ours, ..] => against(tree_of(ours)?, Shape::Octopus(parent_ids.len())).map(Judged::Change),
     }
 }
 

@@ -10,7 +10,8 @@ use super::approvals;
 use super::lane::{self, LaneDecision, Marks};
 use super::parents::{self, Judged};
 use super::trust;
-use super::{Judgement, Settings, Subject, judge};
+use super::{Judgement, Settings, Subject, judge, says_fix};
+use crate::change::Change;
 use crate::git::{Commit, Repo, Revision};
 use crate::perimeter::Shape;
 use crate::policy::{Lane, Policy};
@@ -43,10 +44,9 @@ pub fn check(
     branch: Option<&str>,
     progress: &mut dyn FnMut(&str, Progress),
 ) -> anyhow::Result<RangeJudgement> {
-    let base_id = repo
-        .merge_base(from, to)?
-        .context("the two ends of the range have no common history")?;
-    let (trusted, policy) = trust::policy(repo, settings.trusted_tip.as_ref(), Some(base_id))?;
+    let base_ids = repo.merge_bases(from, to)?;
+    let (trusted, policy) = trust::policy_of_all(repo, settings.trusted_tip.as_ref(), &base_ids)
+        .context("choose the policy of the range")?;
     let ids = repo.commits_between(Some(from), to)?;
     let mut range = RangeJudgement {
         commits: Vec::new(),
@@ -55,9 +55,11 @@ pub fn check(
         owed: BTreeSet::new(),
     };
     let mut carried = Carried::default();
+    let mut holds_fix = false;
     let mut strictest: Option<LaneDecision> = None;
     for id in &ids {
         let commit = repo.commit(*id)?;
+        holds_fix |= says_fix(&commit.message);
         let lane = lane_of(settings, &policy, &commit, branch);
         if strictest
             .as_ref()
@@ -95,7 +97,8 @@ pub fn check(
             .as_ref()
             .is_some_and(|lane| lane.lane >= Lane::Agent);
     if let (true, Some(lane)) = (needs_whole, strictest) {
-        let subject = whole(repo, base_id, (&ids, to))?;
+        let mut subject = whole(repo, &base_ids, (from, to), &ids)?;
+        subject.holds_fix = holds_fix;
         let mut tell = |what| progress("the range", what);
         let mut judgement = judge(
             repo,
@@ -108,7 +111,7 @@ pub fn check(
         )?;
         judgement.name = format!(
             "{}..{} as one change",
-            trust::short(base_id),
+            trust::short(base_ids[0]),
             trust::short(to)
         );
         keep_proofs(&range.commits, &mut judgement);
@@ -170,32 +173,57 @@ pub(super) fn lane_of(
         branch,
         people: vec![&commit.author, &commit.committer],
         trailers: &trailers,
+        text: commit.message.as_bstr(),
         environment: None,
     };
-    lane::decide(settings.lane, policy, &marks)
+    lane::decide(&settings.lane, policy, &marks)
 }
 
 /// What of a commit is to be judged.
 pub fn subject(repo: &Repo, commit: Commit) -> anyhow::Result<Judged> {
     let mut judged = parents::judged(repo, &commit.parent_ids, commit.tree_id)?;
+    if matches!(judged, Judged::CleanMerge) && !commit.flaws.is_empty() {
+        judged = Judged::Change(Subject {
+            commit: None,
+            message: None,
+            parent_tree_id: commit.tree_id,
+            tree_id: commit.tree_id,
+            change: Change::default(),
+            shape: Shape::Merge,
+            holds_fix: false,
+            range: None,
+        });
+    }
     if let Some(subject) = judged.subject_mut() {
         subject.commit = Some(commit);
     }
     Ok(judged)
 }
 
-/// The range as one change, without a message of its own.
+/// The range as one change, without a message of its own: from where the two ends meet, or, where they meet in several places, what merging the one
+/// would bring to the other.
 pub fn whole(
     repo: &Repo,
-    base_id: ObjectId,
-    (ids, to): (&[ObjectId], ObjectId),
+    base_ids: &[ObjectId],
+    (from, to): (ObjectId, ObjectId),
+    ids: &[ObjectId],
 ) -> anyhow::Result<Subject> {
     let mut emails = BTreeSet::new();
     for id in ids {
         emails.extend(approvals::makers(&repo.commit(*id)?));
     }
-    let parent_tree_id = repo.commit(base_id)?.tree_id;
-    let tree_id = repo.commit(to)?.tree_id;
+    let (parent_tree_id, tree_id) = match *base_ids {
+        [base_id] => (repo.commit(base_id)?.tree_id, repo.commit(to)?.tree_id),
+        _ => {
+            let merged = repo.auto_merge(from, to)?.with_context(|| {
+                format!(
+                    "the range has {} merge bases, and its end does not merge into its beginning without a conflict: rebase it",
+                    base_ids.len()
+                )
+            })?;
+            (repo.commit(from)?.tree_id, merged)
+        }
+    };
     let change = repo.diff(parent_tree_id, tree_id)?;
     Ok(Subject {
         commit: None,
@@ -205,6 +233,7 @@ pub fn whole(
         change,
         shape: Shape::Ordinary,
         range: Some((to, emails)),
+        holds_fix: false,
     })
 }
 
@@ -246,6 +275,7 @@ pub fn asked(repo: &Repo, settings: &Settings, spec: Option<&str>) -> anyhow::Re
             branch: repo.head_branch()?,
         });
     };
+    repo.ensure_unambiguous(spec)?;
     let branch = if spec.starts_with("refs/heads/") {
         spec.to_owned()
     } else {

@@ -62,9 +62,13 @@ pub fn staged(repo: &Repo, settings: &Settings, next: Next) -> anyhow::Result<St
         branch: branch.as_deref(),
         people: next.people,
         trailers: &trailers,
+        text: next
+            .message
+            .as_ref()
+            .map_or(&b""[..], |message| message.as_bstr()),
         environment: next.environment,
     };
-    let lane = lane::decide(settings.lane, &policy, &marks);
+    let lane = lane::decide(&settings.lane, &policy, &marks);
     if lane.lane == Lane::Human {
         // A person's merge is not made again: it would be judged for nothing.
         parent_ids.truncate(1);

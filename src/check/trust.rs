@@ -1,6 +1,6 @@
 //! Where the policy comes from: the trusted side of the judged change, never the change itself.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, bail};
 use gix::ObjectId;
 use serde::Serialize;
 
@@ -116,14 +116,7 @@ pub fn policy(
 ) -> anyhow::Result<(Trusted, Policy)> {
     let (commit_id, name, source) = match (tip, parent_id) {
         (Some(tip), Some(parent_id)) => {
-            let base_id = repo
-                .merge_base(tip.commit_id, parent_id)?
-                .with_context(|| {
-                    format!(
-                        "the judged commit and the trusted `{}` have no common history",
-                        tip.name
-                    )
-                })?;
+            let base_id = base(repo, tip, parent_id)?;
             (base_id, tip.name.clone(), tip.source)
         }
         (Some(tip), None) => (tip.commit_id, tip.name.clone(), tip.source),
@@ -164,6 +157,57 @@ pub fn policy(
         },
         policy,
     ))
+}
+
+/// The policy for a range that begins at all of these commits.
+///
+/// # Errors
+/// As for [`policy`]; also where they have different ones.
+pub fn policy_of_all(
+    repo: &Repo,
+    tip: Option<&Tip>,
+    base_ids: &[ObjectId],
+) -> anyhow::Result<(Trusted, Policy)> {
+    let [first_id, others @ ..] = base_ids else {
+        bail!("the two ends of the range have no common history");
+    };
+    let (trusted, policy) = self::policy(repo, tip, Some(*first_id))?;
+    for other_id in others {
+        let (other, other_policy) = self::policy(repo, tip, Some(*other_id))?;
+        if other_policy.digest != policy.digest {
+            return Err(several([&trusted.commit, &other.commit]));
+        }
+    }
+    Ok((trusted, policy))
+}
+
+/// Where the trusted tip and a commit meet.
+fn base(repo: &Repo, tip: &Tip, parent_id: ObjectId) -> anyhow::Result<ObjectId> {
+    let base_ids = repo.merge_bases(tip.commit_id, parent_id)?;
+    let [base_id, others @ ..] = &base_ids[..] else {
+        bail!(
+            "the judged commit and the trusted `{}` have no common history",
+            tip.name
+        );
+    };
+    let blob_of = |id: ObjectId| {
+        let tree_id = repo.commit(id)?.tree_id;
+        repo.find_entry(tree_id, &RepoPath::from(policy::PATH))
+    };
+    let file = blob_of(*base_id)?;
+    for other_id in others {
+        if blob_of(*other_id)? != file {
+            return Err(several([&base_id.to_string(), &other_id.to_string()]));
+        }
+    }
+    Ok(*base_id)
+}
+
+/// Neither is more trusted than the other.
+fn several([one, other]: [&str; 2]) -> anyhow::Error {
+    anyhow!(
+        "the histories cross: they meet in `{one}` and in `{other}`, whose policies differ; rebase onto the trusted ref"
+    )
 }
 
 fn no_policy(fact: &str) -> UsageError {

@@ -52,6 +52,7 @@ pub fn approve(args: ApproveArgs) -> anyhow::Result<ExitStatus> {
     let judge = JudgeArgs {
         lane: LaneArg::Repair,
         base: args.base,
+        pusher: None,
         issues: None,
     };
     let settings = settings(&repo, &judge, &RunArgs::default(), Place::Check)?;

@@ -31,6 +31,7 @@ pub fn audit(args: AuditArgs) -> anyhow::Result<ExitStatus> {
         &JudgeArgs {
             lane: LaneArg::Auto,
             base: args.base,
+            pusher: None,
             issues: None,
         },
         &RunArgs::default(),

@@ -67,6 +67,7 @@ pub fn extract(args: ExtractArgs) -> anyhow::Result<ExitStatus> {
     let judge = JudgeArgs {
         lane: LaneArg::Auto,
         base: args.base,
+        pusher: None,
         issues: None,
     };
     let settings = settings(&repo, &judge, &RunArgs::default(), Place::Check)?;

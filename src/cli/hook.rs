@@ -93,6 +93,7 @@ fn hook_settings(repo: &Repo, place: Place) -> anyhow::Result<Settings> {
     let judge = JudgeArgs {
         lane: LaneArg::Auto,
         base: None,
+        pusher: None,
         issues: None,
     };
     settings(repo, &judge, &RunArgs::default(), place)

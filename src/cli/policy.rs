@@ -110,6 +110,7 @@ impl Which {
         let args = JudgeArgs {
             lane: LaneArg::Repair,
             base: self.base.clone(),
+            pusher: None,
             issues: None,
         };
         let settings = settings(&repo, &args, &RunArgs::default(), Place::Check)?;

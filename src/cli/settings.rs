@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::check::lane::LaneChoice;
+use crate::check::lane::{LaneChoice, Pusher};
 use crate::check::{Place, Settings, trust};
 use crate::git::Repo;
 use crate::issue::Crash;
@@ -34,6 +34,9 @@ pub struct JudgeArgs {
     /// The trusted revision whose policy judges (default: `koan.trustedRef`, else the remote's default branch, else the parent)
     #[arg(long, visible_alias = "trusted-ref", value_name = "REV")]
     pub base: Option<String>,
+    /// Who pushes, as CI knows them: with `--lane auto`, whoever is not in the policy's `lanes.people` is judged in lane `repair`
+    #[arg(long, value_name = "NAME")]
+    pub pusher: Option<String>,
     /// The digest of production errors that fixes are compared with, as `extract --format json` writes it
     #[arg(long, value_name = "FILE")]
     pub issues: Option<PathBuf>,
@@ -64,9 +67,11 @@ pub struct RunArgs {
 pub enum LaneArg {
     /// Perimeter, message and proof
     Repair,
+    /// Perimeter and secrets; the proof where the message says `fix`
+    Agent,
     /// Advice for people
     Human,
-    /// By branch and by marks of agents
+    /// By branch, pusher and marks of agents
     Auto,
 }
 
@@ -85,7 +90,12 @@ pub fn settings(
     let lane = match args.lane {
         LaneArg::Repair => LaneChoice::Fixed(Lane::Repair),
         LaneArg::Human => LaneChoice::Fixed(Lane::Human),
-        LaneArg::Auto => LaneChoice::Auto,
+        LaneArg::Agent => LaneChoice::Fixed(Lane::Agent),
+        LaneArg::Auto => LaneChoice::Auto(match (&args.pusher, place) {
+            (Some(name), _) => Pusher::Named(name.clone()),
+            (None, Place::Check | Place::Topic) => Pusher::Unnamed,
+            (None, Place::Hook) => Pusher::None,
+        }),
     };
     let cache_dir = cache_dir()?;
     Ok(Settings {

@@ -1,5 +1,7 @@
 //! Two trees into a [`Change`]: raw blobs, no attributes, no renames, zero context.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use anyhow::{Context as _, bail, ensure};
@@ -12,8 +14,8 @@ use gix::error::ResultExt as _;
 use gix::objs::tree::EntryMode;
 use gix::objs::{Find, Kind, TreeRefIter};
 
-use super::Repo;
 use super::tree::{check_name, file_mode};
+use super::{Repo, fsck};
 use crate::change::{Change, Content, FileChange, FileMode, FileVersion, Hunk, Lines, RepoPath};
 
 /// More changed files and folders than this are not judged: a tree can name itself often enough to fill any memory.
@@ -37,13 +39,19 @@ struct Collector {
     /// Keeps the current path.
     recorder: Recorder,
     differences: Vec<Difference>,
+    /// Folders of the new side that are not the old one's.
+    new_tree_ids: Vec<ObjectId>,
     /// Files and folders seen so far.
     n_entries: usize,
     trouble: Option<anyhow::Error>,
 }
 
 /// Reads trees; an error names the one that cannot be read.
-struct Trees<'a>(&'a gix::Repository);
+struct Trees<'a> {
+    repo: &'a gix::Repository,
+    /// Trees that git would not write.
+    flaws: &'a RefCell<HashMap<ObjectId, String>>,
+}
 
 impl Repo {
     /// The difference between two trees.
@@ -71,16 +79,29 @@ impl Repo {
         }
         let old_tree = self.object(old_tree_id, Kind::Tree)?;
         let new_tree = self.object(new_tree_id, Kind::Tree)?;
-        let mut collector = Collector::default();
+        let mut collector = Collector {
+            new_tree_ids: vec![new_tree_id],
+            ..Collector::default()
+        };
+        let flaws = RefCell::default();
+        note_flaw(&flaws, new_tree_id, &new_tree);
         let walked = gix::diff::tree(
             TreeRefIter::from_bytes(&old_tree, old_tree_id.kind()),
             TreeRefIter::from_bytes(&new_tree, new_tree_id.kind()),
             gix::diff::tree::State::default(),
-            Trees(&self.inner),
+            Trees {
+                repo: &self.inner,
+                flaws: &flaws,
+            },
             &mut collector,
         );
         if let Some(trouble) = collector.trouble {
             return Err(trouble);
+        }
+        let flaws = flaws.into_inner();
+        let mut new_trees = collector.new_tree_ids.iter();
+        if let Some((id, flaw)) = new_trees.find_map(|id| flaws.get_key_value(id)) {
+            bail!("tree `{id}` is not one that git would write: {flaw}");
         }
         walked.with_context(|| format!("compare trees `{old_tree_id}` and `{new_tree_id}`"))?;
         let mut entries = collector.differences;
@@ -147,6 +168,10 @@ impl Collector {
         old: Option<(EntryMode, ObjectId)>,
         new: Option<(EntryMode, ObjectId)>,
     ) -> anyhow::Result<()> {
+        self.new_tree_ids.extend(
+            new.filter(|(mode, _)| mode.is_tree())
+                .map(|(_, tree_id)| tree_id),
+        );
         let entry = |entry: Option<(EntryMode, ObjectId)>| {
             entry.and_then(|(mode, id)| Some((file_mode(mode.kind())?, id)))
         };
@@ -225,8 +250,18 @@ impl Find for Trees<'_> {
         id: &gix::oid,
         buffer: &'a mut Vec<u8>,
     ) -> gix::Result<Option<gix::objs::Data<'a>>> {
-        let found = self.0.try_find(id, buffer);
-        found.or_raise(|| gix::error::message!("read tree `{id}`"))
+        let found = self.repo.try_find(id, buffer);
+        let found = found.or_raise(|| gix::error::message!("read tree `{id}`"))?;
+        if let Some(tree) = found.as_ref().filter(|found| found.kind == Kind::Tree) {
+            note_flaw(self.flaws, id.to_owned(), tree.data);
+        }
+        Ok(found)
+    }
+}
+
+fn note_flaw(flaws: &RefCell<HashMap<ObjectId, String>>, id: ObjectId, tree: &[u8]) {
+    if let Some(flaw) = fsck::tree_flaw(tree, id.kind().len_in_bytes()) {
+        flaws.borrow_mut().insert(id, flaw);
     }
 }
 

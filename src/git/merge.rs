@@ -5,6 +5,7 @@ use gix::ObjectId;
 use gix::diff::blob as diff_blob;
 use gix::merge::blob as merge_blob;
 use gix::merge::plumbing::tree::TreatAsUnresolved;
+use gix::objs::Kind;
 use gix::worktree::stack::State;
 use gix::worktree::stack::state::Attributes;
 
@@ -21,7 +22,7 @@ impl Repo {
             return Ok(None);
         }
         let merging = || format!("merge `{theirs}` into `{ours}`");
-        let mut outcome = gix::merge::plumbing::commit(
+        let outcome = gix::merge::plumbing::commit(
             ours,
             theirs,
             merge_blob::builtin_driver::text::Labels::default(),
@@ -34,13 +35,44 @@ impl Repo {
         )
         .with_context(merging)?
         .tree_merge;
+        self.written(outcome).with_context(merging)
+    }
+
+    /// The tree of a merge of two trees that began as `base`; `None` where it would stop with a conflict.
+    pub fn merge_trees(
+        &self,
+        base: ObjectId,
+        ours: ObjectId,
+        theirs: ObjectId,
+    ) -> anyhow::Result<Option<ObjectId>> {
+        let merging = || format!("merge tree `{theirs}` into `{ours}`");
+        let outcome = gix::merge::plumbing::tree(
+            &base,
+            &ours,
+            &theirs,
+            merge_blob::builtin_driver::text::Labels::default(),
+            &self.inner,
+            |blob| gix::objs::Write::write_buf(&self.inner, Kind::Blob, blob),
+            &mut Default::default(),
+            &mut self.blob_differ(),
+            &mut self.blob_merger(),
+            options().tree_merge,
+        )
+        .with_context(merging)?;
+        self.written(outcome).with_context(merging)
+    }
+
+    fn written(
+        &self,
+        mut outcome: gix::merge::plumbing::tree::Outcome,
+    ) -> anyhow::Result<Option<ObjectId>> {
         if outcome.has_unresolved_conflicts(TreatAsUnresolved::forced_resolution()) {
             return Ok(None);
         }
         let tree_id = outcome
             .tree
             .write(|tree| self.inner.write_object(tree).map(gix::Id::detach));
-        tree_id.map(Some).with_context(merging)
+        Ok(Some(tree_id?))
     }
 
     /// Compares blobs to find renames.

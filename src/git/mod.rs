@@ -5,11 +5,14 @@
 
 pub mod caller;
 mod diff;
+mod disguise;
 mod export;
+mod fsck;
 mod history;
 mod index;
 mod machine;
 mod merge;
+mod names;
 pub mod notes;
 mod object;
 mod open;
@@ -18,11 +21,12 @@ mod quarantine;
 pub(crate) mod testing;
 mod tree;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use gix::ObjectId;
 
 use crate::change::{Change, CommitMessage, FileMode, RepoPath};
+pub use fsck::Flaw;
 
 /// An open repository. A clone is cheap and may go to another thread.
 #[derive(Clone)]
@@ -30,6 +34,8 @@ pub struct Repo {
     inner: gix::Repository,
     /// Keeps the folder alive through which the objects of a push are read; see [`quarantine`].
     quarantine: Option<Arc<tempfile::TempDir>>,
+    /// Found when first asked for.
+    disguises: Arc<OnceLock<disguise::Disguises>>,
 }
 
 /// A commit as far as judging needs it.
@@ -41,6 +47,7 @@ pub struct Commit {
     pub author: Person,
     pub committer: Person,
     pub message: CommitMessage,
+    pub flaws: Vec<Flaw>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -148,6 +148,7 @@ fn usable(opened: gix::Result<gix::ThreadSafeRepository>, path: &Path) -> anyhow
     Ok(Repo {
         inner,
         quarantine: None,
+        disguises: Default::default(),
     })
 }
 

@@ -10,7 +10,7 @@ use gix::ObjectId;
 
 use super::update::{Answer, Push, Pusher, Update, fields};
 use crate::change::shown;
-use crate::check::lane::LaneChoice;
+use crate::check::lane::{self, LaneChoice};
 use crate::check::range::{self, RangeJudgement};
 use crate::check::trust::{self, Tip, TrustSource};
 use crate::check::{Place, Settings};
@@ -194,7 +194,7 @@ fn of_person(
         let why = "it has no history in common with the default branch";
         return Ok(Answer::Unjudged(why.into()));
     }
-    settings.lane = LaneChoice::Auto;
+    settings.lane = LaneChoice::Auto(lane::Pusher::None);
     settings.place = place(server, default, update);
     judged(repo, settings, (tip_id, new_id), update, progress)
 }

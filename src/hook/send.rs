@@ -65,7 +65,7 @@ fn is_agent(policy: &Policy, environment: Option<&'static str>) -> bool {
         environment,
         ..Marks::default()
     };
-    lane::decide(LaneChoice::Auto, policy, &marks).lane == Lane::Repair
+    lane::decide(&LaneChoice::Auto(lane::Pusher::None), policy, &marks).lane == Lane::Repair
 }
 
 fn of_update(

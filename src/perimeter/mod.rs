@@ -47,8 +47,10 @@ pub enum Shape {
     /// The staged index, or one parent.
     Ordinary,
     Root,
-    /// More than one parent; the change is what the merge has beyond an automatic merge of its parents.
+    /// Two parents; the change is what the merge has beyond an automatic merge of its parents.
     Merge,
+    /// More than two parents: so many. What git makes of them is not made again; the change is against the first.
+    Octopus(usize),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -151,14 +153,45 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
     if is_on(Rule::TestSkipped) {
         objections.extend(skips::skipped(&files));
     }
-    let location = |objection: &Objection| {
-        let location = objection.location.as_ref();
-        location.map(|at| (at.path.clone(), at.line))
-    };
-    objections[of_all..].sort_by_key(location);
+    objections[of_all..].sort_by_key(place);
+    let mut findings = weighed(objections, policy);
+    secrets.redact(&mut findings);
+    findings
+}
 
+/// What a person is told too: only where something may be hidden, or known to all for ever.
+pub fn advise(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
+    let change = candidate.change;
+    let files = change.files.iter();
+    // What a file is to the policy makes no difference to these rules.
+    let files: Vec<_> = files
+        .map(|file| Judged {
+            file,
+            kind: FileKind::Production,
+        })
+        .collect();
+    let secrets = secrets::added(change, candidate.message, &policy.perimeter.not_secrets);
+    let mut objections: Vec<Objection> = paths::encoding(change).into_iter().collect();
+    objections.extend(hidden::hidden_text(&files));
+    objections.extend(secrets.objections.iter().cloned());
+    objections.sort_by_key(place);
+    let mut findings = weighed(objections, policy);
+    secrets.redact(&mut findings);
+    findings
+        .iter_mut()
+        .for_each(|finding| finding.level = Level::Warn);
+    findings
+}
+
+fn place(objection: &Objection) -> Option<(RepoPath, Option<usize>)> {
+    let location = objection.location.as_ref();
+    location.map(|at| (at.path.clone(), at.line))
+}
+
+/// With the policy's levels; rules that are off are left out.
+fn weighed(objections: Vec<Objection>, policy: &Policy) -> Vec<Finding> {
     let objections = objections.into_iter();
-    let mut findings: Vec<Finding> = objections
+    objections
         .map(
             |Objection {
                  rule,
@@ -172,9 +205,7 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
             },
         )
         .filter(|finding| finding.level != Level::Off)
-        .collect();
-    secrets.redact(&mut findings);
-    findings
+        .collect()
 }
 
 impl Objection {

@@ -15,6 +15,12 @@ pub(super) fn shape(change: &Change, shape: Shape) -> Vec<Objection> {
             Rule::MergeIntroducesChanges,
             format!("the merge differs from its parents' automatic merge in {n_files} files"),
         ),
+        Shape::Octopus(n_parents) => Objection::new(
+            Rule::MergeIntroducesChanges,
+            format!(
+                "the merge has {n_parents} parents, and one of more than two is not made again"
+            ),
+        ),
         Shape::Ordinary if n_files == 0 => Objection::new(Rule::EmptyCommit, "no file is changed"),
         Shape::Ordinary | Shape::Merge => return Vec::new(),
     };
@@ -34,6 +40,7 @@ mod tests {
             (Shape::Ordinary, &none, Some(Rule::EmptyCommit)),
             (Shape::Merge, &none, None),
             (Shape::Merge, &one, Some(Rule::MergeIntroducesChanges)),
+            (Shape::Octopus(3), &none, Some(Rule::MergeIntroducesChanges)),
             (Shape::Root, &none, Some(Rule::RootCommit)),
             (Shape::Root, &one, Some(Rule::RootCommit)),
         ] {

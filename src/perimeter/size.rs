@@ -3,8 +3,12 @@
 //! Every line counts, blank ones and comments too; a moved line counts at both ends. Whatever is neither test nor documentation counts as
 //! production code.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
+use std::rc::Rc;
+
+use gix::ObjectId;
 
 use super::{Judged, Objection};
 use crate::change::{Content, FileChange, FileVersion, Hunk, Lines};
@@ -178,8 +182,8 @@ fn production(tally: &Tally, limits: &Limits) -> Vec<Objection> {
 
 /// Test regions of the old and the new version of a source, as byte ranges.
 struct InlineTests {
-    old: Vec<Range<usize>>,
-    new: Vec<Range<usize>>,
+    old: Rc<[Range<usize>]>,
+    new: Rc<[Range<usize>]>,
 }
 
 fn tally(files: &[Judged], inline_tests: impl Fn(&FileChange) -> Option<InlineTests>) -> Tally {
@@ -222,13 +226,34 @@ fn inline_tests(file: &FileChange) -> Option<InlineTests> {
     if file.path.extension() != Some(b"rs") {
         return None;
     }
-    let regions = |version: &Option<FileVersion>| match version {
-        Some(version) => inline::test_regions(version.content.text()?).ok(),
-        None => Some(Vec::new()),
-    };
+    let begins = [&file.old, &file.new].map(|version| inline::may_begin(content(version)));
+    let is_near = |hunk: &Hunk| hunk.old.bytes.end > begins[0] || hunk.new.bytes.end > begins[1];
+    if !file.hunks.iter().any(is_near) {
+        // All of it stands above the first thing that could be a test.
+        return None;
+    }
     Some(InlineTests {
         old: regions(&file.old)?,
         new: regions(&file.new)?,
+    })
+}
+
+/// The test regions of a version; in a history, what one commit makes is what the next one changes.
+fn regions(version: &Option<FileVersion>) -> Option<Rc<[Range<usize>]>> {
+    const MAX_KEPT: usize = 256;
+    thread_local! {
+        static KEPT: RefCell<HashMap<ObjectId, Option<Rc<[Range<usize>]>>>> = RefCell::default();
+    }
+    let Some(version) = version else {
+        return Some(Rc::default());
+    };
+    let text = version.content.text()?;
+    KEPT.with_borrow_mut(|kept| {
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        let cut = || inline::test_regions(text).ok().map(Rc::from);
+        kept.entry(version.id).or_insert_with(cut).clone()
     })
 }
 

@@ -3,6 +3,8 @@
 //! Every mark can be dropped by whoever commits, so recognition only ever makes judging stricter; that no mark is found proves nothing.
 //! Bots that update dependencies or run workflows (dependabot, renovate, github-actions) are no agents.
 
+use gix::bstr::ByteSlice as _;
+
 use crate::change::Trailer;
 
 /// One agent and what it leaves in commits and environments. Everything is in lower case but the names of variables.
@@ -18,6 +20,8 @@ struct Agent {
     suffixes: &'static [&'static str],
     /// Tokens of trailers that only this agent writes.
     trailers: &'static [&'static str],
+    /// What it writes into the body of a message.
+    phrases: &'static [&'static str],
     /// Variables that are set while it works; with `=`, to this value.
     variables: &'static [&'static str],
 }
@@ -28,6 +32,7 @@ const NOTHING: Agent = Agent {
     names: &[],
     suffixes: &[],
     trailers: &[],
+    phrases: &[],
     variables: &[],
 };
 
@@ -45,6 +50,7 @@ const AGENTS: &[Agent] = &[
         emails: &["noreply@anthropic.com"],
         names: &["claude[bot]", "claude-code[bot]"],
         trailers: &["claude-session"],
+        phrases: &["generated with [claude code]"],
         variables: &["CLAUDECODE", "CLAUDE_CODE", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SESSION_ID"],
         ..NOTHING
     },
@@ -55,10 +61,11 @@ const AGENTS: &[Agent] = &[
         ..NOTHING
     },
     Agent { id: "gemini-cli", variables: &["GEMINI_CLI"], ..NOTHING },
-    Agent { id: "jules", names: &["google-labs-jules[bot]"], variables: &["HOME=/home/jules"], ..NOTHING },
+    Agent { id: "jules", names: &["google-labs-jules[bot]"], variables: &["HOME=/home/jules", "USER=swebot"], ..NOTHING },
     Agent {
         id: "opencode",
         emails: &["noreply@opencode.ai"],
+        phrases: &["generated with opencode", "generated with [opencode]"],
         variables: &["OPENCODE", "OPENCODE_PID"],
         ..NOTHING
     },
@@ -98,23 +105,28 @@ const AGENTS: &[Agent] = &[
     Agent { id: "goose", variables: &["GOOSE_PROVIDER"], ..NOTHING },
     Agent { id: "kiro", variables: &["KIRO_SESSION_ID"], ..NOTHING },
     Agent { id: "junie", variables: &["JUNIE_DATA"], ..NOTHING },
+    Agent { id: "replit", variables: &["REPL_ID"], ..NOTHING },
     // Marks that several agents share stand last, so that the more exact name wins.
     Agent {
-        id: "an agent",
+        id: SHARED,
         trailers: &["assisted-by", "entire-session", "entire-checkpoint", "koan-case"],
         variables: &["AI_AGENT", "AGENT", "KOAN_GUARD_CASE"],
         ..NOTHING
     },
 ];
 
+/// What the marks are called that several agents share.
+const SHARED: &str = "an agent";
+
 /// The trailer by which co-authors are named.
 const CO_AUTHORED_BY: &str = "co-authored-by";
 
-/// The known agent that left a mark in a commit: `people` are names and e-mail addresses of author and committer.
+/// The known agents that left a mark in a commit: `people` are names and e-mail addresses of author and committer, `text` is the message.
 pub fn recognise<'a>(
     people: impl IntoIterator<Item = (&'a str, &'a str)>,
     trailers: &[Trailer],
-) -> Option<&'static str> {
+    text: &[u8],
+) -> Vec<&'static str> {
     let people = people
         .into_iter()
         .map(|(name, email)| Mark::of(name, email));
@@ -123,6 +135,7 @@ pub fn recognise<'a>(
         .filter(|trailer| trailer.token.eq_ignore_ascii_case(CO_AUTHORED_BY))
         .map(|trailer| Mark::of_person(&trailer.value));
     let marks: Vec<Mark> = people.chain(co_authors).collect();
+    let text = text.to_lowercase();
     let tokens: Vec<String> = trailers
         .iter()
         .map(|trailer| trailer.token.to_lowercase())
@@ -132,8 +145,29 @@ pub fn recognise<'a>(
             || tokens
                 .iter()
                 .any(|token| agent.trailers.contains(&token.as_str()))
+            || agent.phrases.iter().any(|phrase| text.contains_str(phrase))
     };
-    AGENTS.iter().find(is_marked).map(|agent| agent.id)
+    let mut ids: Vec<&str> = AGENTS
+        .iter()
+        .filter(is_marked)
+        .map(|agent| agent.id)
+        .collect();
+    // The mark that several share says nothing more beside an exact one.
+    if ids.len() > 1 {
+        ids.retain(|id| *id != SHARED);
+    }
+    ids
+}
+
+/// Whether one of `names`, which are exact and in lower case, is the id, an address or a name of the known agent `id`.
+pub fn is_listed(id: &str, names: &[String]) -> bool {
+    let mut agents = AGENTS.iter().filter(|agent| agent.id == id);
+    agents.any(|agent| {
+        let known_as = agent.emails.iter().chain(agent.names).chain([&agent.id]);
+        known_as
+            .into_iter()
+            .any(|text| names.iter().any(|name| name == text))
+    })
 }
 
 /// Whether a person or co-author goes by one of `names`, which are exact names or e-mail addresses in lower case.
@@ -249,7 +283,8 @@ mod tests {
             ("Ada", "ada@example.org"),
             (name, email.trim_end_matches('>')),
         ];
-        assert_eq!(recognise(people, &trailers), expected, "{commit}");
+        let found = recognise(people, &trailers, b"a message");
+        assert_eq!(found.first().copied(), expected, "{commit}");
     }
 
     #[test]
@@ -277,6 +312,24 @@ mod tests {
             "Ada <ada@example.org>\nAssisted-by: Some:model",
             Some("an agent"),
         );
+    }
+
+    #[test]
+    fn every_agent_that_left_a_mark_is_told() {
+        let trailers = [Trailer {
+            token: "Co-authored-by".into(),
+            value: "x <noreply@anthropic.com>".into(),
+        }];
+        let people = [("devin-ai-integration[bot]", "x@example.org")];
+        assert_eq!(recognise(people, &trailers, b""), ["claude-code", "devin"]);
+        let body = b"Fix it\n\nGenerated with [Claude Code](https://example.org)\n";
+        assert_eq!(
+            recognise([("Ada", "a@example.org")], &[], body),
+            ["claude-code"]
+        );
+        let listed = ["noreply@anthropic.com".to_owned(), "aider".to_owned()];
+        assert!(is_listed("claude-code", &listed) && is_listed("aider", &listed));
+        assert!(!is_listed("devin", &listed));
     }
 
     #[test]

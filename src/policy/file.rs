@@ -56,6 +56,7 @@ section!(PolicyFile {
 section!(LanesFile {
     repair: RepairFile,
     agent: AgentFile,
+    people: List,
     others: Said<String>,
 });
 section!(RepairFile {

@@ -35,6 +35,7 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
                         agents: _,
                     },
                 agent: AgentFile { agents },
+                people,
                 others: _,
             },
         mode: _,
@@ -92,6 +93,7 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
     } = file;
     let mut refused = Vec::new();
     refused.extend(place("lanes.agent.agents", agents));
+    refused.extend(place("lanes.people", people));
     refused.extend(place("perimeter.allow", allow));
     refused.extend(place("perimeter.not_secrets", not_secrets));
     refused.extend(place("proof.tests", tests));
@@ -226,7 +228,7 @@ mod tests {
             "",
             "mode: observe",
             "mode",
-            "enforce (preset `default`, line 9)",
+            "enforce (preset `default`, line 10)",
         );
         let level = |level| format!("perimeter: {{rules: {{symlink: {level}}}}}");
         let symlink = "perimeter.rules.symlink";

@@ -125,6 +125,8 @@ pub struct Lanes {
     /// Whether the shipped table of agent marks counts.
     pub repair_known_agents: bool,
     pub agent_agents: Vec<String>,
+    /// Who pushes as a person, by the names that CI knows them by, in lower case. Empty: nobody is asked for.
+    pub people: Vec<String>,
     pub others: Lane,
 }
 

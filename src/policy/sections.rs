@@ -17,6 +17,15 @@ impl Merge<'_> {
         let branches = self.globs("lanes.repair.branches", |file| &file.lanes.repair.branches)?;
         let (repair_known_agents, repair_agents) = self.repair_agents()?;
         let agent_agents = self.agent_agents()?;
+        let people = self.list(
+            "lanes.people",
+            |file| &file.lanes.people,
+            |name| value::agent_name(name).map(|_| ()),
+        )?;
+        let people = people
+            .iter()
+            .map(|name| name.trim().to_lowercase())
+            .collect();
         let lanes = [
             ("repair", Lane::Repair),
             ("agent", Lane::Agent),
@@ -27,6 +36,7 @@ impl Merge<'_> {
             repair_agents,
             repair_known_agents,
             agent_agents,
+            people,
             others: self.word("lanes.others", |file| &file.lanes.others, &lanes)?,
         })
     }

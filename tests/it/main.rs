@@ -5,6 +5,7 @@ mod build;
 mod cache;
 mod check;
 mod dependencies;
+mod history;
 mod hook;
 mod install;
 mod installer;

@@ -316,3 +316,77 @@ fn fix_on_a_branch() -> Repo {
     repo.fix_honestly();
     repo
 }
+
+/// The sample whose machine has this floor, with the honest fix on `fix`.
+fn above(floor: &str) -> Repo {
+    let repo = fix_on_a_branch();
+    std::fs::write(repo.beside("floor.yaml"), floor).expect("file");
+    repo.git([
+        "config",
+        "--global",
+        "koan.policyFloor",
+        path(&repo, "floor.yaml"),
+    ]);
+    repo
+}
+
+fn path(repo: &Repo, name: &str) -> &'static str {
+    let path = repo.beside(name);
+    String::leak(path.to_str().expect("UTF-8").to_owned())
+}
+
+#[test]
+fn the_floor_of_the_machine_makes_every_policy_stricter() {
+    let repo = above("version: 1\nperimeter: {limits: {lines: 2}}\n");
+    assert_snapshot!(repo.guard(["check", "HEAD"]), @"");
+    let shown = repo.guard(["policy", "show", "--origin"]);
+    let line = "perimeter.limits.lines = 2    # floor `[temp]/floor.yaml`, line 2\n";
+    assert!(shown.contains(line), "{shown}");
+    let json = repo.guard(["check", "HEAD", "--format", "json"]);
+    assert!(json.contains("\"floors\": [\n"), "{json}");
+}
+
+#[test]
+fn a_floor_that_cannot_be_read_judges_nothing() {
+    let repo = above("version: 1\nperimeter: {limit: {lines: 2}}\n");
+    assert_snapshot!(repo.guard(["check", "HEAD"]), @"");
+    std::fs::remove_file(repo.beside("floor.yaml")).expect("there");
+    assert_snapshot!(repo.guard(["check", "HEAD"]), @"");
+    repo.git(["config", "--global", "koan.policyFloor", "floor.yaml"]);
+    assert_snapshot!(repo.guard(["check", "HEAD"]), @"");
+    repo.write("floor.yaml", "version: 1\n");
+    repo.git([
+        "config",
+        "--global",
+        "koan.policyFloor",
+        path(&repo, "repo/floor.yaml"),
+    ]);
+    assert_snapshot!(repo.guard(["check", "HEAD"]), @"");
+}
+
+#[test]
+fn whoever_works_in_the_repository_moves_no_floor() {
+    let repo = above("version: 1\nperimeter: {limits: {lines: 2}}\n");
+    repo.git(["config", "koan.policyFloor", "/dev/null"]);
+    assert_snapshot!(repo.guard(["check", "HEAD"]), @"");
+    repo.git(["config", "--unset", "koan.policyFloor"]);
+    let answer_in = |variables: &[(&str, &str)]| {
+        let mut command = repo.guard_command(["check", "HEAD"]);
+        repo.answer_of(command.envs(variables.iter().copied()))
+    };
+    let set = answer_in(&[
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "koan.policyFloor"),
+        ("GIT_CONFIG_VALUE_0", "/dev/null"),
+    ]);
+    assert!(set.starts_with("exit: 2\n"), "{set}");
+    assert!(
+        set.contains("in the environment or the command line"),
+        "{set}"
+    );
+    let away = answer_in(&[
+        ("GIT_CONFIG_GLOBAL", "/dev/null"),
+        ("GIT_CONFIG_SYSTEM", "/dev/null"),
+    ]);
+    assert!(away.contains("at most 2"), "{away}");
+}

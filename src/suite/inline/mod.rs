@@ -16,6 +16,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
+use gix::bstr::ByteSlice as _;
 
 use crate::change::RepoPath;
 pub use functions::TestFunction;
@@ -35,12 +36,42 @@ pub struct Pruned {
     pub others: Vec<String>,
 }
 
+static NEEDLES: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    AhoCorasick::new(items::NEEDLES).expect("three short literals make an automaton")
+});
+
 /// Whether a Rust source can hold tests at all: a cheap look at the bytes, never a "no" where there are some.
 pub fn may_hold_tests(source: &[u8]) -> bool {
-    static NEEDLES: LazyLock<AhoCorasick> = LazyLock::new(|| {
-        AhoCorasick::new(items::NEEDLES).expect("three short literals make an automaton")
-    });
     NEEDLES.is_match(source)
+}
+
+/// No test region begins above this byte: a cheap look at attributes and macro calls. Where it errs, it says too little.
+pub fn may_begin(source: &[u8]) -> usize {
+    let Some(first) = marker(source) else {
+        return source.len();
+    };
+    // Comments and other attributes of the same item stand above; the item before it ends with a brace in the first column.
+    source[..first].rfind(b"\n}\n").map_or(0, |at| at + 3)
+}
+
+/// The first attribute that names a test, or macro whose name does.
+fn marker(source: &[u8]) -> Option<usize> {
+    NEEDLES.find_iter(source).find_map(|found| {
+        // Not further back: a hostile source would take for ever.
+        let window = found.start().saturating_sub(1024);
+        let before = &source[window..found.start()];
+        let line = before
+            .rfind_byte(b'\n')
+            .map_or(window, |at| window + at + 1);
+        let after = source[found.end()..].trim_start_with(|c| c.is_alphanumeric() || c == '_');
+        let is_macro = after.trim_ascii_start().starts_with(b"!");
+        // An attribute may go over several lines.
+        let open = before.rfind_byte(b'#').map_or(line, |at| window + at);
+        let between = &source[open..found.start()];
+        let is_attribute =
+            between.starts_with(b"#") && !between.contains(&b'{') && !between.contains(&b';');
+        (is_macro || is_attribute).then_some(open.min(line))
+    })
 }
 
 /// The byte ranges of the test items of a Rust source, in order, not overlapping, each with its attributes and doc comments: `#[cfg(test)]`
