@@ -186,6 +186,10 @@ impl Verdict {
                 approvals: used,
                 proof: Some(proof),
             }),
+            Verdict::Accepted(Basis::Perimeter(_)) => Verdict::Accepted(Basis::Approved {
+                approvals: used,
+                proof: None,
+            }),
             Verdict::Accepted(Basis::Approved {
                 mut approvals,
                 proof,
@@ -193,10 +197,6 @@ impl Verdict {
                 approvals.extend(used);
                 Verdict::Accepted(Basis::Approved { approvals, proof })
             }
-            Verdict::Accepted(Basis::Perimeter(_)) => Verdict::Accepted(Basis::Approved {
-                approvals: used,
-                proof: None,
-            }),
             other => other,
         }
     }
