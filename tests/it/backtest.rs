@@ -152,7 +152,6 @@ fn init_fits_the_limits_to_past_fixes() {
             .write("test_cart.py", &format!("{CART_TEST_OF_BUG}# {n}\n"))
             .commit(&format!("fix: the number {n}"));
     }
-    repo.remove(".koan-guard.yaml");
     let answer = repo.guard(["init", "--print", "--backtest", "100"]);
     let lines = answer
         .lines()
