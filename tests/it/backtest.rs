@@ -5,16 +5,6 @@ use insta::assert_snapshot;
 use crate::support::Repo;
 use crate::support::samples::{CART, CART_FIXED, CART_TEST, CART_TEST_OF_BUG};
 
-/// What stands behind a name at the beginning of a line, with single spaces.
-#[track_caller]
-fn row(answer: &str, name: &str) -> String {
-    let mut rows = answer.lines().filter_map(|line| line.strip_prefix(name));
-    let row = rows
-        .next()
-        .unwrap_or_else(|| panic!("no `{name}` in {answer}"));
-    row.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// A history of fixes and other changes, and a policy of the work tree.
 fn history() -> Repo {
     let repo = Repo::python_sample();
@@ -44,44 +34,92 @@ fn history() -> Repo {
 #[test]
 fn past_commits_are_counted_by_what_stops_them() {
     let repo = history();
-    let answer = repo.guard(["backtest"]);
-    assert!(
-        answer.starts_with("exit: 0\nstdout:\nbacktest: 8 commits of `main`, by the work tree's `.koan-guard.yaml`, "),
-        "{answer}"
-    );
-    // Commits, inside with its share, but for the message, refused, undecided.
-    assert_eq!(row(&answer, "fixes with tests"), "3 1 (33 %) 0 2 0");
-    assert_eq!(row(&answer, "fixes without tests"), "1 0 (0 %) 1 0 0");
-    assert_eq!(row(&answer, "other changes"), "4 0 (0 %) 0 4 0");
-    // Fixes, of them by this rule alone, other changes.
-    assert!(
-        row(&answer, "manifest-changed").starts_with("0 0 1 "),
-        "{answer}"
-    );
-    assert!(row(&answer, "too-many-lines").starts_with("2 "), "{answer}");
-    assert!(
-        row(&answer, ".github (built in)").starts_with("0 1 "),
-        "{answer}"
-    );
-    assert!(answer.contains("limits, by "), "{answer}");
+    assert_snapshot!(repo.guard(["backtest"]), @r"
+    exit: 0
+    stdout:
+    backtest: 8 commits of `main`, by the work tree's `.koan-guard.yaml`, each judged as if an agent had made it
+
+                              commits        inside  but for the message   refused  undecided
+    fixes with tests                3      1 (33 %)                    0         2          0
+    fixes without tests             1       0 (0 %)                    1         0          0
+    other changes                   4       0 (0 %)                    0         4          0
+
+    refused by                  fixes (alone)  others   newest example
+    too-many-lines                  2       1       0   a4e77477d6 60 production lines added and removed, at most 50
+    test-deleted                    1       0       0   42c70fae57 `test_cart.py` loses 1 test: `Total.test_of_nothing`
+    not-conventional                1       1       0   73d5932ebf `Fixed #12 -- the total of nothing` is not conventional: Missing type in…
+    too-many-files                  0       0       4   65e7e3310c 1 production files added, at most 0
+    type-not-allowed                0       0       4   65e7e3310c the type `ci` is none of `fix`, `test`
+    path-protected                  0       0       2   65e7e3310c `.github/workflows/ci.yml` matches `.github`, which is always protected
+    manifest-changed                0       0       1   84c5e6b9df `requirements.txt` names dependencies
+    root-commit                     0       0       1   a3e325c1ec the commit has no parent and brings 3 files
+
+    limits, by 5 changes of code and tests, too few of which say that they fix
+                                 half     90 %     95 %  largest      now   over it now
+    limits.files                    1        2        2        2        2   -
+    limits.new_files                0        2        2        2        0   1
+    limits.lines                    9       60       60       60       50   2
+    limits.hunks                    1        2        2        2       10   -
+    limits.directories              1        1        1        1        2   -
+    limits.line_length             24       28       28       28      500   -
+    limits.file_bytes               0      632      632      632   262144   -
+    test_limits.files               1        1        1        1        8   -
+    test_limits.added               3        8        8        8      200   -
+    test_limits.file_bytes        144      215      215      215   262144   -
+    inside all of them at once: 2 (40 %) now, 5 (100 %) with the column of 95 %
+
+    protected places touched            fixes  others   newest example
+    .github (built in)                      0       1   65e7e3310c ci: fix the tests
+    .koan-guard* (built in)                 0       1   a3e325c1ec feat: total of a cart
+
+    fixes say so in their subject and touch code; no test was run (`--proof` runs some); nothing was written
+    next: `koan-guard selftest` tries attacks on the policy; `mode: observe` lets it judge and refuse nothing
+    stderr:
+    ");
 }
 
 #[test]
 fn the_same_as_tables() {
     let repo = history();
-    let answer = repo.guard(["backtest", "--format", "markdown", "--last", "3"]);
-    assert!(
-        answer.contains("\n| fixes with tests | 2 | 0 (0 %) | 0 | 2 | 0 |\n"),
-        "{answer}"
-    );
-    assert!(
-        answer.contains("\n| other changes | 1 | 0 (0 %) | 0 | 1 | 0 |\n"),
-        "{answer}"
-    );
-    assert!(
-        answer.contains("\n| `path-protected` | 0 | 0 | 1 | "),
-        "{answer}"
-    );
+    assert_snapshot!(repo.guard(["backtest", "--format", "markdown", "--last", "3"]), @r"
+    exit: 0
+    stdout:
+    ### koan-guard backtest
+
+    3 commits of `main`, by the work tree's `.koan-guard.yaml`, each judged as if an agent had made it.
+
+    | | commits | inside | but for the message | refused | undecided |
+    | --- | ---: | ---: | ---: | ---: | ---: |
+    | fixes with tests | 2 | 0 (0 %) | 0 | 2 | 0 |
+    | fixes without tests | 0 | 0 | 0 | 0 | 0 |
+    | other changes | 1 | 0 (0 %) | 0 | 1 | 0 |
+
+    | refused by | fixes | alone | others | newest example |
+    | --- | ---: | ---: | ---: | --- |
+    | `too-many-lines` | 2 | 1 | 0 | a4e77477d6 fix: total: 60 production lines added and removed, at most 50 |
+    | `test-deleted` | 1 | 0 | 0 | 42c70fae57 fix: explain the total: `test\_cart.py` loses 1 test: `Total.test\_of\_nothing` |
+    | `path-protected` | 0 | 0 | 1 | 65e7e3310c ci: fix the tests: `.github/workflows/ci.yml` matches `.github`, which is always protected |
+    | `too-many-files` | 0 | 0 | 1 | 65e7e3310c ci: fix the tests: 1 production files added, at most 0 |
+    | `type-not-allowed` | 0 | 0 | 1 | 65e7e3310c ci: fix the tests: the type `ci` is none of `fix`, `test` |
+
+    | limit, by 2 changes of code and tests, too few of which say that they fix | half | 90 % | 95 % | largest | now | over it now |
+    | --- | ---: | ---: | ---: | ---: | ---: | ---: |
+    | `limits.files` | 1 | 1 | 1 | 1 | 2 | - |
+    | `limits.new_files` | 0 | 0 | 0 | 0 | 0 | - |
+    | `limits.lines` | 60 | 60 | 60 | 60 | 50 | 2 |
+    | `limits.hunks` | 1 | 1 | 1 | 1 | 10 | - |
+    | `limits.directories` | 1 | 1 | 1 | 1 | 2 | - |
+    | `limits.line_length` | 0 | 8 | 8 | 8 | 500 | - |
+    | `limits.file_bytes` | 0 | 632 | 632 | 632 | 262144 | - |
+    | `test_limits.files` | 1 | 1 | 1 | 1 | 8 | - |
+    | `test_limits.added` | 0 | 3 | 3 | 3 | 200 | - |
+    | `test_limits.file_bytes` | 0 | 215 | 215 | 215 | 262144 | - |
+
+    | protected place touched | fixes | others | newest example |
+    | --- | ---: | ---: | --- |
+    | .github (built in) | 0 | 1 | 65e7e3310c ci: fix the tests |
+    stderr:
+    ");
 }
 
 #[test]
@@ -152,7 +190,6 @@ fn init_fits_the_limits_to_past_fixes() {
             .write("test_cart.py", &format!("{CART_TEST_OF_BUG}# {n}\n"))
             .commit(&format!("fix: the number {n}"));
     }
-    repo.remove(".koan-guard.yaml");
     let answer = repo.guard(["init", "--print", "--backtest", "100"]);
     let lines = answer
         .lines()

@@ -72,7 +72,7 @@ fn one_lane_observes_while_the_rest_enforces() {
 
 #[test]
 fn the_judged_side_cannot_set_the_mode() {
-    let repo = observed("");
+    let repo = observed("# Everything is enforced.\n");
     repo.write(
         ".koan-guard.yaml",
         &format!("{UNITTEST_POLICY}mode: observe\n"),
