@@ -300,6 +300,9 @@ fn a_change_of_what_decides_how_tests_run_is_refused() {
     refused[manifest-changed]: setup.cfg: `setup.cfg` names dependencies
       why: a dependency is a decision about other people's code
       next: fix the bug without touching dependencies
+    refused[judge-input-changed]: `setup.cfg` decides how tests run
+      why: whoever changes the judge's inputs judges himself
+      next: leave the file as it is; a person changes it in a commit of their own
       lane repair (asked for), policy of e19c309322 (the parent, no trusted ref is configured)
     stderr:
     ");

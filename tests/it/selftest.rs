@@ -13,10 +13,14 @@ fn with_policy(policy: &str) -> Repo {
 #[test]
 fn a_policy_of_presets_stops_everything() {
     let repo = Repo::python_sample();
+    // What lies beside a test in a folder of its own is a test's.
+    repo.write("tests/test_cart.py", &repo.read("test_cart.py"))
+        .remove("test_cart.py")
+        .commit("test: a folder");
     let answer = repo.guard(["selftest"]);
     assert!(answer.starts_with("exit: 0\n"), "{answer}");
     assert!(
-        answer.contains("with `cart.py` for code and `test_cart.py` for tests\n"),
+        answer.contains("with `cart.py` for code and `tests/test_cart.py` for tests\n"),
         "{answer}"
     );
     assert!(answer.contains(" stopped, 0 let through"), "{answer}");

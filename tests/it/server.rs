@@ -437,13 +437,14 @@ fn a_policy_that_observes_refuses_nothing_and_says_so() {
     remote:   judged as an agent's push: this server does not say who pushes (`koan.pusherFrom`)
     remote: refs/heads/koan/1:
     remote: would refuse: 7088a7989f fix: run it
-    remote: refused[too-many-files]: 1 production files added, at most 0
+    remote: would refuse[too-many-files]: 1 production files added, at most 0
     remote:   why: a small fix stays local; nobody reads a large one line by line
     remote:   next: fix one cause at a time
-    remote: refused[path-protected]: .github/workflows/ci.yml: `.github/workflows/ci.yml` matches `.github`, which is always protected
+    remote: would refuse[path-protected]: .github/workflows/ci.yml: `.github/workflows/ci.yml` matches `.github`, which is always protected
     remote:   why: some files decide what is safe; an agent that could change them would judge itself
     remote:   next: leave the file as it is; a person changes it in a commit of their own
     remote:   lane repair (this server does not say who pushes (`koan.pusherFrom`)), policy of e3baa526c9 (main, the local default branch)
+    remote:   the policy observes here (`mode: observe`): nothing is refused, and no statement is written
     ");
 }
 

@@ -93,6 +93,9 @@ fn a_test_that_fails_in_another_way_where_the_policy_only_prefers() {
       FAIL_TO_PASS  test_cart.Total.test_of_nothing
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
+    warning[unrelated-files]: cart.py: no frame of the issue is in `cart.py`
+      why: the error's stack does not pass through this file
+      next: fix the bug where the stack points, or say in the message why it is elsewhere
       run by unittest, CPython [version], suite all, sandbox [level] in [time]
       issue k1:0123456789abcdef01234567: no new test failed as production did
     warning[different-failure]: issue `k1:0123456789abcdef01234567` is `IndexError in checkout of /srv/shop/views.py` in production; without the fix the new tests fail with `IndexError in total of cart.py`
