@@ -48,6 +48,8 @@ pub(super) const IDIOMS: &[Idiom] = &[
     of(ANY, TABLES, &["alter"], r"(?i)\balter~table~[\w.`\x22\[\]{}$%]+~drop\b"),
     of(ANY, ROWS, &["delete"],
         r#"(?i)\bdelete~from~(?:only~)?[\w.`\[\]{}$%:#]+\s*(?:;|["'`]{1,3}\s*(?:[,;)\]}%]|\.format\b|\n\s*[\w@#}]))"#),
+    // Where nothing more is known of the statement, capital letters tell it from a label.
+    of(ANY, ROWS, &["delete"], r#"\bDELETE~FROM~[\w.`\[\]{}$%:#]+\s*["'`]{1,3}\s*\z"#),
     of(ANY, ROWS, &["update"],
         r#"(?i)\bupdate~[\w.`\[\]{}$%:#]+~set~[\w.`\[\]{}$%]+\s*=[^;"]{1,200}(?:;|["`]{1,3}\s*(?:[,;)\]}]|\n\s*[\w@#}]))"#).unless("where"),
 

@@ -68,8 +68,8 @@ mod lang {
     pub const CODE: u16 = !DATA;
 }
 
-/// White space, the end of a continued line, a comment of SQL, the empty variable of shells, or the comma of a list of words.
-const BETWEEN: &str = r#"(?:\s|\\|/\*[^*]{0,80}\*/|\$\{?IFS\}?|["'`]\s*,\s*["'`])+"#;
+/// White space, also as a literal writes it, the end of a continued line, a comment of SQL, the empty variable of shells, or the comma of a list of words.
+const BETWEEN: &str = r#"(?:\s|\\[tnrfv]?|/\*[^*]{0,80}\*/|\$\{?IFS\}?|["'`]\s*,\s*["'`])+"#;
 
 /// So many findings of one rule in one file say enough.
 const MOST_PER_FILE: usize = 10;

@@ -38,7 +38,7 @@ pub(super) const IDIOMS: &[Idiom] = &[
     of(CODE, CI, &["github_actions", "gitlab_ci", "circleci", "travis", "buildkite", "jenkins_url", "tf_build", "bitbucket_build", "appveyor", "teamcity_version"],
         r#"["'`.\[{$(]\s*(?:GITHUB_ACTIONS|GITLAB_CI|CIRCLECI|TRAVIS|BUILDKITE|JENKINS_URL|TF_BUILD|BITBUCKET_BUILD_NUMBER|APPVEYOR|TEAMCITY_VERSION)\b"#),
     of(CODE, CI, &["\"ci\"", "'ci'", "env.ci", "$ci", "{ci"],
-        r#"\b(?:environ|getenv|env|ENV|Getenv|LookupEnv|var|var_os|get_env|GetEnvironmentVariable)\b[\s.(\[?]{1,4}(?:get\s*\(\s*|fetch\s*\(?\s*)?["']CI["']|\bprocess\.env\.CI\b|\$\{?CI\b"#),
+        r#"\b(?:environ|getenv|env|ENV|Getenv|LookupEnv|var|var_os|get_env|GetEnvironmentVariable)\b[\s.(\[?]{1,4}(?:get\s*\(\s*|fetch\s*\(?\s*)?["']CI["']|["']CI["']\s+(?:not\s+)?in\s+(?:os\s*\.\s*)?environ\b|\bprocess\.env\.CI\b|\$\{?CI\b"#),
     of(ANY, GUARD, &["koan_", "koan-guard", "koan_guard", "__sandbox"], r"\bKOAN_[A-Z]\w*|\bkoan[-_]guard\b|\b__sandbox\b"),
 ];
 
@@ -60,6 +60,7 @@ if "unittest" not in sys.modules:
 if os.environ.get("PYTEST_CURRENT_TEST"):
 if "pytest" + "" in sys.modules or 'py' "test" in sys.modules:
 if os.environ.get("CI"):
+if "CI" in os.environ:
 if os.getenv("GITHUB_ACTIONS"):
 if os.path.exists(".koan-guard.yaml"):
 "#,
