@@ -239,4 +239,7 @@ pub const CASES: &[Case] = &[
         site.git(["notes", "add", "-m", "read", "HEAD"]);
         site.write_script(".git/hooks/post-commit", "#!/bin/sh\nexit 0\n");
     }),
+    accepted("an executable script among the fixtures", |site| {
+        site.write_script("tests/data/run.sh", "#!/bin/sh\n");
+    }),
 ];

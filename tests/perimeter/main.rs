@@ -43,7 +43,7 @@ const FAMILIES: &[(&str, &[Case])] = &[
 ];
 
 macro_rules! walks {
-    ($($name:ident)*) => {
+    ($($name:ident)*; slow $($slow:ident)*) => {
         mod walk {
             $(
                 #[test]
@@ -51,18 +51,27 @@ macro_rules! walks {
                     super::walk(stringify!($name));
                 }
             )*
+            $(
+                #[test]
+                #[cfg_attr(not(feature = "slow-tests"), ignore = "a minute: tests/run.sh --all")]
+                fn $slow() {
+                    super::walk(stringify!($slow));
+                }
+            )*
         }
 
         #[test]
         fn every_family_is_walked() {
-            let walked = [$(stringify!($name)),*];
+            let mut walked = vec![$(stringify!($name)),*, $(stringify!($slow)),*];
+            walked.sort_unstable();
             let known: Vec<&str> = FAMILIES.iter().map(|(name, _)| *name).collect();
-            assert_eq!(walked, known[..]);
+            assert_eq!(walked, known);
         }
     };
 }
 
-walks! { code files hidden history honest limits messages names places secrets suites supply }
+// The slow ones are those in which tests are run.
+walks! { code files hidden limits messages names places secrets supply; slow history honest suites }
 
 /// What the README says, counted in the tables: the walks hold a run to them.
 #[test]
