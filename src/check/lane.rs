@@ -94,7 +94,9 @@ fn auto(policy: &Policy, pusher: &Pusher, marks: &Marks) -> LaneDecision {
 fn stranger(lanes: &Lanes, pusher: &Pusher) -> Option<String> {
     match pusher {
         Pusher::None => None,
-        Pusher::Unnamed if lanes.people.is_empty() => None,
+        Pusher::Unnamed if lanes.people.is_empty() => {
+            Some("nobody says who pushes: `--pusher` and `lanes.people` do".into())
+        }
         Pusher::Unnamed => Some("`lanes.people` lists who pushes, and nobody is named".into()),
         Pusher::Named(name) => {
             let is_listed = lanes.people.contains(&name.trim().to_lowercase());
@@ -242,10 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_list_nobody_asks_who_pushes() {
+    fn without_a_list_nobody_is_a_person_to_ci() {
         let policy = Policy::load("version: 1\n", "p.yaml").expect("loads");
         let lane = |pusher| decide(&LaneChoice::Auto(pusher), &policy, &Marks::default()).lane;
-        assert_eq!(lane(Pusher::Unnamed), Lane::Human);
+        // Every mark can be left out: that there is none says nothing.
+        assert_eq!(lane(Pusher::Unnamed), Lane::Repair);
+        assert_eq!(lane(Pusher::None), Lane::Human);
         // Whom CI names, and nobody lists, is nobody who is known.
         assert_eq!(lane(named("ada")), Lane::Repair);
     }

@@ -264,12 +264,15 @@ fn a_person_is_advised_only() {
       lane human (asked for), policy of a3e325c1ec (the parent, no trusted ref is configured)
     stderr:
     ");
+    // That no mark of an agent is there makes nobody a person.
     assert_snapshot!(repo.guard(["check", "HEAD", "--lane", "auto"]), @"
-    exit: 0
+    exit: 1
     stdout:
-    accepted: 4b241ab8f3 Fix the cart
-      nothing was proved: lane `human` does not ask for it
-      lane human (no mark of an agent), policy of a3e325c1ec (the parent, no trusted ref is configured)
+    refused: 4b241ab8f3 Fix the cart
+    refused[not-conventional]: `Fix the cart` is not conventional: Missing type in the commit summary, expected `type: description`
+      why: the message says what kind of change this is, in a form that tools read
+      next: write the subject as `fix: what was wrong`
+      lane repair (nobody says who pushes: `--pusher` and `lanes.people` do), policy of a3e325c1ec (the parent, no trusted ref is configured)
     stderr:
     ");
     assert_eq!(repo.git(["for-each-ref", "refs/notes"]), "");
@@ -278,16 +281,21 @@ fn a_person_is_advised_only() {
 #[test]
 fn a_mark_of_an_agent_puts_a_commit_in_lane_repair() {
     let repo = Repo::python_sample();
+    repo.write(
+        ".koan-guard.yaml",
+        &format!("{UNITTEST_POLICY}lanes: {{people: [ada]}}\n"),
+    )
+    .commit("chore: people");
     repo.write("cart.py", CART_FIXED)
         .commit("Fix the cart\n\nCo-authored-by: Claude <noreply@anthropic.com>");
-    assert_snapshot!(repo.guard(["check", "HEAD", "--lane", "auto"]), @"
+    assert_snapshot!(repo.guard(["check", "HEAD", "--lane", "auto", "--pusher", "ada"]), @"
     exit: 1
     stdout:
-    refused: c9261df3e8 Fix the cart
+    refused: 58a07e3f56 Fix the cart
     refused[not-conventional]: `Fix the cart` is not conventional: Missing type in the commit summary, expected `type: description`
       why: the message says what kind of change this is, in a form that tools read
       next: write the subject as `fix: what was wrong`
-      lane repair (marked by claude-code), policy of a3e325c1ec (the parent, no trusted ref is configured)
+      lane repair (marked by claude-code), policy of ebe38bcc7a (the parent, no trusted ref is configured)
     stderr:
     ");
 }
