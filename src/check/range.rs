@@ -13,7 +13,7 @@ use super::trust;
 use super::{Judgement, Settings, Subject, judge, says_fix};
 use crate::change::Change;
 use crate::git::{Commit, Repo, Revision};
-use crate::perimeter::Shape;
+use crate::perimeter::{self, Shape};
 use crate::policy::{Lane, Policy};
 use crate::proof::{Carried, Gap, Progress};
 use crate::suite::TestId;
@@ -182,7 +182,8 @@ pub(super) fn lane_of(
 /// What of a commit is to be judged.
 pub fn subject(repo: &Repo, commit: Commit) -> anyhow::Result<Judged> {
     let mut judged = parents::judged(repo, &commit.parent_ids, commit.tree_id)?;
-    if matches!(judged, Judged::CleanMerge) && !commit.flaws.is_empty() {
+    let is_clean = commit.flaws.is_empty() && perimeter::is_plain_message(&commit.message);
+    if matches!(judged, Judged::CleanMerge) && !is_clean {
         judged = Judged::Change(Subject {
             commit: None,
             message: None,

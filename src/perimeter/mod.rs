@@ -197,6 +197,17 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
     findings
 }
 
+/// Whether a message hides nothing, holds no secret and gives no orders, whatever a policy says of it.
+pub fn is_plain_message(message: &CommitMessage) -> bool {
+    let (change, known) = (Change::default(), BTreeSet::new());
+    let mut secrets = secrets::Search::new(&change, &known);
+    secrets.message(message);
+    let directives: Vec<Objection> = message::directives(message).into_iter().collect();
+    secrets.objections.is_empty()
+        && directives.is_empty()
+        && hidden::hidden_in_message(message).is_none()
+}
+
 /// What a person is told too: only where something may be hidden, or known to all for ever.
 pub fn advise(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
     let change = candidate.change;

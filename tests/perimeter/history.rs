@@ -280,4 +280,24 @@ pub const CASES: &[Case] = &[
         site.git(["switch", "--quiet", "koan/fix"]);
         site.git(["revert", "--no-edit", "HEAD"]);
     }),
+    kept_out(
+        "guard-directive-in-message",
+        "a clean merge whose message gives orders",
+        |site| {
+            site.commit_now();
+            move_main_on(site);
+            let message = "Merge branch 'main' into koan/fix\n\n[skip ci]";
+            site.git(["merge", "--quiet", "-m", message, "main"]);
+        },
+    ),
+    kept_out(
+        "hidden-text",
+        "a clean merge whose message hides something",
+        |site| {
+            site.commit_now();
+            move_main_on(site);
+            let message = "Merge branch 'main' into koan/fix\n\nNothing\u{200b} here.";
+            site.git(["merge", "--quiet", "-m", message, "main"]);
+        },
+    ),
 ];
