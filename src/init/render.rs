@@ -71,7 +71,7 @@ fn proof(facts: &Facts) -> Vec<String> {
     }
     if facts.more_tests.is_empty() {
         lines.push(format!(
-            "  # The globs of the presets cover the {} test files.",
+            "  # The globs of the presets cover all test files: {}.",
             facts.n_test_files
         ));
     } else {

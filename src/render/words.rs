@@ -25,8 +25,13 @@ pub fn of_gap(gap: &Gap) -> Words {
             "tests that pass already repair nothing",
             "commit the fix together with its test",
         ),
+        Gap::AlreadyPasses(tests) if tests.is_empty() => (
+            "no new test ran and failed without the fix".into(),
+            "a test that is skipped, or not found by the runner, shows nothing",
+            "let the new test run: no skip mark, and a file and a name that the runner collects; `check --verbose` lists what ran",
+        ),
         Gap::AlreadyPasses(tests) => (
-            already_passes(tests),
+            format!("{} passes without the fix", list(tests)),
             "a test that passes without the fix does not show the bug",
             "make the test fail on the parent first, then fix",
         ),
@@ -343,13 +348,6 @@ fn setup_failed(line: &str, end: &str, said: &[String]) -> String {
         text.push_str(&shown(line.as_bytes()));
     }
     text
-}
-
-fn already_passes(tests: &[TestId]) -> String {
-    match tests {
-        [] => "no new test ran and failed without the fix".into(),
-        tests => format!("{} passes without the fix", list(tests)),
-    }
 }
 
 /// The first few of many.

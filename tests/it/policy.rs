@@ -45,7 +45,7 @@ fn init_proposes_a_policy_for_python() {
     proof:
       # Nothing names pytest, and no test is a function outside a class.
       runner: unittest
-      # The globs of the presets cover the 1 test files.
+      # The globs of the presets cover all test files: 1.
 
     # 2 of the last 2 subjects are conventional commits, so a fix is asked to be one.
     message: {style: conventional, types: [fix, test]}
