@@ -71,6 +71,21 @@ impl Heads {
         bodies
     }
 
+    /// The name of the innermost test or function around line `n`, counted from one.
+    pub fn around<'a>(self, lines: &[&'a str], n: usize) -> Option<&'a str> {
+        let mut depth = indent(lines.get(n.checked_sub(1)?)?);
+        for line in lines[..n - 1].iter().rev() {
+            if line.trim().is_empty() || indent(line) >= depth {
+                continue;
+            }
+            depth = indent(line);
+            if let Some(name) = self.head(line) {
+                return Some(name);
+            }
+        }
+        None
+    }
+
     fn head(self, line: &str) -> Option<&str> {
         match self {
             Heads::Keyword(keyword) => defined(keyword, line),

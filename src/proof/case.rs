@@ -202,6 +202,10 @@ pub enum What {
     WithoutHunk {
         n: usize,
     },
+    /// The new tests, each with another expected value, the `n`th try.
+    OtherExpectation {
+        n: usize,
+    },
     /// The new tests with another value, the `n`th try.
     OtherValue {
         n: usize,

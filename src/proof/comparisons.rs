@@ -18,7 +18,10 @@ pub(super) fn is_compared(file: &FileChange, value: &Value, named: &BTreeSet<&st
     let Some(text) = file.new.as_ref().and_then(|new| new.content.text()) else {
         return false;
     };
-    let Some(tokens) = lexer::tokens(value.language, text) else {
+    let Some(language) = Language::of(&value.path) else {
+        return false;
+    };
+    let Some(tokens) = lexer::tokens(language, text) else {
         return false;
     };
     let tokens: Vec<&Token> = tokens
@@ -27,7 +30,7 @@ pub(super) fn is_compared(file: &FileChange, value: &Value, named: &BTreeSet<&st
         .collect();
     let at = tokens.partition_point(|token| token.bytes.start < value.bytes.start);
     let place = Place {
-        language: value.language,
+        language,
         text,
         tokens,
         at,

@@ -37,6 +37,7 @@ pub const IDS: &[&str] = &[
     "undecided",
     "unit-mocked",
     "unproven-hunk",
+    "vacuous-assertion",
     "vanished",
 ];
 
@@ -73,6 +74,7 @@ impl Doubt {
             Doubt::TestAware { .. } => "test-aware",
             Doubt::SourceSensitive { .. } => "source-sensitive",
             Doubt::ComparesWithTest { .. } => "special-cased",
+            Doubt::ExpectsAnything { .. } => "vacuous-assertion",
             Doubt::UnitMocked { .. } => "unit-mocked",
             Doubt::OldTestRewritten { .. } => "old-test-rewritten",
             Doubt::ReadsSource(_) => "source-sensitive",

@@ -9,6 +9,7 @@ mod compare;
 mod comparisons;
 mod echo;
 mod examples;
+mod expectation;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod ids;
@@ -151,6 +152,12 @@ pub enum Doubt {
     },
     /// A line of the fix compares with a value of the new tests, which was nowhere in the file before.
     ComparesWithTest {
+        path: RepoPath,
+        line: usize,
+        value: String,
+    },
+    /// A new test passes as well when it expects another value there.
+    ExpectsAnything {
         path: RepoPath,
         line: usize,
         value: String,

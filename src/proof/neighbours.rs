@@ -33,7 +33,6 @@ pub(super) struct Value {
     pub text: String,
     kind: Kind,
     pub bytes: Range<usize>,
-    pub language: Language,
 }
 
 /// The values of the new tests, texts first: those are what code is told by.
@@ -53,6 +52,28 @@ pub(super) fn values(change: &Change, split: &Split) -> Vec<Value> {
 }
 
 impl Value {
+    /// A literal that no lexer has read: a number, or a text in its quotes.
+    pub fn new(
+        path: &RepoPath,
+        mode: FileMode,
+        line: usize,
+        text: &str,
+        bytes: Range<usize>,
+    ) -> Value {
+        let kind = match text.starts_with(|c: char| c.is_ascii_digit()) {
+            true => Kind::Number,
+            false => Kind::Text,
+        };
+        Value {
+            path: path.clone(),
+            mode,
+            line,
+            text: text.to_owned(),
+            kind,
+            bytes,
+        }
+    }
+
     /// The literals near this one; at least two, or none.
     pub fn variants(&self) -> Vec<String> {
         let variants = match self.kind {
@@ -166,13 +187,13 @@ pub(super) fn telling(kind: Kind, text: &str) -> Option<String> {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Part {
+pub(super) enum Part {
     Tests,
     Fix,
 }
 
 /// The literals in the added lines of one part of a file.
-fn literals(file: &FileChange, split: &Split, part: Part) -> Vec<Value> {
+pub(super) fn literals(file: &FileChange, split: &Split, part: Part) -> Vec<Value> {
     let Some(version) = &file.new else {
         return Vec::new();
     };
@@ -205,7 +226,6 @@ fn literals(file: &FileChange, split: &Split, part: Part) -> Vec<Value> {
                 text: text[token.bytes.clone()].to_owned(),
                 kind: token.kind,
                 bytes: token.bytes.clone(),
-                language,
             });
         }
     }
@@ -303,9 +323,37 @@ fn next_letter(c: char) -> char {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod testing {
     use super::*;
     use crate::change::{Content, FileVersion, Hunk, Lines};
+
+    /// A file all of whose lines are added.
+    pub fn added(path: &str, old: &str, text: &str) -> FileChange {
+        let version = |text: &str| FileVersion {
+            mode: FileMode::Regular,
+            id: gix::ObjectId::null(gix::hash::Kind::Sha1),
+            content: Content::from_blob(text.as_bytes().to_vec()),
+        };
+        FileChange {
+            path: path.into(),
+            old: Some(version(old)),
+            new: Some(version(text)),
+            hunks: vec![Hunk {
+                old: Lines::default(),
+                new: Lines {
+                    start: 1,
+                    n_lines: text.lines().count(),
+                    bytes: 0..text.len(),
+                },
+            }],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::added;
+    use super::*;
 
     #[track_caller]
     fn check_variants(kind: Kind, text: &str, expected: &[&str]) {
@@ -316,7 +364,6 @@ mod tests {
             text: text.to_owned(),
             kind,
             bytes: 0..text.len(),
-            language: Language::Python,
         };
         assert_eq!(value.variants(), expected, "{text}");
     }
@@ -351,28 +398,6 @@ mod tests {
         check("r#\"ab\"#", &["r#\"bc\"#", "r#\"abb\"#"]);
         for text in ["''", "'\\n'", "'-'"] {
             check(text, &[]);
-        }
-    }
-
-    /// A file all of whose lines are added.
-    fn added(path: &str, old: &str, text: &str) -> FileChange {
-        let version = |text: &str| FileVersion {
-            mode: FileMode::Regular,
-            id: gix::ObjectId::null(gix::hash::Kind::Sha1),
-            content: Content::from_blob(text.as_bytes().to_vec()),
-        };
-        FileChange {
-            path: path.into(),
-            old: Some(version(old)),
-            new: Some(version(text)),
-            hunks: vec![Hunk {
-                old: Lines::default(),
-                new: Lines {
-                    start: 1,
-                    n_lines: text.lines().count(),
-                    bytes: 0..text.len(),
-                },
-            }],
         }
     }
 

@@ -401,6 +401,7 @@ impl Bench<'_> {
         let short = match compare::compare(&runs, &terms) {
             Ok(proof) => {
                 stage!(self.examples_hold(&parent, &after)?);
+                stage!(self.expectations_matter(trees, split, case, &proof)?);
                 stage!(self.every_hunk_is_needed(trees, split, case, &proof, Suite::Touched)?);
                 stage!(self.varied(&after, &proof)?);
                 let shown = (&proof, &before_runs[0]);

@@ -246,6 +246,14 @@ pub fn of_doubt(doubt: &Doubt) -> Words {
             "code that knows the values of its test is green for that test alone",
             "fix the cause for every value; where this one is special indeed, a person decides",
         ),
+        Doubt::ExpectsAnything { path, line, value } => (
+            format!(
+                "{path}:{line}: the test passes as well when it expects something else than {}",
+                code(value)
+            ),
+            "an assertion that holds for any value shows nothing",
+            "let the test compare what the code returns with a plain value, and nothing else answer the comparison",
+        ),
         Doubt::UnitMocked { path, line, name } => (
             format!(
                 "line {line} of `{path}` puts something else in the place of {}, which the fix changes",
@@ -386,6 +394,9 @@ pub(super) fn of_run(tree: Tree, what: What) -> String {
         What::Sample { n, of } => format!("new tests on {tree}, sample {n} of {of}"),
         What::Suite => format!("suite on {tree}"),
         What::WithoutHunk { n } => format!("new tests on {tree} without a hunk, try {n}"),
+        What::OtherExpectation { n } => {
+            format!("new tests that expect something else on {tree}, try {n}")
+        }
         What::OtherValue { n } => format!("new tests with other values on {tree}, try {n}"),
         What::Echoed => format!("new tests on {tree} with the other side's lines in comments"),
         What::Examples => format!("examples of the documentation on {tree}"),

@@ -9,13 +9,16 @@ use gix::ObjectId;
 
 use super::run::{Ask, Scope};
 use super::{Bench, Staged, Trees};
+use crate::change::RepoPath;
 use crate::git::{Blob, Edit};
 use crate::policy::{Level, Suite};
 use crate::proof::case::{Case, What};
+use crate::proof::expectation::Expected;
 use crate::proof::split::Split;
 use crate::proof::trees::LaidOut;
 use crate::proof::{
-    Doubt, Gap, Proof, Shortfall, Tree, examples, necessity, neighbours, signature, variations,
+    Doubt, Gap, Proof, Shortfall, Tree, examples, expectation, necessity, neighbours, signature,
+    variations,
 };
 use crate::suite::{Outcome, RaisedIn, TestId, TestResult, TestRun};
 
@@ -63,6 +66,54 @@ impl Bench<'_> {
         let excluded = &self.policy.proof.tests_exclude;
         run.results.retain(|test, _| !excluded.is_match(&test.0));
         Ok(Ok(run))
+    }
+
+    /// Whether the new tests turn red where they expect something else. Not in a hook: somebody waits.
+    pub(super) fn expectations_matter(
+        &mut self,
+        trees: &Trees,
+        split: &Split,
+        case: &Case,
+        proof: &Proof,
+    ) -> Staged<()> {
+        if self.is_hurried {
+            return Ok(Ok(()));
+        }
+        let tests: BTreeSet<TestId> = proof.fail_to_pass().keys().cloned().collect();
+        let mut doubts = Vec::new();
+        let rounds = expectation::rounds(case.change, split, &tests);
+        for (n, round) in (1..).zip(rounds) {
+            let mut by_file: BTreeMap<&RepoPath, Vec<&Expected>> = BTreeMap::new();
+            for expected in &round {
+                by_file.entry(&expected.path).or_default().push(expected);
+            }
+            let mut edits = Vec::new();
+            for (path, expected) in by_file {
+                let content = self.repo.read_file(trees.after, path)?;
+                let content = String::from_utf8(content.unwrap_or_default())?;
+                let replaced = expectation::replaced(&content, &expected);
+                edits.push(Edit::Put {
+                    path: path.clone(),
+                    mode: expected[0].mode,
+                    content: Blob::Bytes(replaced.context("a value moved")?.into_bytes()),
+                });
+            }
+            let tree_id = self.repo.edit_tree(trees.after, edits)?;
+            let what = What::OtherExpectation { n };
+            let run = stage!(self.run_tree(tree_id, what, Scope::Tests(&tests))?);
+            doubts.extend(run.distrust.iter().cloned().map(|reason| {
+                let tree = Tree::After;
+                Doubt::RunnerUntrusted { tree, reason }
+            }));
+            let unmissed = expectation::unmissed(&round, &run);
+            doubts.extend(unmissed.map(|expected| Doubt::ExpectsAnything {
+                path: expected.path.clone(),
+                line: expected.line,
+                value: expected.text.clone(),
+            }));
+        }
+        let gaps = Vec::new();
+        Ok(Shortfall { gaps, doubts }.into_result(()))
     }
 
     /// Whether some new test is red without each hunk of the fix. Not in a hook: somebody waits.
@@ -230,19 +281,24 @@ impl Bench<'_> {
         Ok(Shortfall { gaps, doubts }.into_result(()))
     }
 
-    /// One run on a tree of its own, which goes then. `None` if the budget is spent.
+    /// The same; `None` if the budget is spent.
     fn try_tree(
         &mut self,
         tree_id: ObjectId,
         what: What,
         scope: Scope,
     ) -> anyhow::Result<Option<TestRun>> {
+        Ok(self.run_tree(tree_id, what, scope)?.ok())
+    }
+
+    /// One run on a tree of its own, which goes then.
+    fn run_tree(&mut self, tree_id: ObjectId, what: What, scope: Scope) -> Staged<TestRun> {
         let laid_out = LaidOut::when_needed(Tree::After, tree_id);
         let run = self.run(&laid_out, what, scope, None)?;
         if let Some(ground) = laid_out.ground.into_inner() {
             self.area.remove_side(ground.side)?;
         }
-        Ok(run.ok())
+        Ok(run)
     }
 
     /// Gaps that refuse, or are only said.
