@@ -97,6 +97,32 @@ impl Place<'_> {
         self.before(start, 1) == "=" && matches!(self.before(start, 2), "=" | "!")
             || matches!(self.after(at, 1), "=" | "!") && self.after(at, 2) == "="
             || is_call
+            || self.is_equal_by_a_call()
+    }
+
+    /// `hash(kind) == hash('toys')`: what a call makes of the value is compared with what it makes of something else.
+    fn is_equal_by_a_call(&self) -> bool {
+        let at = self.at;
+        let is_word = |at: Option<usize>| {
+            let token = at.and_then(|at| self.tokens.get(at));
+            token.is_some_and(|token| token.kind == Kind::Word)
+        };
+        let is_argument = self.before(at, 1) == "(" && self.after(at, 1) == ")";
+        if !is_argument || !is_word(at.checked_sub(2)) {
+            return false;
+        }
+        let bytes = &self.tokens[at].bytes;
+        let start = self.text[..bytes.start].rfind('\n').map_or(0, |at| at + 1);
+        let line = self.text[start..].lines().next().unwrap_or_default();
+        if line.matches(&format!("{}(", self.before(at, 2))).count() < 2 {
+            return false;
+        }
+        let mut callee = at - 2;
+        while self.before(callee, 1) == "." && is_word(callee.checked_sub(2)) {
+            callee -= 2;
+        }
+        self.before(callee, 1) == "=" && matches!(self.before(callee, 2), "=" | "!")
+            || matches!(self.after(at, 2), "=" | "!") && self.after(at, 3) == "="
     }
 
     fn how(&self) -> Option<How> {

@@ -191,7 +191,8 @@ fn in_ruby(file: &FileChange, split: &Split, text: &str) -> Vec<Value> {
 /// Whether a line says more than one thing, so that one of them may not matter.
 fn weighs_more(line: &str, literal: &str) -> bool {
     let words = [
-        "||", "&&", " or ", " and ", " if ", " unless ", " else ", " not ", " in ", "?", ".or ", ".or(",
+        "||", "&&", " or ", " and ", " if ", " unless ", " else ", " not ", " in ", "?", ".or ",
+        ".or(",
     ];
     // What a literal says is no operator.
     let around = line.replace(literal, "");

@@ -454,6 +454,8 @@ mod tests {
             "if kind in ('a', 'toys'): pass\n",
             "if kinds == ['toys', 4]: pass\n",
             "if n == -4711: pass\n",
+            "if hash(kind) == hash('toys'): pass\n",
+            "if m.hash('toys') != m.hash(kind): pass\n",
             "x = {'toys': 7}\n",
         ] {
             let line = code.lines().count().min(2);
