@@ -1,10 +1,13 @@
 //! Findings and proof, weighed.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::perimeter::Finding;
 use crate::policy::{Lane, Level, Rule};
 use crate::proof::{Carried, Doubt, Gap, Proof, Shortfall, Shown, ids};
+use crate::suite::TestId;
 
 /// The answer. Only `Accepted` lets a commit pass.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,6 +35,13 @@ pub enum Basis {
         approvals: Vec<Approval>,
         #[serde(skip_serializing_if = "Option::is_none")]
         proof: Option<Proof>,
+    },
+    /// It takes back exactly what this commit did, no test broke, and the policy lets that pass.
+    Revert {
+        /// Its id.
+        of: String,
+        /// What passed before and after.
+        pass_to_pass: BTreeSet<TestId>,
     },
     /// Nothing was proved: the lane asks for the perimeter only.
     Perimeter(Lane),
@@ -113,8 +123,22 @@ impl Verdict {
             _ if !findings.is_empty() => Verdict::refused(findings),
             Ok(Shown::Fix(proof)) => Verdict::Accepted(Basis::Proof(proof)),
             Ok(Shown::Red(carried)) => Verdict::Pending(carried),
+            // Which commit it takes back is not known here: whoever asked for it weighs it by `of_revert`.
+            Ok(Shown::Revert(_)) => Verdict::Undecided {
+                doubts: vec![Doubt::Other("a revert proves nothing".into())],
+            },
             Err(Shortfall { gaps, .. }) if !gaps.is_empty() => Verdict::Refused { findings, gaps },
             Err(Shortfall { doubts, .. }) => Verdict::Undecided { doubts },
+        }
+    }
+
+    /// The verdict on an exact revert of commit `of`, where the policy lets a green suite decide.
+    pub fn of_revert(of: String, attempt: Result<Shown, Shortfall>) -> Verdict {
+        match attempt {
+            Ok(Shown::Revert(pass_to_pass)) => {
+                Verdict::Accepted(Basis::Revert { of, pass_to_pass })
+            }
+            other => Verdict::weigh(&[], other),
         }
     }
 
@@ -246,7 +270,6 @@ mod tests {
 
     use super::*;
     use crate::policy::Rule;
-    use crate::suite::TestId;
 
     fn finding(level: Level) -> Finding {
         Finding {
@@ -283,6 +306,7 @@ mod tests {
             Verdict::Accepted(Basis::Proof(_)) => "proved".into(),
             Verdict::Accepted(Basis::Perimeter(lane)) => format!("accepted in {lane:?}"),
             Verdict::Accepted(Basis::Unproved) => "unproved".into(),
+            Verdict::Accepted(Basis::Revert { of, .. }) => format!("a revert of {of}"),
             Verdict::Accepted(Basis::Approved { approvals, .. }) => {
                 let rules = approvals.iter().map(|approval| approval.rule.as_str());
                 format!("approved {}", rules.collect::<Vec<_>>().join(" "))

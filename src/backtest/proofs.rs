@@ -73,7 +73,8 @@ pub fn prove(
             subject,
             end: match attempt.result {
                 Ok(Shown::Fix(_)) => End::Proved,
-                Ok(Shown::Red(_)) => End::Red,
+                // Only `check` asks for a revert.
+                Ok(Shown::Red(_) | Shown::Revert(_)) => End::Red,
                 Err(short) => End::Short(short),
             },
         });

@@ -24,7 +24,7 @@ use crate::change::{Change, CommitMessage};
 use crate::git::{Commit, Flaw, Repo};
 use crate::issue::{Crash, Fingerprint};
 use crate::perimeter::{self, Candidate, Finding, ISSUE_TRAILER, Shape};
-use crate::policy::{FileKind, Lane, Level, Policy, Rule, Suite};
+use crate::policy::{FileKind, Lane, Level, Policy, Reverts, Rule, Suite};
 use crate::proof::{
     self, Budget, Carried, Case, Doubt, Effort, Known, Named, Progress, Traces, Workshop,
 };
@@ -128,10 +128,22 @@ pub fn judge(
         Lane::Agent | Lane::Repair => proof::changed_inputs(&subject.change, policy),
     };
     let is_for_a_person = reverted.is_some() && !is_closed(&open) && inputs.is_empty();
+    let may_pass_green = policy.proof.reverts == Reverts::Allow && settings.place != Place::Topic;
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
         (_, Verdict::Refused { findings, .. }) if !is_for_a_person => {
             let gaps = inputs;
             (Verdict::Refused { findings, gaps }, None, Traces::default())
+        }
+        _ if is_for_a_person && may_pass_green && doubts.len() == 1 => {
+            let workshop = workshop(repo, settings)?;
+            let case = Case {
+                is_revert: true,
+                ..case(repo, settings, (trusted, policy), subject, carried)?
+            };
+            let attempt = proof::prove(repo, policy, &workshop, &case, progress)?;
+            let of = reverted.map(|id| id.to_string()).unwrap_or_default();
+            let verdict = Verdict::of_revert(of, attempt.result).overruled(&approvals()?);
+            (verdict, attempt.evidence, attempt.traces)
         }
         _ if !doubts.is_empty() => {
             let undecided = Verdict::Undecided { doubts };
@@ -288,6 +300,7 @@ fn case<'a>(
         suite,
         budget,
         is_hurried: settings.place == Place::Hook,
+        is_revert: false,
     })
 }
 

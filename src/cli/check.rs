@@ -209,7 +209,7 @@ pub fn prove(args: ProveArgs) -> anyhow::Result<ExitStatus> {
     say_kept([&attempt.traces].into_iter());
     let status = match &attempt.result {
         Ok(Shown::Fix(_)) => ExitStatus::Accepted,
-        Ok(Shown::Red(_)) => ExitStatus::Refused,
+        Ok(Shown::Red(_) | Shown::Revert(_)) => ExitStatus::Refused,
         Err(short) if !short.gaps.is_empty() => ExitStatus::Refused,
         Err(_) => ExitStatus::Undecided,
     };

@@ -220,6 +220,9 @@ section!(
         /// Whether a fix without a test of its own may be proved by tests that are red on the parent.
         #[schemars(schema_with = "schema::allow_or_deny")]
         existing_red: Said<String>,
+        /// Whether a commit that takes back exactly what another one did passes if no test breaks; else a person decides.
+        #[schemars(schema_with = "schema::allow_or_deny")]
+        reverts: Said<String>,
         /// Runs of each new test on each side; any disagreement is flaky.
         #[schemars(schema_with = "schema::samples")]
         samples: Said<u64>,

@@ -69,6 +69,7 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
                 red_commits: _,
                 existing_tests: _,
                 existing_red: _,
+                reverts: _,
                 samples: _,
                 timeout,
                 inputs: _,

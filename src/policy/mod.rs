@@ -212,6 +212,7 @@ pub struct ProofPolicy {
     pub red_commits: RedCommits,
     pub existing_tests: ExistingTests,
     pub existing_red: ExistingRed,
+    pub reverts: Reverts,
     /// Runs of each new test on each side.
     pub samples: usize,
     /// For one run of one phase.
@@ -324,6 +325,13 @@ pub enum ExistingTests {
 /// Whether a change without a test may be proved by tests that are red at the parent and green with it: how a red main branch is repaired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExistingRed {
+    Allow,
+    Deny,
+}
+
+/// Whether an exact revert passes if no test breaks. Where not, a person decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reverts {
     Allow,
     Deny,
 }

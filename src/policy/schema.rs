@@ -423,6 +423,7 @@ mod tests {
         proof("before", "proof: {before: @}");
         proof("red_commits", "proof: {red_commits: @}");
         proof("existing_red", "proof: {existing_red: @}");
+        proof("reverts", "proof: {reverts: @}");
         proof("existing_tests", "proof: {existing_tests: @}");
         proof("setup_network", "proof: {setup_network: @}");
         proof("signature", "proof: {signature: @}");

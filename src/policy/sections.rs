@@ -7,8 +7,8 @@ use super::merge::{MODES, Merge, Read, Stricter, nobody_says};
 use super::value::{self, Pattern};
 use super::{
     Before, ExistingRed, ExistingTests, Forbidden, Lane, Lanes, Level, Limits, MessagePolicy, Mode,
-    On, Origin, PathSet, Perimeter, ProofPolicy, RedCommits, Rule, Signature, Suite, TestLimits,
-    Variation, builtin, floor, later, preset,
+    On, Origin, PathSet, Perimeter, ProofPolicy, RedCommits, Reverts, Rule, Signature, Suite,
+    TestLimits, Variation, builtin, floor, later, preset,
 };
 use crate::change::Content;
 
@@ -383,6 +383,11 @@ impl Merge<'_> {
                 "proof.existing_red",
                 |file| &file.proof.existing_red,
                 &[("deny", ExistingRed::Deny), ("allow", ExistingRed::Allow)],
+            )?,
+            reverts: self.word(
+                "proof.reverts",
+                |file| &file.proof.reverts,
+                &[("deny", Reverts::Deny), ("allow", Reverts::Allow)],
             )?,
             samples: self.number(
                 "proof.samples",

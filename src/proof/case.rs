@@ -35,6 +35,8 @@ pub struct Case<'a> {
     pub budget: Option<Budget>,
     /// Whether somebody waits: the steps that take long are left to `check`.
     pub is_hurried: bool,
+    /// It takes back exactly what another commit did, and the policy lets that pass if no test breaks.
+    pub is_revert: bool,
 }
 
 /// A time after which nothing is decided any more.
@@ -132,6 +134,8 @@ pub struct Sources {
 #[serde(rename_all = "kebab-case")]
 pub enum Shown {
     Fix(Proof),
+    /// A revert after which these tests still pass, and none that passed fails.
+    Revert(BTreeSet<TestId>),
     /// Tests only, and red: the fix is still owed.
     Red(Carried),
 }

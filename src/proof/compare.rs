@@ -151,6 +151,42 @@ pub fn revived(parent: &TestRun, after: &TestRun) -> Result<BTreeSet<TestId>, Sh
     Ok(revived)
 }
 
+/// The tests that pass at the parent and AFTER, where none that passed fails and none that is new there does. A test may be gone: the caller
+/// knows that it went with what it tested.
+pub fn unbroken(parent: &TestRun, after: &TestRun) -> Result<BTreeSet<TestId>, Shortfall> {
+    trusted(Tree::Parent, parent)?;
+    trusted(Tree::After, after)?;
+    let mut short = Shortfall::default();
+    let mut kept = BTreeSet::new();
+    for (test, result) in &after.results {
+        let passed = parent.outcome(test) == Some(Outcome::Passed);
+        let is_new = parent.outcome(test).is_none();
+        match result.outcome {
+            Outcome::Passed if passed => _ = kept.insert(test.clone()),
+            Outcome::Passed => {}
+            Outcome::Skipped if passed => short.gaps.push(Gap::Vanished(test.clone())),
+            Outcome::Skipped => {}
+            Outcome::TimedOut if passed || is_new => {
+                short.doubts.push(Doubt::TimedOut(test.clone()));
+            }
+            _ if passed => short.gaps.push(Gap::Broken(test.clone())),
+            _ if is_new => short.gaps.push(Gap::StillFails(test.clone())),
+            _ => {}
+        }
+    }
+    short
+        .gaps
+        .extend(after.not_built.iter().map(|entry| Gap::NotBuilt {
+            what: entry.what.clone(),
+            detail: entry.detail.clone(),
+        }));
+    if kept.is_empty() {
+        let said = "no test passed both before and after the revert";
+        short.doubts.push(Doubt::NoBaseline(said.into()));
+    }
+    short.into_result(kept)
+}
+
 /// No candidate and no other new test may fail AFTER. One that was skipped at the parent is as good as new.
 pub fn green(
     candidates: &BTreeSet<TestId>,

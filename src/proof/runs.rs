@@ -53,8 +53,11 @@ pub fn prove(
     }
     let split = match Split::of(case.change, policy, |path| modules.contains(path))
         .and_then(|split| scope(&split, case, policy).map(|()| split))
-        .and_then(|split| sincere(case.change, &split).map(|()| split))
-    {
+        .and_then(|split| match case.is_revert {
+            // What comes back was written by others, and said all that then.
+            true => Ok(split),
+            false => sincere(case.change, &split).map(|()| split),
+        }) {
         Ok(split) => split,
         Err(short) => {
             return Ok(Attempt::short(short));
@@ -138,7 +141,9 @@ pub fn prove(
         old_tests: old_tests_tree_id,
         echoes: echo::echoes(repo, case.change, &split, (before_tree_id, case.tree_id))?,
     };
-    let result = if is_revival {
+    let result = if case.is_revert {
+        bench.revert(&trees)
+    } else if is_revival {
         bench.revival(&trees, &split, case)
     } else if split.has_fix() {
         bench.fix(&trees, &split, case)
@@ -168,6 +173,7 @@ pub fn prove(
                 let by_name = by_name.filter(|test| proving.contains_key(test));
                 by_name.cloned().collect()
             }
+            Ok(Shown::Revert(_)) => Vec::new(),
             Ok(Shown::Red(carried)) => carried
                 .tests
                 .intersection(&bench.red_by_name)
@@ -195,7 +201,8 @@ pub fn prove(
 fn scope(split: &Split, case: &Case, policy: &Policy) -> Result<(), Shortfall> {
     let may_be_red = policy.proof.red_commits == RedCommits::Allow;
     let may_revive = policy.proof.existing_red == ExistingRed::Allow && split.has_fix();
-    if !split.has_tests() && case.carried.tests.is_empty() && !may_revive {
+    let may_be_alone = case.is_revert && split.has_fix();
+    if !split.has_tests() && case.carried.tests.is_empty() && !may_revive && !may_be_alone {
         return Err(Gap::NoTest.into());
     }
     let is_test_first = may_be_red && split.has_tests();

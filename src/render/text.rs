@@ -33,6 +33,14 @@ pub fn judgement(judgement: &Judgement, out: &mut String) -> fmt::Result {
                 None => writeln!(out, "  nothing was proved: a person answers for it")?,
             }
         }
+        Verdict::Accepted(Basis::Revert { of, pass_to_pass }) => {
+            let of = of.get(..10).unwrap_or(of);
+            writeln!(
+                out,
+                "  it takes back exactly what `{of}` did, and no test breaks"
+            )?;
+            writeln!(out, "  PASS_TO_PASS  {}", n_of(pass_to_pass.len(), "test"))?;
+        }
         Verdict::Accepted(Basis::Unproved) => writeln!(
             out,
             "  nothing was proved: this server takes topic branches by their perimeter, and the default branch only with a proof"
@@ -178,6 +186,9 @@ pub fn range(range: &RangeJudgement, out: &mut String) -> fmt::Result {
 pub fn attempt(attempt: &Attempt, out: &mut String) -> fmt::Result {
     match &attempt.result {
         Ok(Shown::Fix(proof)) => both_sides(proof, out)?,
+        Ok(Shown::Revert(kept)) => {
+            writeln!(out, "a revert: {} tests pass before and after", kept.len())?;
+        }
         Ok(Shown::Red(red)) => {
             writeln!(out, "pending: tests only, red without a fix")?;
             for test in &red.tests {

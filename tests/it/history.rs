@@ -363,6 +363,50 @@ fn the_exact_revert_of_a_commit_is_a_persons_decision() {
 }
 
 #[test]
+fn an_exact_revert_passes_where_the_policy_lets_a_green_suite_decide() {
+    let repo = Repo::with_honest_fix();
+    let fix = repo.git(["rev-parse", "HEAD"]);
+    repo.write(
+        ".koan-guard.yaml",
+        &format!("{UNITTEST_POLICY}  reverts: allow\n"),
+    )
+    .commit("chore: reverts may pass");
+    repo.git(["switch", "--quiet", "--create", "topic"]);
+    repo.git(["revert", "--no-edit", fix.trim()]);
+    let short = &fix[..10];
+    let judged = |repo: &Repo, exit: u8, parts: &[&str]| {
+        let answer = repo.guard(["check", "HEAD", "--base", "main"]);
+        assert!(answer.starts_with(&format!("exit: {exit}\n")), "{answer}");
+        for part in parts {
+            assert!(answer.contains(part), "no `{part}` in\n{answer}");
+        }
+    };
+    judged(
+        &repo,
+        0,
+        &[
+            &format!("it takes back exactly what `{short}` did, and no test breaks"),
+            "PASS_TO_PASS  1 test\n",
+        ],
+    );
+
+    // Somebody builds on the fix: without it, what they test breaks.
+    repo.git(["switch", "--quiet", "main"]);
+    repo.write(
+        "test_later.py",
+        "import unittest\nfrom cart import total\n\n\nclass Later(unittest.TestCase):\n    def test_nothing(self):\n        self.assertEqual(total([]), 0)\n",
+    )
+    .commit("test: nothing has a total");
+    repo.git(["switch", "--quiet", "--force-create", "topic"]);
+    repo.git(["revert", "--no-edit", fix.trim()]);
+    judged(
+        &repo,
+        1,
+        &["refused[broken]: `test_later.Later.test_nothing`"],
+    );
+}
+
+#[test]
 fn in_lane_agent_only_a_fix_is_proved() {
     let repo = Repo::python_sample();
     repo.git(["switch", "--quiet", "--create", "topic"]);

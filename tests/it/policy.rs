@@ -162,7 +162,7 @@ fn lint_says_where_the_fault_is() {
     exit: 2
     stdout:
     stderr:
-    error: .koan-guard.yaml:3:3: unknown key `sampels`; did you mean `samples`? (known here: `tests`, `runner`, `hook`, `suite`, `env`, `before`, `red_commits`, `existing_tests`, `existing_red`, `samples`, `timeout`, `inputs`, `setup`, `setup_inputs`, `setup_env`, `setup_network`, `setup_timeout`, `build`, `tests_exclude`, `services`, `sandbox`, `signature`, `necessity`, `neighbours`, `variations`)
+    error: .koan-guard.yaml:3:3: unknown key `sampels`; did you mean `samples`? (known here: `tests`, `runner`, `hook`, `suite`, `env`, `before`, `red_commits`, `existing_tests`, `existing_red`, `reverts`, `samples`, `timeout`, `inputs`, `setup`, `setup_inputs`, `setup_env`, `setup_network`, `setup_timeout`, `build`, `tests_exclude`, `services`, `sandbox`, `signature`, `necessity`, `neighbours`, `variations`)
     hint: correct it and try `koan-guard policy lint`
     ");
     assert_snapshot!(lint("version: 1\nproof: {samples: many}\n"), @"

@@ -1,4 +1,4 @@
-//! Proofs of one half only: tests whose fix is still owed, and a fix for tests that are red already.
+//! Proofs of one half only: tests whose fix is still owed, and a fix for tests that are red already. And reverts, which prove nothing new.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,27 @@ use crate::proof::trees::LaidOut;
 use crate::proof::{Gap, Shortfall, Tree};
 
 impl Bench<'_> {
+    /// An exact revert: what passed at the parent still passes, or went with what is taken back.
+    pub(super) fn revert(&mut self, trees: &Trees) -> Staged<Shown> {
+        let parent = LaidOut::when_needed(Tree::Parent, trees.parent);
+        let parent_run = stage!(self.run_suite(&parent, Suite::All)?);
+        let after = LaidOut::when_needed(Tree::After, trees.after);
+        let after_run = stage!(self.run_suite(&after, Suite::All)?);
+        let short = match compare::unbroken(&parent_run, &after_run) {
+            Ok(kept) => {
+                stage!(self.examples_hold(&parent, &after)?);
+                return Ok(Ok(Shown::Revert(kept)));
+            }
+            Err(short) => short,
+        };
+        if !compare::blames_an_old_test(&short) {
+            return Ok(Err(short));
+        }
+        // A test that fails now and then gets a second chance, and the change at best a doubt.
+        let again = stage!(self.run_suite(&after, Suite::All)?);
+        Ok(Err(compare::again(short, &again)))
+    }
+
     /// Tests without a fix: they must be red, in every sample.
     pub(super) fn red(&mut self, trees: &Trees, split: &Split) -> Staged<Shown> {
         let terms = Terms {
