@@ -144,10 +144,7 @@ pub(super) fn weakened(files: &[Judged]) -> Vec<Objection> {
     let mut objections = Vec::new();
     for judged in files.iter().filter(|judged| may_ask_for_less(judged)) {
         let path = &judged.file.path;
-        let (old, new) = (
-            bodies(judged, &judged.file.old),
-            bodies(judged, &judged.file.new),
-        );
+        let [old, new] = both(judged);
         for (name, old) in &old {
             let Some(new) = new.get(name) else {
                 continue;
@@ -181,13 +178,29 @@ fn may_ask_for_less(judged: &Judged) -> bool {
         && file.removed_lines().any(|(_, line)| asserts(line))
 }
 
+/// Names and bodies of the tests in both versions, but perhaps for those that are as they were.
+fn both(judged: &Judged) -> [BTreeMap<String, String>; 2] {
+    let file = judged.file;
+    if file.path.extension() == Some(b"rs")
+        && let Some([old, new]) = deletions::texts(judged)
+        && let Ok(both) = inline::changed_test_functions([old, new], &file.hunks)
+    {
+        let [olds, news] = &both;
+        return [rust_bodies(old, olds), rust_bodies(new, news)];
+    }
+    [bodies(judged, &file.old), bodies(judged, &file.new)]
+}
+
 /// The tests by name; of a language whose tests are not told apart, the whole file under no name.
 fn bodies(judged: &Judged, version: &Option<FileVersion>) -> BTreeMap<String, String> {
     let text = version.as_ref().and_then(|version| version.content.text());
     let text = text.unwrap_or_default();
     match judged.file.path.extension() {
         Some(b"go") => return go_bodies(text),
-        Some(b"rs") => return rust_bodies(text),
+        // A source that cannot be read as tokens does not compile.
+        Some(b"rs") => {
+            return rust_bodies(text, &inline::test_functions(text).unwrap_or_default());
+        }
         _ => {}
     }
     match deletions::bodies(judged, version) {
@@ -205,9 +218,8 @@ fn bodies(judged: &Judged, version: &Option<FileVersion>) -> BTreeMap<String, St
     }
 }
 
-/// The lines of each test function; none where the source cannot be read as tokens: it does not compile.
-fn rust_bodies(text: &str) -> BTreeMap<String, String> {
-    let functions = inline::test_functions(text).unwrap_or_default();
+/// The lines of each test function.
+fn rust_bodies(text: &str, functions: &[inline::TestFunction]) -> BTreeMap<String, String> {
     let body = |function: &inline::TestFunction| -> String {
         let n_above = function.head.start().saturating_sub(1);
         let lines = text.lines().take(function.end).skip(n_above);

@@ -42,10 +42,7 @@ pub(super) fn deleted(files: &[Judged]) -> Vec<Objection> {
     let is_any_gone = losses.iter().any(|(_, loss)| !loss.removed.is_empty());
     let mut added: Vec<Test> = Vec::new();
     for judged in files.iter().filter(|_| is_any_gone) {
-        let (old, new) = (
-            tests(judged, &judged.file.old),
-            tests(judged, &judged.file.new),
-        );
+        let [old, new] = both(judged);
         added.extend(beyond(&new, &old));
     }
     let mut objections = Vec::new();
@@ -72,12 +69,19 @@ pub(super) fn deleted(files: &[Judged]) -> Vec<Objection> {
     objections
 }
 
+impl From<inline::TestFunction> for Test {
+    fn from(function: inline::TestFunction) -> Test {
+        Test {
+            name: function.path,
+            body: function.body,
+            is_collected: true,
+        }
+    }
+}
+
 impl Loss {
     fn of(judged: &Judged) -> Loss {
-        let (old, new) = (
-            tests(judged, &judged.file.old),
-            tests(judged, &judged.file.new),
-        );
+        let [old, new] = both(judged);
         Loss {
             n_before: old.len(),
             removed: beyond(&old, &new),
@@ -103,6 +107,24 @@ fn may_lose_tests(judged: &Judged) -> bool {
             .any(|mark| line.contains_str(mark))
     };
     !is_rust || file.n_removed() > 0 || file.added_lines().any(|(_, line)| buries(line))
+}
+
+/// The test functions of both versions, but for those that no hunk touches where that is known without reading all of them.
+fn both(judged: &Judged) -> [Vec<Test>; 2] {
+    let [old, new] = [&judged.file.old, &judged.file.new];
+    if judged.file.path.extension() == Some(b"rs")
+        && let Some(versions) = texts(judged)
+        && let Ok(both) = inline::changed_test_functions(versions, &judged.file.hunks)
+    {
+        return both.map(|functions| functions.into_iter().map(Test::from).collect());
+    }
+    [tests(judged, old), tests(judged, new)]
+}
+
+/// Both texts, where there are two.
+pub(super) fn texts<'a>(judged: &Judged<'a>) -> Option<[&'a str; 2]> {
+    let (old, new) = (judged.file.old.as_ref()?, judged.file.new.as_ref()?);
+    Some([old.content.text()?, new.content.text()?])
 }
 
 /// The test functions of a version of a file; none where the language is not known or the text is not text.
@@ -158,14 +180,7 @@ fn titled_tests(text: &str) -> Vec<Test> {
 fn rust_tests(text: &str) -> Vec<Test> {
     // A source that cannot be read as tokens has no tests that could be lost: it does not compile.
     let functions = inline::test_functions(text).unwrap_or_default();
-    functions
-        .into_iter()
-        .map(|function| Test {
-            name: function.path,
-            body: function.body,
-            is_collected: true,
-        })
-        .collect()
+    functions.into_iter().map(Test::from).collect()
 }
 
 fn block_tests(blocks: Vec<blocks::Block>, is_collected: bool) -> Vec<Test> {

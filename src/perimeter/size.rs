@@ -231,7 +231,8 @@ fn production(tally: &Tally, limits: &Limits) -> Vec<Objection> {
     objections
 }
 
-/// Test regions of the old and the new version of a source, as byte ranges.
+/// Test regions of the old and the new version of a source, as byte ranges, where they hold changed lines.
+#[derive(Clone)]
 struct InlineTests {
     old: Rc<[Range<usize>]>,
     new: Rc<[Range<usize>]>,
@@ -283,31 +284,35 @@ fn inline_tests(file: &FileChange) -> Option<InlineTests> {
         // All of it stands above the first thing that could be a test.
         return None;
     }
-    Some(InlineTests {
-        old: regions(&file.old)?,
-        new: regions(&file.new)?,
-    })
+    kept_regions(file)
 }
 
-/// `None` for a source that cannot be cut.
-type Regions = Option<Rc<[Range<usize>]>>;
-
-/// The test regions of a version; in a history, what one commit makes is what the next one changes.
-fn regions(version: &Option<FileVersion>) -> Regions {
+/// The test regions that hunks touch; in a history one change is asked about more than once. `None` for a source that cannot be cut.
+fn kept_regions(file: &FileChange) -> Option<InlineTests> {
     const MAX_KEPT: usize = 256;
+    type Pair = [Option<ObjectId>; 2];
     thread_local! {
-        static KEPT: RefCell<HashMap<ObjectId, Regions>> = RefCell::default();
+        static KEPT: RefCell<HashMap<Pair, Option<InlineTests>>> = RefCell::default();
     }
-    let Some(version) = version else {
-        return Some(Rc::default());
+    let versions = [&file.old, &file.new];
+    let id = |version: &Option<FileVersion>| version.as_ref().map(|version| version.id);
+    fn text(version: &Option<FileVersion>) -> Option<&str> {
+        match version {
+            Some(version) => version.content.text(),
+            None => Some(""),
+        }
+    }
+    let cut = || {
+        let [old, new] = [text(&file.old)?, text(&file.new)?];
+        let regions = inline::changed_test_regions([old, new], &file.hunks);
+        let [old, new] = regions.ok()?.map(Rc::from);
+        Some(InlineTests { old, new })
     };
-    let text = version.content.text()?;
     KEPT.with_borrow_mut(|kept| {
         if kept.len() >= MAX_KEPT {
             kept.clear();
         }
-        let cut = || inline::test_regions(text).ok().map(Rc::from);
-        kept.entry(version.id).or_insert_with(cut).clone()
+        kept.entry(versions.map(id)).or_insert_with(cut).clone()
     })
 }
 

@@ -10,9 +10,9 @@ use std::sync::LazyLock;
 use gix::bstr::ByteSlice as _;
 use regex::Regex;
 
-use super::super::Judged;
+use super::super::{Judged, deletions};
 use crate::change::{Content, FileVersion};
-use crate::suite::inline;
+use crate::suite::inline::{self, TestFunction};
 
 /// A file whose tests can be told apart by their lines.
 pub(super) struct Newcomers<'a> {
@@ -141,6 +141,12 @@ fn loses_rust_tests(judged: &Judged) -> bool {
     let is_head = |line: &[u8]| line.to_str().map_or(true, |line| RUST_HEADS.is_match(line));
     if judged.is_test() && judged.file.removed_lines().any(|(_, line)| is_head(line)) {
         return true;
+    }
+    if let Some(versions) = deletions::texts(judged)
+        && let Ok([old, new]) = inline::changed_test_functions(versions, &judged.file.hunks)
+    {
+        let is_kept = |old: &TestFunction| new.iter().any(|new| new.path == old.path);
+        return !old.iter().all(is_kept);
     }
     match (names(&judged.file.old), names(&judged.file.new)) {
         (Some(old), Some(new)) => !old.is_subset(&new),

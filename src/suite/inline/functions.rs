@@ -22,9 +22,14 @@ pub struct TestFunction {
 }
 
 pub(super) fn test_functions(text: &str) -> Result<Vec<TestFunction>, CannotCut> {
+    test_functions_in(text, "")
+}
+
+/// Those of items that stand in a module.
+pub(super) fn test_functions_in(text: &str, path: &str) -> Result<Vec<TestFunction>, CannotCut> {
     let (_, stream) = source::lex(text)?;
     let mut functions = Vec::new();
-    collect(stream, "", false, &mut functions);
+    collect(stream, path, false, &mut functions);
     Ok(functions)
 }
 

@@ -6,7 +6,9 @@ mod functions;
 mod items;
 mod join;
 mod modules;
+mod parts;
 mod prune;
+mod scan;
 mod smells;
 mod source;
 
@@ -18,8 +20,9 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 use gix::bstr::ByteSlice as _;
 
-use crate::change::RepoPath;
+use crate::change::{Hunk, RepoPath};
 pub use functions::TestFunction;
+pub use parts::Both;
 pub use smells::Smell;
 
 /// Why a source cannot be cut into tests and the rest: a sentence without a period.
@@ -148,6 +151,34 @@ pub fn test_functions(source: &str) -> Result<Vec<TestFunction>, CannotCut> {
         return Ok(Vec::new());
     }
     source::on_deep_stack(|| functions::test_functions(source))
+}
+
+/// The test functions of two versions of a source, but for those that stand in items without a changed line: they are the same in both.
+///
+/// # Errors
+/// One of the versions is not a sequence of Rust tokens.
+pub fn changed_test_functions(
+    versions: [&str; 2],
+    hunks: &[Hunk],
+) -> Result<Both<TestFunction>, CannotCut> {
+    if versions.iter().all(|text| !may_hold_tests(text.as_bytes())) {
+        return Ok(Both::default());
+    }
+    source::on_deep_stack(|| parts::test_functions(versions, hunks))
+}
+
+/// The test regions of two versions of a source in which changed lines stand, as [`test_regions`] tells them; of a part of a region perhaps.
+///
+/// # Errors
+/// One of the versions does not parse.
+pub fn changed_test_regions(
+    versions: [&str; 2],
+    hunks: &[Hunk],
+) -> Result<Both<Range<usize>>, CannotCut> {
+    if versions.iter().all(|text| !may_hold_tests(text.as_bytes())) {
+        return Ok(Both::default());
+    }
+    source::on_deep_stack(|| parts::test_regions(versions, hunks))
 }
 
 /// Places of `after` outside its tests that compile to something else under test, and that `before` has not: there a red test may turn green
