@@ -2,9 +2,10 @@
 //!
 //! What is asked for is written as a line, and the log with that line is folded: what would not count there is refused here.
 
-pub mod secret;
+mod secret;
 mod signing;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::thread;
 
@@ -13,6 +14,7 @@ use gix::ObjectId;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::change::shown;
+use crate::extract::new_run_id;
 use crate::git::Repo;
 use crate::git::refs::{self, Tip};
 use crate::issue::Fingerprint;
@@ -146,7 +148,7 @@ impl<'repo> Tracker<'repo> {
             });
             joined.collect::<anyhow::Result<Vec<Vec<Entry>>>>()
         })?;
-        Ok((parts.concat(), listing))
+        Ok((parts.into_iter().flatten().collect(), listing))
     }
 
     /// The issue that a name or the beginning of one means.
@@ -260,18 +262,19 @@ impl<'repo> Tracker<'repo> {
     pub fn record_all(&self, operations: &[(Fingerprint, Operation)]) -> anyhow::Result<()> {
         refs::patiently(self.repo, &format!("write to `{}`", store::REF), |writer| {
             let tip = store::tip(self.repo)?;
-            let mut lines: Vec<(Fingerprint, Vec<String>)> = Vec::new();
+            let mut by_issue: BTreeMap<&Fingerprint, Vec<&Operation>> = BTreeMap::new();
             for (issue, operation) in operations {
-                let written = match lines.iter_mut().rfind(|(there, _)| there == issue) {
-                    Some((_, written)) => written,
-                    None => {
-                        lines.push((issue.clone(), Vec::new()));
-                        &mut lines.last_mut().context("one was added")?.1
-                    }
-                };
+                by_issue.entry(issue).or_default().push(operation);
+            }
+            let mut lines: Vec<(Fingerprint, Vec<String>)> = Vec::new();
+            for (issue, operations) in by_issue {
                 let before = store::read(self.repo, tip.tree_id, issue)?;
-                let n = Log::read(&before).next_n() + written.len() as u64;
-                written.push(line(&self.dated(operation.clone(), n)?)?);
+                let first_n = Log::read(&before).next_n();
+                let written = operations
+                    .into_iter()
+                    .zip(first_n..)
+                    .map(|(operation, n)| line(&self.dated(operation.clone(), n)?));
+                lines.push((issue.clone(), written.collect::<anyhow::Result<_>>()?));
             }
             let n_issues = lines.len();
             let message = format!("triage: {} of {n_issues} issues", operations.len());
@@ -432,7 +435,7 @@ impl<'repo> Tracker<'repo> {
         Ok(Operation {
             n,
             at: self.now,
-            id: secret::random_id()?.into(),
+            id: new_run_id()?.into(),
             by: refs::writer(self.repo)?.into(),
             ..operation
         })

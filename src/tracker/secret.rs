@@ -1,12 +1,13 @@
 //! What only this clone knows: from it come the keys with which its claims are given back.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use sha2::{Digest as _, Sha256};
 
+use crate::extract::new_run_id;
 use crate::git::Repo;
 
 /// The key of a claim. Whoever reads this clone's folder of git can make it; nobody else can.
@@ -15,15 +16,6 @@ pub fn key_of(repo: &Repo, claim_id: &str) -> anyhow::Result<String> {
     Ok(hex(&Sha256::digest(
         [secret.as_bytes(), claim_id.as_bytes()].concat(),
     )))
-}
-
-/// 32 hexadecimal digits that nobody can foresee.
-pub fn random_id() -> anyhow::Result<String> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .context("read random bytes")?;
-    Ok(hex(&bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -40,7 +32,7 @@ fn secret(repo: &Repo) -> anyhow::Result<String> {
     read(&path)?.with_context(|| format!("`{}` is gone again", path.display()))
 }
 
-fn read(path: &PathBuf) -> anyhow::Result<Option<String>> {
+fn read(path: &Path) -> anyhow::Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(secret) => {
             let is_whole = secret.len() == 64;
@@ -57,7 +49,7 @@ fn make(folder: &Path, path: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
     // Readable for its owner alone.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(format!("{}{}", random_id()?, random_id()?).as_bytes())?;
+    file.write_all(format!("{}{}", new_run_id()?, new_run_id()?).as_bytes())?;
     match file.persist_noclobber(path) {
         Err(error) if error.error.kind() != ErrorKind::AlreadyExists => Err(error.error.into()),
         _ => Ok(()),
