@@ -11,6 +11,7 @@ use jiff::civil::Date;
 
 use crate::attestation::PolicyRef;
 use crate::attestation::approval::{self, Bound, Decision, SIGNERS};
+use crate::attestation::signature::Purpose;
 use crate::check::approvals::{self, bound};
 use crate::check::parents::Judged;
 use crate::check::range::{self, Asked};
@@ -205,7 +206,7 @@ fn verified(
             ),
             format!(
                 "a person commits this line there: `EMAIL namespaces=\"{}\" KEYTYPE KEY`",
-                crate::attestation::signature::NAMESPACE
+                Purpose::Approve.namespace()
             ),
         )
         .into());

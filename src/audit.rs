@@ -1,38 +1,121 @@
-//! Past fixes, from their notes: what each proved, and which guarded commits landed without a proof.
+//! Past fixes, from their notes: what each proved, what that is worth, and which guarded commits landed without a proof, and how.
 
-use std::collections::BTreeMap;
+mod came;
+mod reattach;
+mod replay;
+mod verify;
+
+use std::collections::{BTreeMap, HashMap};
 
 use gix::ObjectId;
 use serde::Serialize;
 
-use crate::attestation::ledger::{self, Standing};
+use crate::attestation::ledger::{self, About, Relation, Standing, Tie};
+use crate::attestation::line::{self, Line};
 use crate::attestation::{Statement, approval};
 use crate::check::approvals::makers;
 use crate::check::lane::{self, LaneChoice, LaneDecision, Marks, Pusher};
-use crate::check::says_fix;
-use crate::check::trust;
+use crate::check::trust::Tip;
+use crate::check::{says_fix, trust};
 use crate::git::{Commit, Repo, notes};
 use crate::perimeter::shown_subject;
 use crate::policy::{Lane, Policy};
 use crate::verdict::{Approvable, Approval};
 
+pub use came::Came;
+pub use reattach::{Reattached, reattach};
+pub use replay::{Replay, Replayed, replay};
+
+/// What is asked.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// Says which commits are guarded.
+    pub policy: &'a Policy,
+    /// Keys of people and judges, from the trusted ref.
+    pub signers: &'a [u8],
+    /// Everything that `to` has and `from` has not.
+    pub from: Option<ObjectId>,
+    pub to: ObjectId,
+    /// Where the range is that of a branch.
+    pub branch: Option<&'a str>,
+    /// In seconds since the epoch; what is older is left out.
+    pub since: Option<i64>,
+    /// Whether only signed statements count, by the policies that this tip leads to.
+    pub verifies: bool,
+    pub trusted_tip: Option<&'a Tip>,
+}
+
 /// What is known of one commit.
 #[derive(Debug, Serialize)]
 pub struct Entry {
+    #[serde(skip)]
+    pub id: ObjectId,
     pub commit: String,
     pub subject: String,
     /// Seconds since the epoch, the committer's.
     pub seconds: i64,
     pub lane: LaneDecision,
-    /// `stated`, `claimed`, `stale`, `unreadable`, `missing`.
+    /// `stated`, `in-range`, `claimed`, `stale`, `contradictory`, `unreadable`, `missing`; where signatures are looked at, in the place of `stated`:
+    /// `valid`, `unsigned`, `forged`.
     pub standing: &'static str,
+    /// Whether nobody and nothing vouches for it, although somebody has to.
+    pub unproved: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statement: Option<Box<Statement>>,
+    /// The other commit that its statement is about.
+    #[serde(skip)]
+    of: Option<ObjectId>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
     /// What people decided about this commit, as far as they are known and did not make it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
     /// Decisions that do not count.
     pub n_void_approvals: usize,
+}
+
+/// What is to be said of a commit beside its standing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remark {
+    /// Whose signature is good.
+    SignedBy(String),
+    /// Its statement is about another commit with the same tree.
+    SameTree {
+        of: String,
+    },
+    /// Its statement is about another commit, or a range, that makes the same change.
+    SamePatch {
+        of: String,
+    },
+    /// Its statement is about another commit that is in the same history.
+    Copied {
+        of: String,
+    },
+    /// Its statement is about another commit and another change.
+    OtherChange {
+        of: String,
+    },
+    /// Its statement names this commit, and other trees than it has.
+    OtherTrees,
+    /// What it was judged by is not the policy that should have judged it.
+    OtherPolicy(String),
+    Contradiction(String),
+    /// A signature by a key that is nobody's.
+    UnknownKey,
+    /// A signature that is not one over what the statement says.
+    BrokenSignature,
+    /// A line of the note that says nothing to us, and stays.
+    Odd {
+        line: usize,
+        fact: String,
+    },
+    /// Accepted as part of this range.
+    InRange(String),
+    /// How it may have come without a proof.
+    Came(Came),
+    /// It is on this branch of a server's.
+    OnServer(String),
 }
 
 /// Everything worth telling about a range.
@@ -43,65 +126,298 @@ pub struct Audit {
     pub n_commits: usize,
     /// Rules that people overruled, with how often; the most often first.
     pub overruled: Vec<(String, usize)>,
+    pub verified: bool,
 }
 
-/// Looks at every commit that `to` has and `from` has not.
-pub fn audit(
-    repo: &Repo,
-    (policy, signers): (&Policy, &[u8]),
-    from: Option<ObjectId>,
-    to: ObjectId,
-    branch: Option<&str>,
-) -> anyhow::Result<Audit> {
-    let all_notes = notes::list(repo)?;
-    let ids = repo.commits_between(from, to)?;
+/// A range that a note's statement says was accepted as one change.
+struct Range {
+    base: String,
+    tip_id: ObjectId,
+    statement: Box<Statement>,
+}
+
+/// At most so many commits are looked up as parts of accepted ranges.
+const MAX_IN_RANGES: usize = 1_000_000;
+
+/// Looks at every commit of the question.
+pub fn audit(repo: &Repo, question: &Question) -> anyhow::Result<Audit> {
+    let mut notes = notes::Reader::new(repo)?;
+    let ids = repo.commits_between(question.from, question.to)?;
     let mut audit = Audit {
-        n_commits: ids.len(),
+        verified: question.verifies,
         ..Audit::default()
     };
-    for id in ids.iter().rev() {
+    let mut tree_ids: HashMap<ObjectId, ObjectId> = HashMap::new();
+    let mut latest: HashMap<ObjectId, i64> = HashMap::new();
+    let mut ranges = Vec::new();
+    for id in &ids {
         let commit = repo.commit(*id)?;
-        let noted = all_notes
-            .binary_search_by(|(noted_id, _)| noted_id.cmp(id))
-            .ok();
-        let has_note = noted.is_some();
-        let lane = lane_of(policy, &commit, branch);
+        tree_ids.insert(*id, commit.tree_id);
+        if is_too_old(&commit, question.since, &mut latest) {
+            continue;
+        }
+        audit.n_commits += 1;
+        let note = notes.get(*id)?;
+        let lane = lane_of(question.policy, &commit, question.branch);
         // In lane `agent` only what says that it is a fix owes a proof.
         let is_due =
             lane.lane == Lane::Repair || (lane.lane == Lane::Agent && says_fix(&commit.message));
         let is_guarded = is_due && commit.parent_ids.len() < 2;
-        if !has_note && !is_guarded {
+        if note.is_none() && !is_guarded {
             continue;
         }
-        let standing = if has_note {
-            ledger::standing(repo, &commit)?
-        } else {
-            Standing::Missing
+        let parent_tree_id = match *commit.parent_ids {
+            [] => Some(repo.empty_tree_id()),
+            [parent_id] => match tree_ids.get(&parent_id) {
+                Some(tree_id) => Some(*tree_id),
+                None => Some(repo.commit(parent_id)?.tree_id),
+            },
+            _ => None,
         };
-        let (approvals, n_void_approvals) = match noted {
-            Some(at) => approvals(&all_notes[at].1, &commit, signers)?,
-            None => (Vec::new(), 0),
-        };
-        audit.entries.push(Entry {
-            approvals,
-            n_void_approvals,
-            ..entry(commit, lane, standing)
-        });
+        let about = About::of(&commit, parent_tree_id);
+        let lines = note.as_deref().map(line::read).unwrap_or_default();
+        let entry = entry(repo, question, (&commit, &about, lane), &lines, &mut ranges)?;
+        audit.entries.push(entry);
     }
+    if audit.entries.iter().any(|entry| entry.unproved) {
+        cover(repo, question, &ranges, &mut audit.entries)?;
+        name_copies(repo, question.to, &mut audit.entries, |id| {
+            tree_ids.contains_key(id)
+        })?;
+        came::tell(repo, question, &mut audit.entries)?;
+    }
+    audit.entries.reverse();
     audit.overruled = overruled(&audit.entries);
     Ok(audit)
 }
 
+/// Whether it was made before the day that is asked for. A commit is not older than those before it, whatever its own date says.
+fn is_too_old(commit: &Commit, since: Option<i64>, latest: &mut HashMap<ObjectId, i64>) -> bool {
+    let Some(since) = since else {
+        return false;
+    };
+    let parents = commit.parent_ids.iter().filter_map(|id| latest.get(id));
+    let seconds = parents.copied().fold(commit.committer.seconds, i64::max);
+    latest.insert(commit.id, seconds);
+    seconds < since
+}
+
+fn entry(
+    repo: &Repo,
+    question: &Question,
+    (commit, about, lane): (&Commit, &About, LaneDecision),
+    lines: &[(usize, Line)],
+    ranges: &mut Vec<Range>,
+) -> anyhow::Result<Entry> {
+    let mut patch_id = || ledger::patch_id(repo, commit);
+    let relations = ledger::relations(lines, about, &mut patch_id)?;
+    let mut remarks = Vec::new();
+    let Weighed {
+        standing,
+        statement,
+        of,
+    } = if question.verifies {
+        verify::weigh(repo, question, commit, lines, &relations, &mut remarks)?
+    } else {
+        plain(ledger::weigh(lines, &relations), about, &mut remarks)
+    };
+    for ((n, line), relation) in lines.iter().zip(&relations) {
+        match (line, relation) {
+            (Line::Other(oddity), _) => remarks.push(Remark::Odd {
+                line: *n,
+                fact: oddity.fact(),
+            }),
+            (Line::Statement(stated), Some(Relation::Range)) => {
+                let counts = !question.verifies || verify::counts(question, stated)?;
+                if let (true, Some(range)) = (counts, &stated.statement.predicate.range) {
+                    ranges.push(Range {
+                        base: range.base.clone(),
+                        tip_id: commit.id,
+                        statement: Box::new(stated.statement.clone()),
+                    });
+                }
+            }
+            _ => (),
+        }
+    }
+    let (approvals, n_void_approvals) = approvals(lines, commit, question.signers)?;
+    let is_good = matches!(standing, "stated" | "valid");
+    Ok(Entry {
+        id: commit.id,
+        commit: trust::short(commit.id),
+        subject: shown_subject(&commit.message),
+        seconds: commit.committer.seconds,
+        unproved: lane.lane > Lane::Human && !is_good && approvals.is_empty(),
+        lane,
+        standing,
+        statement,
+        of,
+        remarks,
+        approvals,
+        n_void_approvals,
+    })
+}
+
+/// What a note comes to.
+#[derive(Default)]
+struct Weighed {
+    standing: &'static str,
+    statement: Option<Box<Statement>>,
+    of: Option<ObjectId>,
+}
+
+/// What a standing says, signatures aside.
+fn plain(standing: Standing, about: &About, remarks: &mut Vec<Remark>) -> Weighed {
+    let mut weighed = Weighed {
+        standing: standing.as_str(),
+        ..Weighed::default()
+    };
+    match standing {
+        Standing::Stated(statement) => weighed.statement = Some(statement),
+        Standing::Claimed(statement, tie) => {
+            let of = named(&statement);
+            remarks.push(match tie {
+                Tie::SameTree => Remark::SameTree { of },
+                Tie::SamePatch => Remark::SamePatch { of },
+            });
+            weighed.of = commit_of(&statement);
+            weighed.statement = Some(statement);
+        }
+        Standing::Stale(statement) => {
+            let is_own = statement.commit_and_tree().map(|(id, _)| id) == Some(&about.commit_id);
+            remarks.push(if is_own {
+                Remark::OtherTrees
+            } else {
+                Remark::OtherChange {
+                    of: named(&statement),
+                }
+            });
+            weighed.of = commit_of(&statement);
+        }
+        Standing::Contradictory(fact) => remarks.push(Remark::Contradiction(fact)),
+        Standing::Unreadable | Standing::Missing => (),
+    }
+    weighed
+}
+
+fn commit_of(statement: &Statement) -> Option<ObjectId> {
+    let (id, _) = statement.commit_and_tree()?;
+    ObjectId::from_hex(id.as_bytes()).ok()
+}
+
+/// The commit that a statement is about, as far as it is one.
+fn named(statement: &Statement) -> String {
+    let id = statement.commit_and_tree().map_or("", |(id, _)| id);
+    match &statement.predicate.range {
+        Some(range) => format!("{}..{}", abbreviated(&range.base), abbreviated(&range.tip)),
+        None => abbreviated(id),
+    }
+}
+
+fn abbreviated(id: &str) -> String {
+    match ObjectId::from_hex(id.as_bytes()) {
+        Ok(id) => trust::short(id),
+        Err(_) => "something that is no commit".into(),
+    }
+}
+
+/// Finds those that an accepted range vouches for: all of its commits were judged with it.
+fn cover(
+    repo: &Repo,
+    question: &Question,
+    ranges: &[Range],
+    entries: &mut [Entry],
+) -> anyhow::Result<()> {
+    let mut covered: HashMap<ObjectId, String> = HashMap::new();
+    let mut room = MAX_IN_RANGES;
+    for range in ranges {
+        let Ok(base_id) = ObjectId::from_hex(range.base.as_bytes()) else {
+            continue;
+        };
+        if !repo.has_commit(base_id)?
+            || repo.commit(base_id)?.tree_id != range.statement.predicate.trees.parent
+        {
+            continue;
+        }
+        if question.verifies && !verify::is_of_policy(repo, question, base_id, &range.statement)? {
+            continue;
+        }
+        let ids = repo.commits_between(Some(base_id), range.tip_id)?;
+        if ids.len() > room {
+            break;
+        }
+        room -= ids.len();
+        let name = named(&range.statement);
+        for id in ids {
+            covered.entry(id).or_insert_with(|| name.clone());
+        }
+    }
+    for entry in entries.iter_mut().filter(|entry| entry.unproved) {
+        // Who says something wrong of a commit is heard before who says something of many.
+        if let ("missing" | "unsigned" | "claimed", Some(name)) =
+            (entry.standing, covered.remove(&entry.id))
+        {
+            entry.standing = "in-range";
+            entry.unproved = false;
+            entry.remarks.push(Remark::InRange(name));
+        }
+    }
+    Ok(())
+}
+
+/// For more commits than this the history before the range is not looked at.
+const MAX_COPIES: usize = 50;
+
+/// A statement about a commit that is still in this history did not come along with a rewritten one: somebody copied it.
+fn name_copies(
+    repo: &Repo,
+    to: ObjectId,
+    entries: &mut [Entry],
+    is_in_range: impl Fn(&ObjectId) -> bool,
+) -> anyhow::Result<()> {
+    let mut room = MAX_COPIES;
+    for entry in entries {
+        let Some(id) = entry.of else {
+            continue;
+        };
+        let mut is_here = is_in_range(&id);
+        if !is_here && room > 0 && repo.has_commit(id)? {
+            room -= 1;
+            is_here = repo.merge_base(id, to)? == Some(id);
+        }
+        for remark in &mut entry.remarks {
+            if let Remark::OtherChange { of } | Remark::SameTree { of } = remark
+                && is_here
+            {
+                let of = std::mem::take(of);
+                *remark = Remark::Copied { of };
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What a note says people decided about its commit: what counts, and how much does not.
 fn approvals(
-    note: &[u8],
+    lines: &[(usize, Line)],
     commit: &Commit,
     signers: &[u8],
 ) -> anyhow::Result<(Vec<Approval>, usize)> {
-    let (commit_id, makers) = (commit.id.to_string(), makers(commit));
+    let mut claims = lines
+        .iter()
+        .filter_map(|(_, line)| match line {
+            Line::Decision(claim) => Some(claim),
+            _ => None,
+        })
+        .take(approval::MAX_CLAIMS)
+        .peekable();
     let mut approvals = Vec::new();
     let mut n_void = 0;
-    for claim in approval::claims(note) {
+    if claims.peek().is_none() {
+        return Ok((approvals, n_void));
+    }
+    let (commit_id, makers) = (commit.id.to_string(), makers(commit));
+    for claim in claims {
         let is_open = Approvable::of(&claim.decision.rule) == Approvable::Yes;
         let verified = if is_open && claim.names(&commit_id) {
             claim.verified(signers, &makers)?
@@ -129,22 +445,6 @@ fn overruled(entries: &[Entry]) -> Vec<(String, usize)> {
     counts
 }
 
-fn entry(commit: Commit, lane: LaneDecision, standing: Standing) -> Entry {
-    Entry {
-        commit: trust::short(commit.id),
-        subject: shown_subject(&commit.message),
-        seconds: commit.committer.seconds,
-        lane,
-        standing: standing.as_str(),
-        statement: match standing {
-            Standing::Stated(statement) | Standing::Claimed(statement) => Some(statement),
-            Standing::Stale | Standing::Unreadable | Standing::Missing => None,
-        },
-        approvals: Vec::new(),
-        n_void_approvals: 0,
-    }
-}
-
 /// A fix is guarded by its marks, by its branch, and because it names a production error.
 fn lane_of(policy: &Policy, commit: &Commit, branch: Option<&str>) -> LaneDecision {
     let trailers = commit.message.trailers();
@@ -167,18 +467,13 @@ fn lane_of(policy: &Policy, commit: &Commit, branch: Option<&str>) -> LaneDecisi
     lane::decide(&LaneChoice::Auto(Pusher::None), policy, &marks)
 }
 
-impl Entry {
-    /// A guarded commit for which neither its note nor a person vouches.
-    pub fn is_unproved(&self) -> bool {
-        self.lane.lane > Lane::Human && self.standing != "stated" && self.approvals.is_empty()
-    }
-}
-
 impl Audit {
     pub fn n_unproved(&self) -> usize {
-        self.entries
-            .iter()
-            .filter(|entry| entry.is_unproved())
-            .count()
+        self.entries.iter().filter(|entry| entry.unproved).count()
+    }
+
+    pub fn n_noted(&self) -> usize {
+        let has_note = |entry: &&Entry| entry.standing != "missing";
+        self.entries.iter().filter(has_note).count()
     }
 }

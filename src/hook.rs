@@ -15,14 +15,15 @@ use gix::ObjectId;
 use serde::{Deserialize, Serialize};
 
 use crate::attestation::ledger::{self, Standing};
-use crate::attestation::{Predicate, Statement};
+use crate::attestation::{Beside, Predicate, Statement};
 use crate::change::{CommitMessage, shown};
 use crate::check::lane::{self, Marks};
 use crate::check::parents::Judged;
+use crate::check::seen::{self, Seen};
 use crate::check::waive::Waived;
-use crate::check::{self, Judgement, Next, Place, Settings, Staged, Subject, range, trust};
+use crate::check::{self, Judgement, Next, Place, Settings, Staged, Subject, range, record, trust};
 use crate::git::{Commit, Person, Repo};
-use crate::perimeter::{ISSUE_TRAILER, shown_subject};
+use crate::perimeter::shown_subject;
 use crate::policy::{Lane, Mode, Policy};
 use crate::proof::Progress;
 use crate::verdict::Verdict;
@@ -144,6 +145,26 @@ pub fn post_commit(
     let head_id = repo
         .head_id()?
         .context("a commit was just made, and there is no HEAD")?;
+    let trace = trace(repo, settings, around, head_id)?;
+    let seen = match &trace {
+        Trace::Noted { .. } => Some(Seen::Judged),
+        Trace::Pending { .. } => Some(Seen::Pending),
+        Trace::Unguarded { .. } => Some(Seen::Unjudged),
+        Trace::None => None,
+    };
+    if let Some(seen) = seen {
+        // The commit is made, and its note written; without this, `audit` knows a little less.
+        drop(seen::keep(repo, head_id, seen));
+    }
+    Ok(trace)
+}
+
+fn trace(
+    repo: &Repo,
+    settings: &Settings,
+    around: &Surroundings,
+    head_id: ObjectId,
+) -> anyhow::Result<Trace> {
     let commit = repo.commit(head_id)?;
     let name = trust::short(head_id);
     let parent_tree = parent_tree_id(repo, &commit)?.to_string();
@@ -155,7 +176,7 @@ pub fn post_commit(
             predicate: Some(mut predicate),
             ..
         }) => {
-            predicate.issue = issue_of(&commit);
+            predicate.issue = record::issue_of(&commit);
             let subject = shown_subject(&commit.message);
             let statement = Statement::about(
                 &commit.id.to_string(),
@@ -163,7 +184,7 @@ pub fn post_commit(
                 &subject,
                 predicate,
             );
-            ledger::record(repo, commit.id, &statement)?;
+            ledger::record(repo, &[(commit.id, statement)], None)?;
             Ok(Trace::Noted { commit: name })
         }
         record => {
@@ -190,15 +211,6 @@ pub fn post_rewrite(repo: &Repo, lines: &str) -> anyhow::Result<Vec<(String, Sta
     Ok(rewritten)
 }
 
-/// The production error that a fix names.
-pub fn issue_of(commit: &Commit) -> Option<String> {
-    let trailers = commit.message.trailers();
-    trailers
-        .into_iter()
-        .find(|trailer| trailer.token.eq_ignore_ascii_case(ISSUE_TRAILER))
-        .map(|trailer| trailer.value)
-}
-
 fn judge_and_keep(
     repo: &Repo,
     settings: &Settings,
@@ -214,7 +226,7 @@ fn judge_and_keep(
     );
     let is_kept = staged.lane.lane != Lane::Human && (is_good || judgement.observed);
     if is_kept {
-        keep(repo, &Record::of(&judgement)?)?;
+        keep(repo, &Record::of(repo, &judgement)?)?;
     }
     Ok(Answer::Judged(Box::new(judgement)))
 }
@@ -302,14 +314,18 @@ fn forget(repo: &Repo) -> anyhow::Result<()> {
 }
 
 impl Record {
-    fn of(judgement: &Judgement) -> anyhow::Result<Record> {
+    fn of(repo: &Repo, judgement: &Judgement) -> anyhow::Result<Record> {
+        let beside = Beside {
+            patch_id: record::patch_id(repo, judgement)?,
+            ..Beside::default()
+        };
         Ok(Record {
             parent_tree: judgement.parent_tree.clone(),
             tree: judgement.tree.clone(),
             policy_digest: judgement.policy_digest.clone(),
             guard_version: env!("CARGO_PKG_VERSION").into(),
             is_pending: matches!(judgement.verdict, Verdict::Pending(_)),
-            predicate: judgement.predicate(Place::Hook, None)?,
+            predicate: judgement.predicate(Place::Hook, beside)?,
         })
     }
 

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::signature::{self, Signer};
+use super::envelope::{self, Opened};
+use super::signature::{self, Key, Purpose, Signer};
 use super::{PolicyRef, STATEMENT_TYPE, Subject};
 use crate::verdict::{Approvable, Approval};
 
@@ -18,11 +17,9 @@ pub const PREDICATE_TYPE: &str = "urn:koan-guard:approval:v1";
 /// Where the keys of people stand in the trusted tree.
 pub const SIGNERS: &str = ".koan-guard/allowed_signers";
 
-const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
-
 /// A line beyond this is no decision of a person's; nor are more lines than this in one note.
 pub const MAX_LINE: usize = 256 << 10;
-const MAX_CLAIMS: usize = 64;
+pub const MAX_CLAIMS: usize = 64;
 
 /// The change that an approval has to be about, to the byte.
 #[derive(Clone, Debug)]
@@ -40,8 +37,7 @@ pub struct Bound {
 pub struct Claim {
     pub decision: Decision,
     subject: Vec<Subject>,
-    signed: Vec<u8>,
-    signature: String,
+    opened: Opened,
 }
 
 /// The predicate.
@@ -68,20 +64,6 @@ struct Statement {
     predicate: Decision,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Envelope {
-    payload_type: String,
-    payload: String,
-    signatures: [Signature; 1],
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Signature {
-    sig: String,
-}
-
 impl Bound {
     fn digest(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
@@ -105,15 +87,7 @@ pub fn sign(changes: &[(String, Bound)], decision: Decision, key: &Path) -> anyh
         predicate: decision,
     };
     let payload = serde_json::to_vec(&statement).context("write the statement as JSON")?;
-    let signature = signature::sign(&signed_bytes(&payload), key)?;
-    let envelope = Envelope {
-        payload_type: PAYLOAD_TYPE.into(),
-        payload: STANDARD.encode(&payload),
-        signatures: [Signature {
-            sig: STANDARD.encode(signature),
-        }],
-    };
-    serde_json::to_string(&envelope).context("write the envelope as JSON")
+    envelope::seal(&payload, &Key::of_file(key), Purpose::Approve)
 }
 
 /// The decisions that a note claims; what is anything else, or cannot be read, is none.
@@ -122,40 +96,22 @@ pub fn claims(note: &[u8]) -> Vec<Claim> {
     lines.filter_map(claim).take(MAX_CLAIMS).collect()
 }
 
-/// Whether the note holds nothing but decisions of people.
-pub(super) fn is_all_claims(note: &[u8]) -> bool {
-    let mut lines = note.split(|&byte| byte == b'\n');
-    lines.all(|line| line.trim_ascii().is_empty() || claim(line).is_some())
-}
-
 fn claim(line: &[u8]) -> Option<Claim> {
     if line.len() > MAX_LINE {
         return None;
     }
-    let envelope: Envelope = serde_json::from_slice(line).ok()?;
-    let payload = STANDARD.decode(&envelope.payload).ok()?;
-    let [Signature { sig }] = envelope.signatures;
-    let signature = String::from_utf8(STANDARD.decode(sig).ok()?).ok()?;
-    let statement: Statement = serde_json::from_slice(&payload).ok()?;
-    let is_ours = envelope.payload_type == PAYLOAD_TYPE
-        && statement.kind == STATEMENT_TYPE
-        && statement.predicate_type == PREDICATE_TYPE;
+    claim_in(envelope::open(line)?)
+}
+
+/// The decision in an envelope that was opened.
+pub(super) fn claim_in(opened: Opened) -> Option<Claim> {
+    let statement: Statement = serde_json::from_slice(&opened.payload).ok()?;
+    let is_ours = statement.kind == STATEMENT_TYPE && statement.predicate_type == PREDICATE_TYPE;
     is_ours.then(|| Claim {
         decision: statement.predicate,
         subject: statement.subject,
-        signed: signed_bytes(&payload),
-        signature,
+        opened,
     })
-}
-
-/// What DSSE signs: the type and the bytes, each behind its length.
-fn signed_bytes(payload: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "DSSEv1 {} {PAYLOAD_TYPE} {} ",
-        PAYLOAD_TYPE.len(),
-        payload.len()
-    );
-    [head.as_bytes(), payload].concat()
 }
 
 impl Claim {
@@ -186,7 +142,8 @@ impl Claim {
 
     /// Who signed it, by the signers of the trusted tree.
     pub fn signer(&self, signers: &[u8]) -> anyhow::Result<Option<Signer>> {
-        signature::signer(&self.signed, &self.signature, signers)
+        let signed = self.opened.signed_bytes();
+        signature::signer(&signed, &self.opened.signature, signers, Purpose::Approve)
     }
 
     /// The approval, if one of `signers` signed it who is none of the people who made the change.
@@ -230,6 +187,10 @@ mod day {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::super::envelope::PAYLOAD_TYPE;
     use super::*;
 
     fn bound() -> Bound {
@@ -310,15 +271,5 @@ mod tests {
         }
         let many = format!("{good}\n").repeat(1000);
         assert_eq!(claims(many.as_bytes()).len(), MAX_CLAIMS);
-        assert!(is_all_claims(format!("{good}\n\n").as_bytes()));
-        assert!(!is_all_claims(format!("{good}\nx\n").as_bytes()));
-    }
-
-    #[test]
-    fn what_is_signed_is_what_dsse_says() {
-        assert_eq!(
-            signed_bytes(b"{}"),
-            b"DSSEv1 28 application/vnd.in-toto+json 2 {}"
-        );
     }
 }

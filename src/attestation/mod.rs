@@ -3,11 +3,16 @@
 //! <https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>; the predicate is described in `docs/attestation.md`.
 
 pub mod approval;
+pub mod envelope;
 pub mod ledger;
+pub mod line;
+pub mod refusal;
+mod schema;
 pub mod signature;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +23,7 @@ pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 pub const PREDICATE_TYPE: &str = "urn:koan-guard:fail-to-pass:v1";
 
 /// What is said of one commit. Serialized on one line, because notes are merged by lines.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Statement {
     #[serde(rename = "_type")]
@@ -29,14 +34,14 @@ pub struct Statement {
 }
 
 /// A commit and its tree, by git's own ids.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Subject {
     pub name: String,
     pub digest: BTreeMap<String, String>,
 }
 
 /// What was shown, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Predicate {
     /// Always `accepted`: refusals leave no statement.
@@ -48,7 +53,17 @@ pub struct Predicate {
     /// The production error that the fix names, by its fingerprint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issue: Option<String>,
+    /// What whoever made the fix was told, as far as the judge was given it.
+    #[serde(default, skip_serializing_if = "Told::is_nothing")]
+    pub told: Told,
+    /// Where the statement is about several commits as one change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<RangeRef>,
     pub trees: TreeIds,
+    /// git's stable patch id of the change from `trees.parent` to `trees.after`, without context and with white space. Absent in statements of
+    /// versions that made none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch_id: Option<String>,
     /// Every FAIL_TO_PASS test: what it did in each sample on each side.
     pub fail_to_pass: BTreeMap<TestId, Witness>,
     /// Tests, helpers and imports that BEFORE went without, because they do not build there.
@@ -81,7 +96,7 @@ pub struct Predicate {
     pub guard_version: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyRef {
     /// SHA-256 of the effective policy, hex.
@@ -90,7 +105,31 @@ pub struct PolicyRef {
     pub commit: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Texts by their SHA-256, hex.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Told {
+    /// Of the digest of production errors (`check --issues`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issues: Option<String>,
+    /// Of the brief (`check --brief`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brief: Option<String>,
+}
+
+/// Commits that were judged as one change, beside each by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RangeRef {
+    /// The commit where the range starts from; its tree is `trees.parent`.
+    pub base: String,
+    /// Its last commit.
+    pub tip: String,
+    /// How many commits were judged.
+    pub commits: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TreeIds {
     pub parent: String,
@@ -99,7 +138,7 @@ pub struct TreeIds {
     pub old_tests: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Witness {
     pub before: Vec<Outcome>,
     pub after: Vec<Outcome>,
@@ -108,7 +147,7 @@ pub struct Witness {
 }
 
 /// A finding that a person lets pass, and how that is written in the policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaiverRef {
     pub rule: String,
     /// The glob of its paths.
@@ -120,14 +159,14 @@ pub struct WaiverRef {
 }
 
 /// A set of tests too large to be listed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TestSet {
     pub count: usize,
     /// SHA-256 over the sorted ids, each followed by a line feed.
     pub sha256: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunnerRef {
     pub name: String,
     pub version: String,
@@ -141,11 +180,20 @@ pub struct Circumstances<'a> {
     pub judged_by: &'static str,
     pub lane: &'static str,
     pub policy: PolicyRef,
-    pub issue: Option<String>,
+    pub beside: Beside,
     pub waivers: Vec<WaiverRef>,
     pub parent_tree_id: String,
     pub tree_id: String,
     pub evidence: &'a Evidence,
+}
+
+/// What only the caller of the judge knows.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    pub issue: Option<String>,
+    pub told: Told,
+    pub range: Option<RangeRef>,
+    pub patch_id: Option<String>,
 }
 
 impl Predicate {
@@ -162,13 +210,16 @@ impl Predicate {
             lane: around.lane.into(),
             judged_by: around.judged_by.into(),
             policy: around.policy.clone(),
-            issue: around.issue.clone(),
+            issue: around.beside.issue.clone(),
+            told: around.beside.told.clone(),
+            range: around.beside.range.clone(),
             trees: TreeIds {
                 parent: around.parent_tree_id.clone(),
                 before: evidence.before_tree_id.clone(),
                 after: around.tree_id.clone(),
                 old_tests: evidence.old_tests_tree_id.clone(),
             },
+            patch_id: around.beside.patch_id.clone(),
             fail_to_pass: proof
                 .fail_to_pass()
                 .iter()
@@ -203,6 +254,12 @@ impl Predicate {
     }
 }
 
+impl Told {
+    pub fn is_nothing(&self) -> bool {
+        *self == Told::default()
+    }
+}
+
 impl TestSet {
     fn of<'a>(tests: impl IntoIterator<Item = &'a TestId>) -> TestSet {
         let mut hasher = Sha256::new();
@@ -230,18 +287,21 @@ impl Statement {
         subject_line: &str,
         predicate: Predicate,
     ) -> Statement {
-        let digest = BTreeMap::from([
-            ("gitCommit".to_owned(), commit_id.to_owned()),
-            ("gitTree".to_owned(), tree_id.to_owned()),
-        ]);
         Statement {
             kind: STATEMENT_TYPE.into(),
-            subject: vec![Subject {
-                name: subject_line.to_owned(),
-                digest,
-            }],
+            subject: vec![Statement::subject(commit_id, tree_id, subject_line)],
             predicate_type: PREDICATE_TYPE.into(),
             predicate,
+        }
+    }
+
+    fn subject(commit_id: &str, tree_id: &str, subject_line: &str) -> Subject {
+        Subject {
+            name: subject_line.to_owned(),
+            digest: BTreeMap::from([
+                ("gitCommit".to_owned(), commit_id.to_owned()),
+                ("gitTree".to_owned(), tree_id.to_owned()),
+            ]),
         }
     }
 

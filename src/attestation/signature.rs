@@ -1,62 +1,184 @@
-//! SSH signatures of people, made and verified by `ssh-keygen`, as git does it.
+//! SSH signatures of people and of judges, made and verified by `ssh-keygen`, as git does it.
 //!
 //! Keys live in agents and in devices that ask for a touch, which only `ssh-keygen` speaks to; with a library beside it for verifying, two programs
 //! could differ about what an `allowed_signers` file means.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
+use crate::git::Repo;
 use crate::suite::process::{self, End, Finished};
 use crate::usage::UsageError;
 
-/// What the signature is for: a signature of a commit or of anything else is none.
-pub const NAMESPACE: &str = "koan-guard-approve";
+/// What a signature is for: one of a commit, or for another purpose, is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A person's decision.
+    Approve,
+    /// What a judge found.
+    State,
+}
 
 /// Without a touch or a passphrase this takes milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A person by the e-mail addresses that one line of `allowed_signers` gives a key.
+/// What to sign with.
+#[derive(Clone, Debug)]
+pub struct Key {
+    source: KeySource,
+    program: OsString,
+    /// Whether somebody at the terminal may be asked for a passphrase or a touch.
+    may_ask: bool,
+    /// The key of git's configuration that names it.
+    pub named_by: Option<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+enum KeySource {
+    /// A private key, or a public one whose private half an agent holds.
+    File(PathBuf),
+    /// A public key as text, whose private half an agent holds.
+    Text(String),
+}
+
+/// Who has a key, by the names that one line of `allowed_signers` gives it: e-mail addresses of people, any names of judges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signer {
     pub emails: Vec<String>,
 }
 
-/// Signs `message` with the private key `key`, or with the agent where `key` is a public one. May ask at the terminal.
+/// The configuration that names the key of a judge; empty where it shall not sign.
+const SIGNING_KEY: &str = "koan.signingKey";
+
+impl Purpose {
+    pub fn namespace(self) -> &'static str {
+        match self {
+            Purpose::Approve => "koan-guard-approve",
+            Purpose::State => "koan-guard",
+        }
+    }
+}
+
+impl Key {
+    /// A key that a person named, and may be asked about.
+    pub fn of_file(file: &Path) -> Key {
+        Key {
+            source: KeySource::File(file.to_owned()),
+            program: "ssh-keygen".into(),
+            may_ask: true,
+            named_by: None,
+        }
+    }
+
+    /// The key that statements are signed with: `koan.signingKey`, else the one that git signs commits with, if that is an SSH key.
+    pub fn configured(repo: &Repo) -> Option<Key> {
+        // A program that the repository itself names could be anybody's.
+        let program = repo.config_of_user("gpg.ssh.program");
+        let program = program.filter(|program| !program.is_empty());
+        let key = |value: String, named_by| Key {
+            source: KeySource::of(value),
+            program: program.clone().unwrap_or("ssh-keygen".into()).into(),
+            may_ask: named_by == SIGNING_KEY,
+            named_by: Some(named_by),
+        };
+        if let Some(value) = repo.config(SIGNING_KEY) {
+            return (!value.is_empty()).then(|| key(value, SIGNING_KEY));
+        }
+        let is_ssh = repo.config("gpg.format").as_deref() == Some("ssh");
+        let value = repo.config("user.signingkey").filter(|_| is_ssh)?;
+        (!value.is_empty()).then(|| key(value, "user.signingkey"))
+    }
+
+    /// Whether a statement may go without its signature: nobody asked for one by name.
+    pub fn is_optional(&self) -> bool {
+        !self.may_ask
+    }
+}
+
+impl KeySource {
+    /// As git reads `user.signingkey`.
+    fn of(value: String) -> KeySource {
+        if let Some(text) = value.strip_prefix("key::") {
+            return KeySource::Text(text.to_owned());
+        }
+        if value.starts_with("ssh-") || value.starts_with("ecdsa-") {
+            return KeySource::Text(value);
+        }
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        match (value.strip_prefix("~/"), home) {
+            (Some(rest), Some(home)) => KeySource::File(home.join(rest)),
+            _ => KeySource::File(value.into()),
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            KeySource::File(path) => path.display().to_string(),
+            KeySource::Text(text) => text.clone(),
+        }
+    }
+}
+
+/// Signs `message`. May ask at the terminal, if the key allows that.
 ///
 /// # Errors
 /// [`UsageError`] if no signature came about.
-pub fn sign(message: &[u8], key: &Path) -> anyhow::Result<String> {
+pub fn sign(message: &[u8], key: &Key, purpose: Purpose) -> anyhow::Result<String> {
     let folder = tempfile::tempdir().context("make a folder")?;
     let file = folder.path().join("statement");
     fs::write(&file, message).context("write what is to be signed")?;
+    let key_file = match &key.source {
+        KeySource::File(file) => std::path::absolute(file)?,
+        KeySource::Text(text) => {
+            let file = folder.path().join("key.pub");
+            fs::write(&file, format!("{}\n", text.trim())).context("write the public key")?;
+            file
+        }
+    };
     // Quiet: prompts for passphrases and touches are shown all the same.
-    let words = ["ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f"].map(OsStr::new);
-    let argv: Vec<&OsStr> = words
+    let words = ["-q", "-Y", "sign", "-n", purpose.namespace(), "-f"].map(OsStr::new);
+    let argv: Vec<&OsStr> = [key.program.as_os_str()]
         .into_iter()
-        .chain([key.as_os_str(), file.as_os_str()])
+        .chain(words)
+        .chain([key_file.as_os_str(), file.as_os_str()])
         .collect();
-    let is_signed = process::at_terminal(&argv, folder.path()).map_err(no_ssh_keygen)?;
+    let is_signed = if key.may_ask {
+        process::at_terminal(&argv, folder.path()).map_err(no_ssh_keygen)?
+    } else {
+        // Whoever would be asked for a passphrase is not there.
+        let nobody = [("SSH_ASKPASS_REQUIRE", "force"), ("SSH_ASKPASS", "false")];
+        let nobody = nobody.map(|(name, value)| (name.into(), value.into()));
+        let finished = process::output(&argv, folder.path(), &nobody.into(), TIMEOUT);
+        finished.map_err(no_ssh_keygen)?.end == End::Exit(0)
+    };
     let signature = fs::read_to_string(folder.path().join("statement.sig"));
     match signature {
         Ok(signature) if is_signed => Ok(signature),
         _ => Err(UsageError::with_hint(
-            format!("`{}` signed nothing", key.display()),
+            format!("`{}` signed nothing", key.source.shown()),
             "name a private key, or a public one whose private half your SSH agent holds",
         )
         .into()),
     }
 }
 
-/// Who signed `message` in [`NAMESPACE`], by the lines of `signers` (an `allowed_signers` file); `None` if nobody of them did.
+/// Who signed `message` for this purpose, by the lines of `signers` (an `allowed_signers` file); `None` if nobody of them did.
 ///
-/// A line counts only if it names the namespace itself and nobody by a pattern: a key that is allowed to sign anything may lie on an agent's machine.
-pub fn signer(message: &[u8], signature: &str, signers: &[u8]) -> anyhow::Result<Option<Signer>> {
-    let lines = usable(signers);
+/// A line counts only if it names the purpose itself and nobody by a pattern: a key that is allowed to sign anything may lie on an agent's machine.
+pub fn signer(
+    message: &[u8],
+    signature: &str,
+    signers: &[u8],
+    purpose: Purpose,
+) -> anyhow::Result<Option<Signer>> {
+    let lines = usable(signers, purpose);
     if lines.is_empty() {
         return Ok(None);
     }
@@ -65,7 +187,7 @@ pub fn signer(message: &[u8], signature: &str, signers: &[u8]) -> anyhow::Result
     fs::write(&list, lines).context("write the signers")?;
     fs::write(&file, signature).context("write the signature")?;
     let run = |action: &str, more: &[&str], input: &[u8]| {
-        let words = ["ssh-keygen", "-Y", action, "-n", NAMESPACE].map(OsStr::new);
+        let words = ["ssh-keygen", "-Y", action, "-n", purpose.namespace()].map(OsStr::new);
         let mut argv: Vec<&OsStr> = words.into();
         argv.extend([
             "-f".as_ref(),
@@ -87,6 +209,38 @@ pub fn signer(message: &[u8], signature: &str, signers: &[u8]) -> anyhow::Result
     Ok(is_good.then_some(Signer { emails }))
 }
 
+/// Whether this is anybody's signature over just this message: whoever's, it was not changed since.
+pub fn is_intact(message: &[u8], signature: &str, purpose: Purpose) -> anyhow::Result<bool> {
+    let folder = tempfile::tempdir().context("make a folder")?;
+    let file = folder.path().join("sig");
+    fs::write(&file, signature).context("write the signature")?;
+    let words = ["ssh-keygen", "-Y", "check-novalidate", "-n"].map(OsStr::new);
+    let mut argv: Vec<&OsStr> = words.into();
+    argv.extend([
+        purpose.namespace().as_ref(),
+        "-s".as_ref(),
+        file.as_os_str(),
+    ]);
+    let checked = process::output_of(&argv, folder.path(), &BTreeMap::new(), message, TIMEOUT);
+    let checked = checked.map_err(no_ssh_keygen)?;
+    Ok(checked.end == End::Exit(0) && !checked.truncated)
+}
+
+/// The public key that an armoured signature names, as it stands there.
+pub fn public_key(signature: &str) -> Option<Vec<u8>> {
+    let body = signature
+        .trim()
+        .strip_prefix("-----BEGIN SSH SIGNATURE-----")?
+        .strip_suffix("-----END SSH SIGNATURE-----")?;
+    let body: String = body.split_ascii_whitespace().collect();
+    let bytes = STANDARD.decode(body).ok()?;
+    // The magic word, a version, and the key behind its length.
+    let rest = bytes.strip_prefix(b"SSHSIG\0\0\0\x01")?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    rest.get(..length).map(<[u8]>::to_vec)
+}
+
 /// All names of the line that holds the key: one a line, or behind commas, as versions of OpenSSH differ. None, where it knows nobody.
 fn principals(found: &Finished) -> anyhow::Result<Vec<String>> {
     if found.end != End::Exit(0) {
@@ -98,11 +252,11 @@ fn principals(found: &Finished) -> anyhow::Result<Vec<String>> {
     Ok(names.map(str::to_owned).collect())
 }
 
-/// The lines that give a key to named people for this very namespace.
-fn usable(signers: &[u8]) -> Vec<u8> {
+/// The lines that give a key to named people for this very purpose.
+fn usable(signers: &[u8], purpose: Purpose) -> Vec<u8> {
     let mut lines = Vec::new();
     for line in signers.split(|&byte| byte == b'\n') {
-        if str::from_utf8(line).is_ok_and(is_usable) {
+        if str::from_utf8(line).is_ok_and(|line| is_usable(line, purpose)) {
             lines.extend_from_slice(line);
             lines.push(b'\n');
         }
@@ -110,7 +264,7 @@ fn usable(signers: &[u8]) -> Vec<u8> {
     lines
 }
 
-fn is_usable(line: &str) -> bool {
+fn is_usable(line: &str, purpose: Purpose) -> bool {
     let mut words = line.split_ascii_whitespace();
     let (Some(people), Some(options)) = (words.next(), words.next()) else {
         return false;
@@ -122,7 +276,8 @@ fn is_usable(line: &str) -> bool {
     let names_us = options.chunks(2).any(|option| {
         let [name, value] = option else { return false };
         let name = name.trim_start_matches(',');
-        name.eq_ignore_ascii_case("namespaces=") && value.split(',').any(|word| word == NAMESPACE)
+        let mut words = value.split(',');
+        name.eq_ignore_ascii_case("namespaces=") && words.any(|word| word == purpose.namespace())
     });
     let is_authority = options
         .iter()
@@ -145,7 +300,7 @@ mod tests {
 
     #[track_caller]
     fn check(line: &str, expected: bool) {
-        assert_eq!(is_usable(line), expected, "{line}");
+        assert_eq!(is_usable(line, Purpose::Approve), expected, "{line}");
     }
 
     #[test]
@@ -188,5 +343,16 @@ mod tests {
         );
         check(&format!("# ada@a.org {ours} ssh-ed25519 AAAA"), false);
         check("", false);
+    }
+
+    #[test]
+    fn a_key_is_for_the_purpose_that_its_line_names() {
+        let line = "ci namespaces=\"koan-guard\" ssh-ed25519 AAAA";
+        assert!(is_usable(line, Purpose::State));
+        assert!(!is_usable(line, Purpose::Approve));
+        let both = "ci namespaces=\"koan-guard,koan-guard-approve\" ssh-ed25519 AAAA";
+        assert!(is_usable(both, Purpose::State) && is_usable(both, Purpose::Approve));
+        let other = "ci namespaces=\"koan-guard-approve\" ssh-ed25519 AAAA";
+        assert!(!is_usable(other, Purpose::State));
     }
 }

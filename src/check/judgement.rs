@@ -6,7 +6,7 @@ use super::lane::LaneDecision;
 use super::trust::{self, Trusted};
 use super::waive::{Void, Waived, Weighed};
 use super::{Place, Subject};
-use crate::attestation::{Circumstances, PolicyRef, Predicate};
+use crate::attestation::{Beside, Circumstances, PolicyRef, Predicate};
 use crate::perimeter::{Finding, shown_subject};
 use crate::policy::{Lane, Level, Mode, Policy};
 use crate::proof::{Doubt, Evidence, Traces};
@@ -106,11 +106,7 @@ impl Judgement {
     }
 
     /// The content of a statement; `None` unless a proof was accepted and the policy enforces.
-    pub fn predicate(
-        &self,
-        place: Place,
-        issue: Option<String>,
-    ) -> anyhow::Result<Option<Predicate>> {
+    pub fn predicate(&self, place: Place, beside: Beside) -> anyhow::Result<Option<Predicate>> {
         let (Verdict::Accepted(Basis::Proof(proof)), Some(evidence), false) =
             (&self.verdict, &self.evidence, self.observed)
         else {
@@ -126,7 +122,7 @@ impl Judgement {
                 digest: self.policy_digest.clone(),
                 commit: self.trusted.commit.clone(),
             },
-            issue,
+            beside,
             waivers: self.waived.iter().map(Waived::reference).collect(),
             parent_tree_id: self.parent_tree.clone(),
             tree_id: self.tree.clone(),

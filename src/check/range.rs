@@ -31,6 +31,9 @@ pub struct RangeJudgement {
     pub whole: Option<Judgement>,
     /// Red tests that no later commit turned green.
     pub owed: BTreeSet<TestId>,
+    /// Where the whole starts from, and where it ends.
+    #[serde(skip)]
+    pub ends: Option<(ObjectId, ObjectId)>,
 }
 
 /// Judges every commit that `to` has and `from` has not, and then the whole.
@@ -53,6 +56,7 @@ pub fn check(
         clean_merges: Vec::new(),
         whole: None,
         owed: BTreeSet::new(),
+        ends: None,
     };
     let mut carried = Carried::default();
     let mut holds_fix = false;
@@ -115,6 +119,11 @@ pub fn check(
             trust::short(to)
         );
         keep_proofs(&range.commits, &mut judgement);
+        let base_id = match *base_ids {
+            [base_id] => base_id,
+            _ => from,
+        };
+        range.ends = Some((base_id, to));
         range.whole = Some(judgement);
     }
     range.owed = carried.tests;

@@ -1,16 +1,21 @@
 //! `check` and `prove`.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use clap::Args;
+use gix::ObjectId;
+use sha2::{Digest as _, Sha256};
 
 use super::exit::ExitStatus;
 use super::settings::{Format, JudgeArgs, RunArgs, settings};
 use super::ui::{self, Ticker};
-use crate::attestation::{Statement, ledger};
+use crate::attestation::Told;
+use crate::attestation::ledger::Written;
+use crate::change::shown;
 use crate::check::range::{self, Asked, RangeJudgement};
-use crate::check::{self, Judgement, Next, Place, Settings};
+use crate::check::{self, Judgement, Next, Place, Settings, record, refusal};
 use crate::git::Repo;
-use crate::hook;
-use crate::perimeter::shown_subject;
 use crate::proof::{Shown, Traces};
 use crate::render::{self, json, text};
 use crate::usage::UsageError;
@@ -28,6 +33,12 @@ pub struct CheckArgs {
     /// Write no note about accepted commits
     #[arg(long)]
     no_note: bool,
+    /// Keep what is refused, with the reasons, under `refs/koan/refused/`: the last 200
+    #[arg(long, conflicts_with = "staged")]
+    keep_refused: bool,
+    /// The brief that whoever made the fix was given; statements name its SHA-256
+    #[arg(long, value_name = "FILE")]
+    brief: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     #[command(flatten)]
@@ -70,7 +81,10 @@ pub fn check(args: CheckArgs) -> anyhow::Result<ExitStatus> {
             drop(ticker);
             say_kept(judgement.iter().map(|judgement| &judgement.traces));
             if let (Some(judgement), false) = (&judgement, args.no_note) {
-                note(&repo, judgement)?;
+                say_unsigned(&record::commit(&repo, judgement, &told(&args)?)?);
+            }
+            if args.keep_refused {
+                keep_refused(&repo, judgement.iter(), id);
             }
             answer_one(&args, judgement.as_ref(), &name)
         }
@@ -80,10 +94,12 @@ pub fn check(args: CheckArgs) -> anyhow::Result<ExitStatus> {
             drop(ticker);
             say_kept(range.all().map(|judgement| &judgement.traces));
             if !args.no_note {
-                range
-                    .commits
-                    .iter()
-                    .try_for_each(|judgement| note(&repo, judgement))?;
+                let is_accepted = ExitStatus::of_range(&range) == ExitStatus::Accepted;
+                let told = told(&args)?;
+                say_unsigned(&record::range(&repo, &range, is_accepted, &told)?);
+            }
+            if args.keep_refused {
+                keep_refused(&repo, range.all(), to);
             }
             answer_range(&args, &range)
         }
@@ -163,21 +179,42 @@ fn say_kept<'a>(traces: impl Iterator<Item = &'a Traces>) {
     }
 }
 
-/// Leaves the trace of an accepted commit.
-fn note(repo: &Repo, judgement: &Judgement) -> anyhow::Result<()> {
-    let Some(id) = &judgement.commit else {
-        return Ok(());
+/// What whoever made the fix was told, by digests.
+fn told(args: &CheckArgs) -> anyhow::Result<Told> {
+    let digest = |path: &Path| {
+        let text = fs::read(path)
+            .map_err(|err| UsageError::new(format!("read `{}`: {err}", path.display())))?;
+        let digest = Sha256::digest(text);
+        let hex = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        anyhow::Ok(hex)
     };
-    let commit = repo.commit(gix::ObjectId::from_hex(id.as_bytes())?)?;
-    let Some(predicate) = judgement.predicate(Place::Check, hook::issue_of(&commit))? else {
-        return Ok(());
-    };
-    let subject = shown_subject(&commit.message);
-    ledger::record(
-        repo,
-        commit.id,
-        &Statement::about(id, &judgement.tree, &subject, predicate),
-    )
+    Ok(Told {
+        issues: args.judge.issues.as_deref().map(digest).transpose()?,
+        brief: args.brief.as_deref().map(digest).transpose()?,
+    })
+}
+
+/// Whether that works changes no verdict.
+fn keep_refused<'a>(
+    repo: &Repo,
+    judgements: impl Iterator<Item = &'a Judgement>,
+    tip_id: ObjectId,
+) {
+    for judgement in judgements {
+        if let Err(error) = refusal::keep(repo, judgement, Some(tip_id)) {
+            let why = shown(format!("{error:#}").as_bytes());
+            ui::say(&format!("a refusal is not kept: {why}"));
+        }
+    }
+}
+
+fn say_unsigned(written: &Written) {
+    if let Some(why) = &written.unsigned {
+        let why = shown(why.as_bytes());
+        ui::say(&format!(
+            "the statement is not signed: {why}; `git config koan.signingKey FILE` names another key, and an empty one says that none is wanted"
+        ));
+    }
 }
 
 pub fn prove(args: ProveArgs) -> anyhow::Result<ExitStatus> {

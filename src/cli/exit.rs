@@ -125,6 +125,7 @@ mod tests {
             clean_merges: Vec::new(),
             whole: None,
             owed: Default::default(),
+            ends: None,
         };
         assert_eq!(ExitStatus::of_range(&range), ExitStatus::Undecided);
     }

@@ -1,6 +1,7 @@
 //! Notes under `refs/notes/koan`: one JSON object a line, appended by compare-and-swap, laid out as git lays them out.
 //!
-//! Beside [`refs`](super::refs) this is the only part of the program that writes into a repository, and this ref is the only one it writes.
+//! Of a repository's refs, this is the only one that is written without being asked for; [`refs`](super::refs) and [`refused`](super::refused)
+//! write others.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -16,6 +17,7 @@ use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit};
 use gix::refs::{FullNameRef, Target};
 
 use super::Repo;
+use super::turn::Turn;
 use crate::change::{Content, FileMode};
 
 /// The full name of the ref.
@@ -39,12 +41,27 @@ struct Tip {
 
 /// The note of one object, if it has one.
 pub fn get(repo: &Repo, commit_id: ObjectId) -> anyhow::Result<Option<Vec<u8>>> {
-    let tree_id = tip(repo)?.tree_id;
-    let mut notes = State::new(tree_id, &repo.inner).context("read the notes")?;
-    let blob_id = notes
-        .get(&commit_id, &repo.inner)
-        .context("read the notes")?;
-    blob_id.map(|blob_id| read(repo, blob_id)).transpose()
+    Reader::new(repo)?.get(commit_id)
+}
+
+/// Reads the notes of many objects, one after another: what of the tree was read once stays.
+pub struct Reader<'repo> {
+    repo: &'repo Repo,
+    notes: State,
+}
+
+impl Reader<'_> {
+    pub fn new(repo: &Repo) -> anyhow::Result<Reader<'_>> {
+        let notes = State::new(tip(repo)?.tree_id, &repo.inner).context("read the notes")?;
+        Ok(Reader { repo, notes })
+    }
+
+    /// The note of one object, if it has one.
+    pub fn get(&mut self, id: ObjectId) -> anyhow::Result<Option<Vec<u8>>> {
+        let blob_id = self.notes.get(&id, &self.repo.inner);
+        let blob_id = blob_id.context("read the notes")?;
+        blob_id.map(|blob_id| read(self.repo, blob_id)).transpose()
+    }
 }
 
 /// Adds `line` to the note of a commit; a line that is there already is not written twice. Retries when another writer was faster.
@@ -64,9 +81,11 @@ pub fn append_all(repo: &Repo, lines: &[(ObjectId, String)]) -> anyhow::Result<(
     );
     let writer = on_disk(repo)?;
     let deadline = Instant::now() + PATIENCE;
+    let mut turn = Turn::wait(repo, deadline).context("wait to write notes")?;
+    testing::step("turn");
     let mut pause = Duration::from_millis(2);
     loop {
-        match try_append(&writer, lines)? {
+        match try_append(&writer, lines, &mut turn)? {
             Attempt::Written => return Ok(()),
             Attempt::TooLate(error) => {
                 let is_over = Instant::now() >= deadline;
@@ -106,7 +125,11 @@ enum Attempt {
     TooLate(anyhow::Error),
 }
 
-fn try_append(repo: &Repo, lines: &[(ObjectId, String)]) -> anyhow::Result<Attempt> {
+fn try_append(
+    repo: &Repo,
+    lines: &[(ObjectId, String)],
+    turn: &mut Turn,
+) -> anyhow::Result<Attempt> {
     let tip = tip(repo)?;
     let odb = &repo.inner;
     let mut notes = State::new(tip.tree_id, odb).context("read the notes")?;
@@ -127,11 +150,13 @@ fn try_append(repo: &Repo, lines: &[(ObjectId, String)]) -> anyhow::Result<Attem
         note.extend_from_slice(line.as_bytes());
         note.push(b'\n');
         let blob_id = odb.write_blob(&note).context("write a note")?.detach();
+        testing::step("blob");
         notes
             .edit(*id, Some(blob_id), odb)
             .with_context(|| format!("note `{id}`"))?;
     }
     let tree_id = notes.write(odb).context("write the notes")?;
+    testing::step("trees");
     if tree_id == tip.tree_id {
         return Ok(Attempt::Written);
     }
@@ -147,7 +172,13 @@ fn try_append(repo: &Repo, lines: &[(ObjectId, String)]) -> anyhow::Result<Attem
         )
         .context("write the notes")?
         .id;
-    swap(repo, tip.commit_id, commit_id, writer)
+    testing::step("commit");
+    turn.announce(REF, commit_id)?;
+    testing::step("announced");
+    let attempt = swap(repo, tip.commit_id, commit_id, writer);
+    testing::step("swapped");
+    turn.done()?;
+    attempt
 }
 
 /// Points the ref at `new_id`, if it still is what was read.
@@ -246,6 +277,25 @@ fn full_name() -> anyhow::Result<&'static FullNameRef> {
 pub(super) fn jitter(pause: Duration) -> Duration {
     let random = RandomState::new().hash_one(()) % 1024;
     pause / 2 + pause * random as u32 / 1024
+}
+
+/// The places at which a test kills a writer.
+#[cfg(not(test))]
+mod testing {
+    pub(super) fn step(_: &str) {}
+}
+
+#[cfg(test)]
+mod testing {
+    /// Where the process that has this in its environment dies.
+    pub(super) const VARIABLE: &str = "KOAN_GUARD_TEST_DIE_AT";
+
+    pub(super) fn step(name: &str) {
+        if std::env::var_os(VARIABLE).is_some_and(|at| at == name) {
+            let this = rustix::process::getpid();
+            rustix::process::kill_process(this, rustix::process::Signal::KILL).expect("die");
+        }
+    }
 }
 
 #[cfg(test)]
@@ -443,5 +493,137 @@ mod tests {
             std::fs::remove_file(&lock).expect("unlock");
             written.join().expect("no panic").expect("write");
         });
+    }
+
+    /// Where [`writer`] writes to.
+    const REPO: &str = "KOAN_GUARD_TEST_REPO";
+
+    /// Writes notes in a process of its own, until it is killed.
+    #[test]
+    #[ignore = "other tests start it"]
+    fn writer() {
+        let path = std::env::var_os(REPO).expect("where to");
+        let repo = Repo::open(path.as_ref()).expect("open");
+        let id = repo.head_id().expect("read").expect("a commit");
+        for n in 0..1000 {
+            append(&repo, id, &format!("{}-{n}", std::process::id())).expect("write");
+        }
+    }
+
+    fn start_writer(test: &TestRepo, step: &str) -> std::process::Child {
+        let mut command = std::process::Command::new(std::env::current_exe().expect("this"));
+        command.args(["--exact", "git::notes::tests::writer", "--ignored", "-q"]);
+        command
+            .env(REPO, test.path())
+            .env(super::testing::VARIABLE, step);
+        command.stdout(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::null());
+        command.spawn().expect("start")
+    }
+
+    fn lines_of(test: &TestRepo, id: ObjectId) -> Vec<Vec<u8>> {
+        let note = get(&test.open(), id).expect("read").unwrap_or_default();
+        let lines = note.split(|&byte| byte == b'\n');
+        lines
+            .filter(|line| !line.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect()
+    }
+
+    /// Nothing is broken, and nothing keeps the next writer out.
+    #[track_caller]
+    fn check_whole(test: &TestRepo, id: ObjectId, before: &[Vec<u8>]) {
+        test.git(&["fsck", "--strict"]);
+        assert_eq!(
+            lines_of(test, id)[..before.len()],
+            *before,
+            "what was there is there"
+        );
+        let line = format!("after {}", before.len());
+        append(&test.open(), id, &line).expect("write");
+        assert_eq!(lines_of(test, id).last(), Some(&line.into_bytes()));
+        assert!(!test.path().join(".git/refs/notes/koan.lock").exists());
+        test.git(&["fsck", "--strict"]);
+    }
+
+    #[test]
+    fn a_writer_may_be_killed_at_every_step() {
+        for step in ["turn", "blob", "trees", "commit", "announced", "swapped"] {
+            let (test, id) = repo();
+            append(&test.open(), id, "before").expect("write");
+            let status = start_writer(&test, step).wait().expect("wait");
+            assert!(!status.success(), "{step}: it must have died");
+            let lines = lines_of(&test, id);
+            let n_new = usize::from(step == "swapped");
+            assert_eq!(lines.len(), 1 + n_new, "{step}: the state is old or new");
+            check_whole(&test, id, &lines);
+        }
+    }
+
+    #[test]
+    fn a_writer_may_be_killed_at_any_instant() {
+        let (test, id) = repo();
+        append(&test.open(), id, "before").expect("write");
+        for round in 0..12 {
+            let mut child = start_writer(&test, "never");
+            std::thread::sleep(Duration::from_millis(40 + round * 7));
+            child.kill().expect("kill");
+            child.wait().expect("wait");
+            let lines = lines_of(&test, id);
+            check_whole(&test, id, &lines);
+        }
+    }
+
+    #[test]
+    fn the_lock_of_a_killed_writer_is_cleared_and_no_other() {
+        let (test, id) = repo();
+        append(&test.open(), id, "before").expect("write");
+        let lock = test.path().join(".git/refs/notes/koan.lock");
+        let said = test.path().join(".git/koan-guard/writer.lock");
+        let new_id = "1".repeat(40);
+        for content in [new_id.as_str(), ""] {
+            std::fs::write(&said, format!("{REF} {new_id}\n")).expect("write");
+            std::fs::write(&lock, content).expect("write");
+            check_whole(&test, id, &[b"before".to_vec()]);
+        }
+        // What the writer did not say is somebody else's.
+        std::fs::write(&lock, "").expect("write");
+        let mut turn = Turn::wait(&test.open(), Instant::now()).expect("a turn");
+        turn.done().expect("write");
+        assert!(lock.exists());
+    }
+
+    #[test]
+    fn many_processes_and_a_gc_at_once_lose_nothing() {
+        let (test, id) = repo();
+        let repos: Vec<Repo> = (0..40).map(|_| test.open()).collect();
+        std::thread::scope(|scope| {
+            for (writer, repo) in repos.into_iter().enumerate() {
+                scope.spawn(move || {
+                    for n in 0..3 {
+                        append(&repo, id, &format!("{writer}-{n}")).expect("write");
+                    }
+                });
+            }
+            for _ in 0..3 {
+                test.git(&["gc", "--quiet"]);
+            }
+        });
+        let lines = lines_of(&test, id);
+        assert_eq!(lines.len(), 120);
+        check_whole(&test, id, &lines);
+    }
+
+    #[test]
+    fn a_reader_finds_what_a_single_look_does() {
+        let (test, _) = repo();
+        let ids = ids(50);
+        let lines: Vec<_> = ids[..30].iter().map(|id| (*id, id.to_string())).collect();
+        append_all(&test.open(), &lines).expect("write");
+        let repo = test.open();
+        let mut reader = Reader::new(&repo).expect("read");
+        for id in ids {
+            assert_eq!(reader.get(id).expect("read"), get(&repo, id).expect("read"));
+        }
     }
 }

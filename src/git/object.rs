@@ -30,6 +30,9 @@ impl Repo {
             Err(error) if error.is_not_found() && self.is_shallow()? => {
                 return Err(cut_off(id).into());
             }
+            Err(error) if error.is_not_found() && self.is_partial() => {
+                return Err(left_out(id).into());
+            }
             Err(error) => {
                 return Err(anyhow::Error::from(error)).context(format!("read {kind} `{id}`"));
             }
@@ -42,10 +45,12 @@ impl Repo {
 
     /// The size of a blob, without reading it.
     pub(super) fn blob_size(&self, id: ObjectId) -> anyhow::Result<u64> {
-        let header = self
-            .inner
-            .find_header(id)
-            .with_context(|| format!("read blob `{id}`"))?;
+        let header = match self.inner.find_header(id) {
+            Err(error) if error.is_not_found() && self.is_partial() => {
+                return Err(left_out(id).into());
+            }
+            header => header.with_context(|| format!("read blob `{id}`"))?,
+        };
         if header.kind() != Kind::Blob {
             bail!("object `{id}` is a {}, not a blob", header.kind());
         }
@@ -56,12 +61,29 @@ impl Repo {
         Ok(self.shallow_ids()?.is_some())
     }
 
+    /// Whether git left objects on a server when it cloned. What it would fetch when asked is not here.
+    fn is_partial(&self) -> bool {
+        let snapshot = self.inner.config_snapshot();
+        let sections = snapshot.plumbing().sections_by_name("remote");
+        let mut remotes = sections.into_iter().flatten();
+        self.config("extensions.partialClone").is_some()
+            || remotes.any(|remote| remote.value("promisor").is_some())
+    }
+
     /// The commits whose parents are missing because the clone is shallow.
     pub(super) fn shallow_ids(&self) -> anyhow::Result<Option<gix::shallow::Commits>> {
         self.inner
             .shallow_commits()
             .context("read where the shallow clone ends")
     }
+}
+
+/// What is told when an object is needed that was not cloned.
+fn left_out(id: ObjectId) -> UsageError {
+    UsageError::with_hint(
+        format!("`{id}` was left on the server, because this is a partial clone"),
+        "fetch the rest: `git fetch --refetch --no-filter`, and of the notes: `git fetch --refetch --no-filter origin refs/notes/koan`",
+    )
 }
 
 /// What is told when history that is needed was not cloned.

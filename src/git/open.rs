@@ -89,6 +89,18 @@ impl Repo {
             .collect()
     }
 
+    /// The last value that anything but the repository's own configuration files gives a key: the user's, the machine's, the environment's.
+    pub fn config_of_user(&self, key: &str) -> Option<String> {
+        use gix::config::Source;
+        let snapshot = self.inner.config_snapshot();
+        let is_users = |meta: &gix::config::file::Metadata| {
+            !matches!(meta.source, Source::Local | Source::Worktree)
+        };
+        let values = snapshot.plumbing().strings_filter(key, is_users)?;
+        let value = values.last()?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    }
+
     /// The folder that git looks for hooks in: `core.hooksPath` or the common folder's `hooks`.
     ///
     /// # Errors

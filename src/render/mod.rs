@@ -1,6 +1,7 @@
 //! Values into text. Nothing here decides and nothing here prints.
 
 pub mod areas;
+pub mod audit;
 pub mod backtest;
 pub mod digest;
 pub mod json;

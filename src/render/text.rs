@@ -4,7 +4,6 @@ use std::fmt::{self, Write as _};
 
 use super::runs;
 use super::words::{self, Words};
-use crate::audit::Audit;
 use crate::change::shown;
 use crate::check::Judgement;
 use crate::check::range::RangeJudgement;
@@ -125,7 +124,7 @@ fn waivers(judgement: &Judgement, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn approved(approval: &Approval, out: &mut String) -> fmt::Result {
+pub(super) fn approved(approval: &Approval, out: &mut String) -> fmt::Result {
     let (person, because) = (
         shown(approval.person.as_bytes()),
         shown(approval.because.as_bytes()),
@@ -423,78 +422,4 @@ pub fn n_of(n: usize, noun: &str) -> String {
     } else {
         format!("{n} {noun}s")
     }
-}
-
-/// One line a commit, newest first, and what they come to.
-pub fn audit(audit: &Audit, out: &mut String) -> fmt::Result {
-    for entry in &audit.entries {
-        let mark = if entry.is_unproved() {
-            "UNPROVED"
-        } else if entry.standing != "stated" && !entry.approvals.is_empty() {
-            "approved"
-        } else {
-            entry.standing
-        };
-        write!(out, "{mark:<9} {}  {}", entry.commit, entry.subject)?;
-        match &entry.statement {
-            Some(statement) => {
-                let predicate = &statement.predicate;
-                let tests: Vec<String> = predicate
-                    .fail_to_pass
-                    .keys()
-                    .map(|test| shown(test.0.as_bytes()))
-                    .collect();
-                write!(
-                    out,
-                    "  [{}; {} kept; judged by {}{}]",
-                    tests.join(", "),
-                    predicate.pass_to_pass.count,
-                    predicate.judged_by,
-                    if predicate.local {
-                        ", from a local cache"
-                    } else {
-                        ""
-                    },
-                )?;
-            }
-            None => write!(
-                out,
-                "  [{} note; {}]",
-                entry.standing,
-                shown(entry.lane.reason.as_bytes())
-            )?,
-        }
-        writeln!(out)?;
-        entry
-            .approvals
-            .iter()
-            .try_for_each(|approval| approved(approval, out))?;
-        if entry.n_void_approvals > 0 {
-            let n_void = n_of(entry.n_void_approvals, "approval");
-            writeln!(
-                out,
-                "  {n_void} in the note that no known person gave for this commit"
-            )?;
-        }
-    }
-    if !audit.overruled.is_empty() {
-        let rules = audit.overruled.iter();
-        let rules: Vec<String> = rules.map(|(rule, n)| format!("{rule} {n}")).collect();
-        writeln!(out, "overruled by people: {}", rules.join(", "))?;
-    }
-    writeln!(
-        out,
-        "{}, {} with a note, {} unproved",
-        n_of(audit.n_commits, "commit"),
-        noted(audit),
-        audit.n_unproved()
-    )
-}
-
-fn noted(audit: &Audit) -> usize {
-    audit
-        .entries
-        .iter()
-        .filter(|entry| entry.standing != "missing")
-        .count()
 }
