@@ -21,8 +21,8 @@ mod object;
 mod open;
 mod patch_id;
 mod quarantine;
-pub mod refs;
 mod reflog;
+pub mod refs;
 pub mod refused;
 #[cfg(test)]
 pub(crate) mod testing;

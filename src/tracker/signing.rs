@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::attestation::approval::SIGNERS;
-use crate::attestation::signature;
+use crate::attestation::signature::{self, Key, Purpose};
 use crate::change::RepoPath;
 use crate::check::trust;
 use crate::git::Repo;
@@ -30,7 +30,8 @@ pub fn signers(repo: &Repo, base: Option<&str>) -> anyhow::Result<Vec<u8>> {
 
 /// What `sig` of this line would be.
 pub fn sign(issue: &Fingerprint, operation: &Operation, key: &Path) -> anyhow::Result<String> {
-    let signature = signature::sign(&signed_bytes(issue, operation)?, key)?;
+    let bytes = signed_bytes(issue, operation)?;
+    let signature = signature::sign(&bytes, &Key::of_file(key), Purpose::Approve)?;
     Ok(STANDARD.encode(signature))
 }
 
@@ -46,7 +47,7 @@ pub fn verify(
         return Ok(Signature::Bad);
     };
     let signed = signed_bytes(issue, operation)?;
-    let signer = signature::signer(&signed, &signature, signers)?;
+    let signer = signature::signer(&signed, &signature, signers, Purpose::Approve)?;
     let is_theirs = signer.is_some_and(|signer| {
         let mut emails = signer.emails.iter();
         emails.any(|email| email.eq_ignore_ascii_case(&operation.by))
