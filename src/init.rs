@@ -540,6 +540,8 @@ mod tests {
             "minitest",
         );
         check_runner(&["lib/a.rb", "test/a_test.rb"], "minitest");
+        check_runner(&["lib/a.rb", "test/spec_a.rb"], "minitest");
+        check_runner(&["lib/a.rb", "test/spec_helper.rb"], "none");
         check_runner(
             &["lib/a.rb", "test/test_a.rb", "Gemfile=gem 'rspec'"],
             "minitest",

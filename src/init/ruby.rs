@@ -62,9 +62,9 @@ fn with_ending<'a>(seen: &'a Seen, end: &'a [u8]) -> impl Iterator<Item = &'a Re
 
 fn is_test(path: &RepoPath) -> bool {
     let name = path.file_name();
-    let is_helper = name == b"test_helper.rb";
-    let is_named =
-        name.ends_with(b"_test.rb") || name.starts_with(b"test_") && name.ends_with(b".rb");
+    let is_helper = name == b"test_helper.rb" || name == b"spec_helper.rb";
+    let begins = name.starts_with(b"test_") || name.starts_with(b"spec_");
+    let is_named = name.ends_with(b"_test.rb") || begins && name.ends_with(b".rb");
     is_named
         && !is_helper
         && path

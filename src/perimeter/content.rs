@@ -6,20 +6,26 @@ use std::ops::Range;
 use gix::bstr::ByteSlice as _;
 use regex::bytes::Regex;
 
-use super::Objection;
-use crate::change::{Change, Content, FileChange, FileVersion, Lines};
+use super::{Judged, Objection};
+use crate::change::{Content, FileChange, FileVersion, Lines};
 use crate::policy::{Forbidden, On, Rule};
+use crate::suite::inline;
 
 /// How many lines around a hunk may hold the rest of a match: a text broken over lines is the same text.
 const CONTEXT_LINES: usize = 2;
 
 /// Matches in changed lines, in those of a whole file where it is binary.
-pub(super) fn forbidden(change: &Change, forbid: &[Forbidden]) -> Vec<Objection> {
+pub(super) fn forbidden(files: &[Judged], forbid: &[Forbidden]) -> Vec<Objection> {
     let mut objections = Vec::new();
-    for file in &change.files {
-        for rule in forbid.iter().filter(|rule| rule.paths.is_match(&file.path)) {
+    for Judged { file, kind } in files {
+        for rule in forbid
+            .iter()
+            .filter(|rule| rule.speaks_of(&file.path, *kind))
+        {
             if rule.on != On::Removed {
-                let lines = matches(rule, &file.new, || file.hunks.iter().map(|hunk| &hunk.new));
+                let mut lines =
+                    matches(rule, &file.new, || file.hunks.iter().map(|hunk| &hunk.new));
+                leave_out_tests(rule, file, &file.new, &mut lines);
                 objections.extend(
                     lines
                         .into_iter()
@@ -27,7 +33,9 @@ pub(super) fn forbidden(change: &Change, forbid: &[Forbidden]) -> Vec<Objection>
                 );
             }
             if rule.on != On::Added {
-                let lines = matches(rule, &file.old, || file.hunks.iter().map(|hunk| &hunk.old));
+                let mut lines =
+                    matches(rule, &file.old, || file.hunks.iter().map(|hunk| &hunk.old));
+                leave_out_tests(rule, file, &file.old, &mut lines);
                 objections.extend(
                     lines
                         .into_iter()
@@ -44,6 +52,22 @@ fn objection(rule: &Forbidden, file: &FileChange, line: usize, verb: &str) -> Ob
     let path = &file.path;
     let fact = format!("`{id}` matches what is {verb} at line {line} of `{path}`: {why}");
     Objection::line(Rule::ForbiddenPattern, path, line, fact)
+}
+
+/// Takes the lines out that stand in tests inside of a Rust source, where the rule does not speak of tests.
+fn leave_out_tests(
+    rule: &Forbidden,
+    file: &FileChange,
+    version: &Option<FileVersion>,
+    lines: &mut BTreeSet<usize>,
+) {
+    if rule.in_tests || lines.is_empty() || file.path.extension() != Some(b"rs") {
+        return;
+    }
+    if let Some(text) = version.as_ref().and_then(|version| version.content.text()) {
+        let tests = inline::test_lines(text);
+        lines.retain(|line| !tests.iter().any(|test| test.contains(line)));
+    }
 }
 
 /// The numbers of the lines where a match begins that meets one of `runs`.
@@ -118,8 +142,9 @@ pub(super) fn with_context(text: &[u8], bytes: &Range<usize>) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::change_of::file;
+    use super::super::change_of::{file, judged};
     use super::*;
+    use crate::policy::FileKind;
 
     /// The lines where `pattern` is found in what is added.
     #[track_caller]
@@ -179,8 +204,8 @@ mod tests {
             let [rule] = rules[..] else {
                 panic!("one rule of this name");
             };
-            let objections = forbidden(&change, std::slice::from_ref(rule));
-            objections.len()
+            let files = judged(&change, |_| FileKind::Production);
+            forbidden(&files, std::slice::from_ref(rule)).len()
         };
         for (on, added, removed) in [("added", 1, 0), ("removed", 0, 1), ("both", 1, 1)] {
             assert_eq!(found(on, "a\n", "a\ndrop\n"), added, "{on}");
@@ -189,5 +214,29 @@ mod tests {
             assert_eq!(found(on, "a\0\n", "a\0drop\n"), added, "{on}");
             assert_eq!(found(on, "a\0\n", "a\0b\n"), 0, "{on}");
         }
+    }
+
+    #[test]
+    fn a_pattern_may_leave_tests_out() {
+        let found = |path: &str, kind: FileKind, new: &str| {
+            let policy =
+                "version: 1\nperimeter: {forbid: [{id: drop, pattern: drop, tests: false}]}\n";
+            let policy = crate::policy::Policy::load(policy, "p.yaml").expect("loads");
+            let change = crate::change::Change {
+                files: vec![file(path, "fn a() {}\n", new)],
+            };
+            let rules = &policy.perimeter.forbid;
+            let files = judged(&change, |_| kind);
+            forbidden(&files, &rules[rules.len() - 1..]).len()
+        };
+        assert_eq!(found("a.py", FileKind::Production, "drop\n"), 1);
+        assert_eq!(found("a.py", FileKind::JudgeInput, "drop\n"), 1);
+        assert_eq!(found("a.py", FileKind::Test, "drop\n"), 0);
+        // So are tests inside of a source; what stands around them is not.
+        let rust = "fn a() { drop(1) }\n#[cfg(test)]\nmod tests {\n    fn b() { drop(1) }\n}\n";
+        assert_eq!(found("a.rs", FileKind::Production, rust), 1);
+        let rust = "#[cfg(test)]\nmod tests {\n    fn b() { drop(1) }\n}\nfn a() { drop(1) }\n";
+        assert_eq!(found("a.rs", FileKind::Production, rust), 1);
+        assert_eq!(found("a.rs", FileKind::Production, "drop(1\n"), 1);
     }
 }

@@ -193,7 +193,8 @@ fn block_tests(blocks: Vec<blocks::Block>, is_collected: bool) -> Vec<Test> {
 }
 
 fn is_ruby_test_file(name: &[u8]) -> bool {
-    name.starts_with(b"test_") || name.ends_with(b"_test.rb") || name.ends_with(b"_spec.rb")
+    let begins = name.starts_with(b"test_") || name.starts_with(b"spec_");
+    begins || name.ends_with(b"_test.rb") || name.ends_with(b"_spec.rb")
 }
 
 fn is_python_test_file(name: &[u8]) -> bool {
@@ -365,6 +366,18 @@ mod tests {
         check(
             &[("tests/a.json", "{}\n", ""), ("tests/b.json", "", "{}\n")],
             &[],
+        );
+        // Also within a group, whose name is no part of the body.
+        let js =
+            "describe('cart', () => {\n  it('adds', () => {\n    expect(a).toBe(1)\n  })\n})\n";
+        let renamed = js.replace("'adds'", "'adds one'");
+        check(&[("tests/a.test.js", js, &renamed)], &[]);
+        let moved = js.replace("describe('cart'", "describe('total'");
+        check(&[("tests/a.test.js", js, &moved)], &[]);
+        let other = renamed.replace("toBe(1)", "toBe(2)");
+        check(
+            &[("tests/a.test.js", js, &other)],
+            &["`tests/a.test.js` loses 1 test: `cart > adds`"],
         );
     }
 

@@ -40,13 +40,28 @@ pub(super) fn hidden_text(files: &[Judged]) -> Vec<Objection> {
             let Ok(text) = std::str::from_utf8(text) else {
                 continue;
             };
-            if let Some(what) = hidden(text, line == 1, is_code) {
+            let disguise = match path.extension() {
+                _ if !is_code => Disguise::NoMatter,
+                Some(b"py" | b"pyi" | b"pyx" | b"ipynb") if !judged.is_test() => Disguise::Anywhere,
+                _ => Disguise::OutsideOfQuotes,
+            };
+            if let Some(what) = hidden(text, line == 1, disguise) {
                 let fact = format!("line {line} of `{path}` has {what}");
                 objections.push(Objection::line(Rule::HiddenText, path, line, fact));
             }
         }
     }
     objections
+}
+
+/// Where a letter in disguise is a finding.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Disguise {
+    NoMatter,
+    /// As data they are what they seem; where a text of many lines ends is not told here.
+    OutsideOfQuotes,
+    /// Python takes such a letter for the plain one, and a text may have begun on a line above.
+    Anywhere,
 }
 
 /// A message is read by people and by tools, and no part of it is code.
@@ -58,7 +73,7 @@ pub(super) fn hidden_in_message(message: &CommitMessage) -> Option<Objection> {
     };
     let what = text
         .split('\n')
-        .find_map(|line| hidden(line, false, false))?;
+        .find_map(|line| hidden(line, false, Disguise::NoMatter))?;
     let fact = format!("the message has {what}");
     Some(Objection::new(Rule::HiddenText, fact))
 }
@@ -99,20 +114,26 @@ fn is_plain(line: &[u8]) -> bool {
 }
 
 /// What is hidden in a line, if anything.
-fn hidden(line: &str, is_first: bool, is_code: bool) -> Option<String> {
+fn hidden(line: &str, is_first: bool, disguise: Disguise) -> Option<String> {
     let line = line.strip_suffix('\r').unwrap_or(line);
     let line = line
         .strip_prefix('\u{feff}')
         .filter(|_| is_first)
         .unwrap_or(line);
-    let mut before = None;
+    let (mut before, mut quote) = (None, None);
     let mut rest = line.chars();
     while let Some(c) = rest.next() {
+        match quote {
+            Some(open) if c == open && before != Some('\\') => quote = None,
+            None if matches!(c, '\'' | '"' | '`') => quote = Some(c),
+            _ => {}
+        }
         let is_control = c.is_control() && !matches!(c, '\t' | '\u{c}');
         if is_control || is_invisible(c) && !joins(before, c, rest.clone().next()) {
             return Some(format!("the hidden character U+{:04X}", u32::from(c)));
         }
-        if is_code && is_disguised(c) {
+        let is_data = disguise == Disguise::OutsideOfQuotes && closes(quote, rest.as_str());
+        if disguise != Disguise::NoMatter && !is_data && is_disguised(c) {
             return Some(format!("`{c}`, which compilers may read as a plain letter"));
         }
         before = Some(c);
@@ -126,6 +147,11 @@ fn hidden(line: &str, is_first: bool, is_code: bool) -> Option<String> {
         "`{}`, a word of letters of two scripts that look alike",
         shown(word)
     ))
+}
+
+/// Whether a quote is open that ends on this line.
+fn closes(quote: Option<char>, rest: &str) -> bool {
+    quote.is_some_and(|open| rest.contains(open))
 }
 
 /// Whether an invisible character does what it is for: it joins parts of an emoji, or letters of a script that needs it.
@@ -217,6 +243,22 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_in_disguise_may_be_data() {
+        let found = |path: &str, kind: FileKind, line: &str| {
+            let change = change(&[(path, "x = 0\n", &format!("x = 0\n{line}\n"))]);
+            !hidden_text(&judged(&change, |_| kind)).is_empty()
+        };
+        let (code, test) = (FileKind::Production, FileKind::Test);
+        assert!(!found("a.test.ts", test, "expect(f('\u{ff50}')).toBe(1)"));
+        assert!(!found("a.ts", code, "const wide = \"it's \u{ff50}\""));
+        assert!(!found("test_a.py", test, "assert f('\u{ff14}') == 4"));
+        assert!(found("a.py", code, "x = '\u{ff14}'"));
+        assert!(found("test_a.py", test, "\u{ff45}xec('x')"));
+        assert!(found("test_a.py", test, "f('x'); \u{ff45}xec('x')"));
+        assert!(found("a.test.ts", test, "it's \u{ff45}xec(1)"));
+    }
+
+    #[test]
     fn text_of_other_scripts_is_left_alone() {
         for line in [
             "# Größe, naïve, façade, 漢字, русский, ελληνικά",
@@ -272,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_at_the_beginning_is_what_it_is_for() {
-        assert_eq!(hidden("\u{feff}a = 1", true, true), None);
+        assert_eq!(hidden("\u{feff}a = 1", true, Disguise::Anywhere), None);
     }
 
     #[test]

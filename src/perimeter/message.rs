@@ -46,8 +46,12 @@ pub(super) fn style(
     vec![Objection::new(Rule::TypeNotAllowed, fact)]
 }
 
+/// The number of a pull request, which a forge puts behind a subject when it merges, is not counted.
 pub(super) fn subject_length(message: &CommitMessage, limit: usize) -> Option<Objection> {
-    let n_chars = message.subject().to_str_lossy().chars().count();
+    static PULL_REQUEST: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r" \(#[0-9]{1,9}\)$").expect("a test uses it"));
+    let subject = message.subject().to_string();
+    let n_chars = PULL_REQUEST.replace(&subject, "").chars().count();
     let is_long = n_chars > limit;
     is_long.then(|| {
         let fact = format!("the subject has {n_chars} characters, at most {limit}");
@@ -229,6 +233,11 @@ mod tests {
         assert_eq!(
             length("fix: ößüx"),
             ["the subject has 9 characters, at most 8"]
+        );
+        assert_eq!(length("fix: abc (#1234)"), [""; 0]);
+        assert_eq!(
+            length("fix: (#1) abc"),
+            ["the subject has 13 characters, at most 8"]
         );
     }
 

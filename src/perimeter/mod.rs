@@ -158,7 +158,7 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
     objections.extend(kinds::entries(change));
     objections.extend(kinds::content(change));
     objections.extend(kinds::generated(change));
-    objections.extend(content::forbidden(change, &perimeter.forbid));
+    objections.extend(content::forbidden(&files, &perimeter.forbid));
     objections.extend(hidden::hidden_text(&files));
     let mut idioms = idioms::Search::new(change, policy);
     for judged in &files {

@@ -66,7 +66,8 @@ impl Policy {
     /// The patterns that are looked for in changed lines of this file.
     pub fn looked_for(&self, path: &RepoPath) -> Vec<LookedFor> {
         let forbid = self.perimeter.forbid.iter();
-        let here = forbid.filter(|forbidden| forbidden.paths.is_match(path));
+        let kind = self.kind_of(path);
+        let here = forbid.filter(|forbidden| forbidden.speaks_of(path, kind));
         here.map(|forbidden| {
             let key = format!("perimeter.forbid.{}", forbidden.id);
             let value = self.values.iter().find(|value| value.key == key);

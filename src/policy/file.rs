@@ -188,6 +188,8 @@ section!(
         /// Globs of the files that it is looked for in; all where nothing is said.
         #[schemars(schema_with = "schema::some_globs")]
         paths = "in": List,
+        /// Whether it is looked for in tests, too (where nothing is said), those inside of Rust sources among them, or only outside of them.
+        tests: Said<bool>,
         /// The reason, as the end of a sentence.
         why: Said<String>,
     }

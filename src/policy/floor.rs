@@ -302,6 +302,13 @@ mod tests {
             (of_id("no-verify").count(), of_id("dynamic-code").count()),
             (2, 1)
         );
+        // Of other files it is another one.
+        let policy = load(
+            "perimeter: {forbid: [{id: a, pattern: x, tests: false}]}",
+            "perimeter: {forbid: [{id: a, pattern: x}]}",
+        );
+        let forbid = policy.expect("loads").perimeter.forbid;
+        assert!(forbid.iter().any(|it| it.id == "a" && it.in_tests));
     }
 
     #[test]

@@ -184,7 +184,16 @@ pub struct Forbidden {
     pub pattern: Pattern,
     pub on: On,
     pub paths: PathSet,
+    /// Whether it counts in tests, too.
+    pub in_tests: bool,
     pub why: String,
+}
+
+impl Forbidden {
+    /// Whether it is looked for in this file at all.
+    pub fn speaks_of(&self, path: &RepoPath, kind: FileKind) -> bool {
+        (self.in_tests || kind != FileKind::Test) && self.paths.is_match(path)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

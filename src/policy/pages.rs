@@ -199,7 +199,7 @@ fn text(rule: Rule) -> (&'static str, &'static str, &'static str) {
         ),
         Rule::NotConventional => ("Conventional Commits 1.0, where `message.style` asks for it.", "`Fixed a bug`", "`fix: total of an empty cart`"),
         Rule::TypeNotAllowed => ("`message.types` lists what an agent may do.", "`feat: a wish list`", "`fix: …`, if it is one"),
-        Rule::SubjectTooLong => ("In characters (`message.subject_length`).", "a subject of 90 characters", "a short subject, and the rest below an empty line"),
+        Rule::SubjectTooLong => ("In characters (`message.subject_length`), without the number of a pull request at its end.", "a subject of 120 characters", "a short subject, and the rest below an empty line"),
         Rule::TrailerMissing => ("Each of `message.require_trailers`, as git reads trailers.", "a fix without `Koan-Issue:`", "`Koan-Issue: k1:…` in the last paragraph"),
         Rule::TrailerUnknownIssue => ("Where a source is configured, the issue must be one of the digest's.", "`Koan-Issue: 42`", "the fingerprint as `extract` shows it"),
         Rule::GuardDirectiveInMessage => (

@@ -97,7 +97,8 @@ const NEEDLES: &[(&str, &[&str])] = &[
     ("open-route-nestjs", &["@public", "@skip", "@allowanonymous", "ignoreexpiration", "enablecors", "forbidunknownvalues", "whitelist"]),
     ("check-removed-nestjs", &["useguards", "roles", "requirepermission", "serializeoptions", "validationpipe", "exclude"]),
     ("raw-sql-nestjs", &["where", "having", "orderby"]),
-    ("unsafe-go", &["unsafe.", "//go:", "#cgo", "import"]),
+    ("unsafe-go", &["unsafe."]),
+    ("foreign-code-go", &["//go:", "#cgo", "import"]),
     ("raw-sql-go", &["sprintf", ".query", ".exec"]),
     ("unescaped-go", &["template."]),
     ("generator-go", &["//go:"]),
@@ -421,6 +422,7 @@ mod tests {
             "query.where('id = :id', { id })",
         ),
         ("unsafe-go", "p := unsafe.Pointer(&a)", "p := &a"),
+        ("foreign-code-go", "//go:linkname a b", "//go:embed a.txt"),
         (
             "raw-sql-go",
             "query := fmt.Sprintf(\"SELECT * FROM %s\", name)",
@@ -445,6 +447,11 @@ mod tests {
             "unsafe-load-ruby",
             "Marshal.load(data)",
             "YAML.safe_load(data)",
+        ),
+        (
+            "unsafe-load-ruby",
+            "Marshal.load(MarshalStore.read)",
+            "Marshal.load(Marshal.dump(tree))",
         ),
         (
             "swallowed-error-ruby",

@@ -319,7 +319,7 @@ mod tests {
         "version: 1\nlanes: {repair: {branches: [\"koan/**\"], agents: known}, agent: {agents: [x]}, others: agent}",
         "version: 1\nlanes: {repair: {agents: [known, 'fixer[bot]']}}",
         "version: 1\nperimeter: {allow: [src/**], rules: {lockfile-changed: off, symlink: warn}, limits: {lines: 0}}",
-        "version: 1\nperimeter: {forbid: [{id: a, pattern: 'x+', on: both, in: ['**/*.sql'], why: no}]}",
+        "version: 1\nperimeter: {forbid: [{id: a, pattern: 'x+', on: both, in: ['**/*.sql'], tests: false, why: no}]}",
         "version: 1\nproof: {runner: none, samples: 20, timeout: 500ms, hook: {suite: all, budget: 2h}}",
         "version: 1\nproof: {runner: 'node:test', env: {A: 1, B: true, C: x}, variations: [clock]}",
         "version: 1\nproof: {runner: {name: cargo, features: [all]}}",

@@ -207,6 +207,7 @@ impl Merge<'_> {
 
     fn forbid(&mut self) -> anyhow::Result<Vec<Forbidden>> {
         let mut forbid: Vec<Forbidden> = Vec::new();
+        let mut all = BTreeSet::new();
         let layers = self.layers;
         for layer in layers.iter().filter(|layer| !layer.is_fallback) {
             for at in layer
@@ -224,13 +225,6 @@ impl Merge<'_> {
                 let pattern = entry.pattern.0.as_ref().ok_or_else(|| missing("pattern"))?;
                 value::identifier(&id.value).map_err(|err| layer.wrong(id, err))?;
                 let mut same = forbid.iter().filter(|other| other.id == id.value);
-                if layer.is_floor
-                    && same
-                        .clone()
-                        .any(|other| other.pattern.as_str() == pattern.value)
-                {
-                    continue;
-                }
                 if same.next().is_some() && !layer.is_floor {
                     return Err(layer
                         .wrong(id, format!("id `{}` stands in `forbid` twice", id.value))
@@ -269,7 +263,15 @@ impl Merge<'_> {
                     .0
                     .as_ref()
                     .map_or("the policy forbids this text", |why| &why.value);
-                let shown = format!("{on:?} in {}: {}, {why}", paths.join(" "), pattern.value);
+                let in_tests = entry.tests.0.as_ref().is_none_or(|tests| tests.value);
+                let but = if in_tests { "" } else { ", tests left out" };
+                let paths_shown = paths.join(" ");
+                let said = format!("{on:?} in {paths_shown}{but}: {}", pattern.value);
+                // What a floor says again, of the same files, counts once.
+                if !all.insert((id.value.clone(), said.clone())) {
+                    continue;
+                }
+                let shown = format!("{said}, {why}");
                 self.note(
                     format!("perimeter.forbid.{}", id.value),
                     shown,
@@ -284,6 +286,7 @@ impl Merge<'_> {
                     },
                     on,
                     paths: PathSet::new(paths)?,
+                    in_tests,
                     why: why.to_owned(),
                 });
             }

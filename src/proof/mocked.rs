@@ -109,7 +109,8 @@ fn module(file: &FileChange) -> Option<&str> {
 
 fn replaced<'a>(text: &'a str, names: &BTreeSet<&str>) -> Option<&'a str> {
     let mut named = smells::words(text).filter(|word| names.contains(word));
-    if let Some(call) = REPLACES.find(text) {
+    let mut calls = REPLACES.find_iter(text);
+    if let Some(call) = calls.find(|call| !is_handed_over(&text[call.end()..])) {
         // `patch` may itself be the name of a changed function that is only called.
         return named.find(|word| *word != call.as_str());
     }
@@ -124,6 +125,11 @@ fn replaced<'a>(text: &'a str, names: &BTreeSet<&str>) -> Option<&'a str> {
         .any(|word| right.contains(word));
     (is_assignment && is_function && !owner.is_empty() && names.contains(attribute))
         .then_some(attribute)
+}
+
+/// Whether a name of which this is the rest of the line is only handed to something: `total(mockT, 7)` calls `total` as it is.
+fn is_handed_over(rest: &str) -> bool {
+    rest.trim_start().starts_with([',', ')', ']', '}', ';'])
 }
 
 fn replaced_module<'a>(text: &'a str, modules: &BTreeSet<&str>) -> Option<&'a str> {
@@ -160,6 +166,8 @@ mod tests {
             "shop.total = lambda prices: 7",
             "allow(cart).to receive(:total).and_return(7)",
             "Cart.define_method(:total) { 7 }",
+            "Cart.class_eval { alias_method :total, :other }",
+            "run(mockT, jest.spyOn(cart, 'total'));",
             "$cart = $this->createPartialMock(Cart::class, ['total']);",
         ] {
             check(text, Some("total"));
@@ -188,6 +196,8 @@ mod tests {
             "const expected = { total: 7 };",
             "cart.total == 7",
             "options.total = 7;",
+            "\ttotal(mockT, []bool{true})",
+            "expect(total(fakeCart)).toBe(mockValue);",
             "total = cart.total()",
         ] {
             check(text, None);

@@ -58,10 +58,10 @@ pub fn tests(text: &str) -> Vec<Titled> {
             open = None;
         }
         groups.retain(|&(depth, _)| depth < indent);
-        if let Some(name) = begun(line) {
+        if let Some(own) = begun(line) {
             let titles = groups.iter().map(|(_, group)| *group);
-            let name = titles.chain([name]).collect::<Vec<_>>().join(" > ");
-            let body = format!("{}\n", code.replacen(&name, "", 1));
+            let name = titles.chain([own]).collect::<Vec<_>>().join(" > ");
+            let body = format!("{}\n", code.replacen(own, "", 1));
             open = Some((tests.len(), indent));
             tests.push(Titled { name, body });
         } else if let Some(group) = title(line, &GROUPS) {

@@ -23,9 +23,9 @@ pub const CASES: &[Case] = &[
     }),
     kept_out(
         "subject-too-long",
-        "a subject of a hundred characters",
+        "a subject of more than a hundred characters",
         |site| {
-            site.say(format!("fix: {}\n", "total ".repeat(16)));
+            site.say(format!("fix: {}\n", "total ".repeat(20)));
         },
     ),
     kept_out(

@@ -242,6 +242,7 @@ pub(super) fn is_test_file(path: &RepoPath) -> bool {
     let is_named = matches!(stem, b"test" | b"tests")
         || stem.starts_with(b"test_")
         || stem.starts_with(b"test-")
+        || stem.starts_with(b"spec_")
         || ends.iter().any(|end| stem.ends_with(end));
     is_named && !HELPERS.contains(&name)
 }
