@@ -136,6 +136,7 @@ impl Repo {
         let refs: Vec<&str> = refs
             .lines()
             .filter(|line| !line.starts_with("refs/notes/koan "))
+            .filter(|line| !line.starts_with("refs/koan/refused/"))
             .collect();
         [
             self.lines_of_git(&["status", "--porcelain"]),
