@@ -72,6 +72,8 @@ pub struct Entry {
     pub approvals: Vec<Approval>,
     /// Decisions that do not count.
     pub n_void_approvals: usize,
+    #[serde(skip)]
+    has_note: bool,
 }
 
 /// What is to be said of a commit beside its standing.
@@ -255,6 +257,7 @@ fn entry(
         remarks,
         approvals,
         n_void_approvals,
+        has_note: standing != "missing",
     })
 }
 
@@ -473,7 +476,6 @@ impl Audit {
     }
 
     pub fn n_noted(&self) -> usize {
-        let has_note = |entry: &&Entry| entry.standing != "missing";
-        self.entries.iter().filter(has_note).count()
+        self.entries.iter().filter(|entry| entry.has_note).count()
     }
 }

@@ -60,10 +60,11 @@ case $target in /*) ;; *) target=$PWD/$target ;; esac
 mkdir -p -- "$target"
 
 venv=$target/test-python
-if ! "$venv/bin/python" -c 'import pytest' 2>/dev/null; then
+if ! "$venv/bin/python" -c 'import pytest, in_toto_attestation' 2>/dev/null; then
   rm -rf -- "$venv"
   python3 -m venv "$venv" || fail 'python3 could not make a virtual environment'
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'pytest>=8,<10' || fail 'pip could not install pytest'
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'pytest>=8,<10' 'in-toto-attestation>=0.9,<1' ||
+    fail 'pip could not install pytest and in-toto-attestation'
 fi
 KOAN_TEST_PYTHON=$venv/bin/python
 export KOAN_TEST_PYTHON
@@ -88,3 +89,4 @@ if [ -z "$all" ]; then
 fi
 cargo test --locked --features slow-tests "$@"
 cargo bench --locked --bench hook -- --quick
+cargo bench --locked --bench ledger -- --quick

@@ -184,7 +184,9 @@ pub fn relations(
         };
         let mut relation = about.relation(&stated.statement);
         let stated_patch = &stated.statement.predicate.patch_id;
-        if relation == Relation::Other && stated_patch.is_some() {
+        // What names this commit and other trees is wrong, whatever it says of the change.
+        let is_elsewhere = stated.commit() != about.commit_id;
+        if relation == Relation::Other && is_elsewhere && stated_patch.is_some() {
             if known.is_none() {
                 known = Some(patch_id()?);
             }
@@ -412,7 +414,8 @@ mod tests {
     fn a_statement_about_other_trees_is_stale() {
         check(&[text("c1", "t0")], "stale");
         check(&[text("c0", "t0")], "stale");
-        check(&[text("c1", "t1").replace("p1", "p0")], "stale");
+        let other_parent = text("c1", "t1").replace("p1", "p0");
+        check(&[with(&other_parent, "patchId", "\"patch\"")], "stale");
         check(
             &[text("c1", "t1").replace("\"after\":\"t1\"", "\"after\":\"t0\"")],
             "stale",

@@ -36,8 +36,6 @@ pub struct Key {
     program: OsString,
     /// Whether somebody at the terminal may be asked for a passphrase or a touch.
     may_ask: bool,
-    /// The key of git's configuration that names it.
-    pub named_by: Option<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -73,7 +71,6 @@ impl Key {
             source: KeySource::File(file.to_owned()),
             program: "ssh-keygen".into(),
             may_ask: true,
-            named_by: None,
         }
     }
 
@@ -86,7 +83,6 @@ impl Key {
             source: KeySource::of(value),
             program: program.clone().unwrap_or("ssh-keygen".into()).into(),
             may_ask: named_by == SIGNING_KEY,
-            named_by: Some(named_by),
         };
         if let Some(value) = repo.config(SIGNING_KEY) {
             return (!value.is_empty()).then(|| key(value, SIGNING_KEY));

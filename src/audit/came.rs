@@ -35,7 +35,7 @@ pub enum Came {
 /// For more commits than this nobody is told by which server's branch they came.
 const MAX_ASKED: usize = 50;
 
-/// Adds to every unproved commit how it may have come.
+/// Adds to every unproved commit of which no statement tells more how it may have come.
 pub(super) fn tell(repo: &Repo, question: &Question, entries: &mut [Entry]) -> anyhow::Result<()> {
     let (seen, log) = (seen::all(repo)?, repo.head_log()?);
     let server = match question.trusted_tip {
@@ -45,7 +45,10 @@ pub(super) fn tell(repo: &Repo, question: &Question, entries: &mut [Entry]) -> a
         }
         _ => None,
     };
-    let mut unproved = entries.iter_mut().filter(|entry| entry.unproved);
+    let is_riddle = |entry: &&mut Entry| {
+        entry.unproved && matches!(entry.standing, "missing" | "stale" | "unreadable")
+    };
+    let mut unproved = entries.iter_mut().filter(is_riddle);
     for entry in unproved.by_ref().take(MAX_ASKED) {
         let came = came(repo, entry.id, &seen, &log)?;
         entry.remarks.push(Remark::Came(came));

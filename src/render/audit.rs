@@ -40,10 +40,15 @@ fn entry(entry: &Entry, out: &mut String) -> fmt::Result {
         standing => standing,
     };
     write!(out, "{mark:<9} {}  {}", entry.commit, entry.subject)?;
-    match &entry.statement {
-        Some(statement) if is_stated => write!(out, "  [{}]", proved(statement))?,
-        Some(statement) => write!(out, "  [{}: {}]", entry.standing, proved(statement))?,
-        None => write!(
+    let range = entry.remarks.iter().find_map(|remark| match remark {
+        Remark::InRange(range) => Some(shown(range.as_bytes())),
+        _ => None,
+    });
+    match (range, &entry.statement) {
+        (Some(range), _) => write!(out, "  [accepted as part of {range}]")?,
+        (None, Some(statement)) if is_stated => write!(out, "  [{}]", proved(statement))?,
+        (None, Some(statement)) => write!(out, "  [{}: {}]", entry.standing, proved(statement))?,
+        (None, None) => write!(
             out,
             "  [{} note; {}]",
             entry.standing,
@@ -51,8 +56,8 @@ fn entry(entry: &Entry, out: &mut String) -> fmt::Result {
         )?,
     }
     writeln!(out)?;
-    for text in &entry.remarks {
-        writeln!(out, "  {}", remark(text))?;
+    for text in entry.remarks.iter().filter_map(remark) {
+        writeln!(out, "  {text}")?;
     }
     entry
         .approvals
@@ -90,9 +95,10 @@ fn tests<'a>(tests: impl Iterator<Item = &'a TestId>) -> String {
     tests.join(", ")
 }
 
-fn remark(remark: &Remark) -> String {
+/// `None` for what the first line has said.
+fn remark(remark: &Remark) -> Option<String> {
     let text = |text: &str| shown(text.as_bytes());
-    match remark {
+    Some(match remark {
         Remark::SignedBy(names) => format!("signed by {}", text(names)),
         Remark::SameTree { of } => format!(
             "its statement is about {}, with the same tree: a claim until `audit --replay` runs the proof again",
@@ -124,13 +130,13 @@ fn remark(remark: &Remark) -> String {
         ),
         Remark::BrokenSignature => "its signature is not one over what it says".into(),
         Remark::Odd { line, fact } => format!("line {line} of its note is left alone: {fact}"),
-        Remark::InRange(range) => format!("accepted as part of {}", text(range)),
+        Remark::InRange(_) => return None,
         Remark::Came(came) => self::came(came),
         Remark::OnServer(branch) => format!(
             "it is on `{}`: the server it went through has no guard, or its guard was off",
             text(branch)
         ),
-    }
+    })
 }
 
 fn came(came: &Came) -> String {
@@ -175,11 +181,12 @@ pub fn reattached(found: &[Reattached], out: &mut String) -> fmt::Result {
             "reattached {commit}  {subject}\n  the statement about {of}, {tie}"
         )?;
     }
-    writeln!(
-        out,
-        "{} found again; a claim until `audit --replay` runs the proof again",
-        n_of(found.len(), "statement")
-    )
+    write!(out, "{} found again", n_of(found.len(), "statement"))?;
+    match found.len() {
+        0 => writeln!(out),
+        1 => writeln!(out, "; a claim until `audit --replay` runs the proof again"),
+        _ => writeln!(out, "; claims until `audit --replay` runs the proofs again"),
+    }
 }
 
 /// What running proofs again came to.
