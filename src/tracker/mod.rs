@@ -432,10 +432,12 @@ impl<'repo> Tracker<'repo> {
     }
 
     fn dated<'o>(&self, operation: Operation<'o>, n: u64) -> anyhow::Result<Operation<'o>> {
+        // Enough of it that no two lines of one issue meet, and no more: it is what makes a log long.
+        let id = new_run_id()?[..16].to_owned();
         Ok(Operation {
             n,
             at: self.now,
-            id: new_run_id()?.into(),
+            id: id.into(),
             by: refs::writer(self.repo)?.into(),
             ..operation
         })
