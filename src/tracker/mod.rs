@@ -232,12 +232,7 @@ impl<'repo> Tracker<'repo> {
             };
             match remote.push(&[(commit_id, store::REF)])?.as_slice() {
                 [Pushed::Done] => {
-                    let tree_id = self.repo.commit(commit_id)?.tree_id;
-                    let theirs = Tip {
-                        commit_id: Some(commit_id),
-                        tree_id,
-                    };
-                    sync::take_in(self.repo, store::REF, &theirs)?;
+                    sync::taken(self.repo, remote, commit_id)?;
                     return Ok(Outcome::Done(entry));
                 }
                 [Pushed::Behind] => {}

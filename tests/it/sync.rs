@@ -313,6 +313,7 @@ fn what_a_remote_dropped_is_told_and_put_back() {
     stdout:
     refs/notes/koan: the same here and there
     refs/koan/triage: 0 lines received, 1 sent
+      `origin` no longer had 1 line that it had before: its log was rewritten
     stderr:
     ");
     clones.guard(0, &["sync"]);

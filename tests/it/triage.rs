@@ -61,7 +61,7 @@ pub fn plain(answer: &str) -> String {
     let mut text = answer.to_owned();
     for (pattern, name) in [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[at]"),
-        (r"\b[0-9a-f]{32}\b", "[id]"),
+        (r"\b[0-9a-f]{16}\b", "[id]"),
         (r"\b[0-9a-f]{40}\b", "[commit]"),
     ] {
         let pattern = regex::Regex::new(pattern).expect("regular expression");
@@ -212,7 +212,7 @@ fn what_is_ignored_or_fixed_is_not_claimed() {
     stdout:
     ignored: k1:01ffffffffffffffffffffff
     stderr:
-    not signed, so anybody could have written it: name your key with `--key` or `git config --global koan.approveKey FILE`
+    not signed, so it is worth what anybody's word is worth: name your key with `--key`, or `git config --global koan.approveKey FILE`
     ");
     assert_snapshot!(plain(&repo.guard(["triage", "claim", QUEUE])), @"
     exit: 1
@@ -236,14 +236,14 @@ fn what_is_ignored_or_fixed_is_not_claimed() {
     stdout:
     reopened: k1:01ffffffffffffffffffffff
     stderr:
-    not signed, so anybody could have written it: name your key with `--key` or `git config --global koan.approveKey FILE`
+    not signed, so it is worth what anybody's word is worth: name your key with `--key`, or `git config --global koan.approveKey FILE`
     ");
     assert_snapshot!(plain(&repo.guard(["triage", "reopen", QUEUE])), @"
     exit: 1
     stdout:
     not reopened: k1:01ffffffffffffffffffffff: it is neither ignored nor fixed
     stderr:
-    not signed, so anybody could have written it: name your key with `--key` or `git config --global koan.approveKey FILE`
+    not signed, so it is worth what anybody's word is worth: name your key with `--key`, or `git config --global koan.approveKey FILE`
     ");
     assert!(
         repo.guard(["triage", "claim", QUEUE])
@@ -441,14 +441,14 @@ fn a_signature_is_what_a_name_is_worth() {
     stdout:
     confirmed: k1:01ffffffffffffffffffffff
     stderr:
-    not signed, so anybody could have written it: name your key with `--key` or `git config --global koan.approveKey FILE`
+    not signed, so it is worth what anybody's word is worth: name your key with `--key`, or `git config --global koan.approveKey FILE`
     ");
     assert_snapshot!(decide("", "ada@example.com", &["reopen", TOTAL, "--base", "main"]), @"
     exit: 1
     stdout:
     not reopened: k1:0123456789abcdef01234567: ada@example.com signed what this would undo; a person may, with `--key`
     stderr:
-    not signed, so anybody could have written it: name your key with `--key` or `git config --global koan.approveKey FILE`
+    not signed, so it is worth what anybody's word is worth: name your key with `--key`, or `git config --global koan.approveKey FILE`
     ");
     // In another's name, past the guard: a line that Ada signed about another issue, and one that nobody signed.
     let log = repo.git(["show", &format!("{REF}:{TOTAL_FILE}")]);
@@ -463,7 +463,7 @@ fn a_signature_is_what_a_name_is_worth() {
     assert_snapshot!(decide("", "", &["show", QUEUE, "--base", "main"]), @"
     exit: 0
     stdout:
-    confirmed: k1:01ffffffffffffffffffffff
+    open: k1:01ffffffffffffffffffffff
       QueueFull: <num> waiting
       12 events, [at] to [at]
       score 40.0, act yes
