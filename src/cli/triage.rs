@@ -229,7 +229,7 @@ fn decide(args: Deciding, wish: Wish) -> anyhow::Result<ExitStatus> {
         .or_else(|| repo.config("koan.approveKey").map(PathBuf::from));
     if key.is_none() {
         ui::say(
-            "not signed, so anybody could have written it: name your key with `--key` or `git config --global koan.approveKey FILE`",
+            "not signed, so it is worth what anybody's word is worth: name your key with `--key`, or `git config --global koan.approveKey FILE`",
         );
     }
     act(&repo, &args.one, key, None, &wish)

@@ -444,6 +444,23 @@ mod tests {
     }
 
     #[test]
+    fn a_place_that_cannot_be_written_is_an_error_at_once() {
+        let start = Instant::now();
+        let test = TestRepo::new();
+        fs::write(test.path().join(".git/refs/koan"), "").expect("a file in the way");
+        put(&test.open(), "a", "1").expect_err("there is no folder");
+        fs::remove_file(test.path().join(".git/refs/koan")).expect("remove");
+        put(&test.open(), "a", "1").expect("write");
+        let folder = test.path().join(".git/koan-guard");
+        fs::remove_dir_all(&folder).expect("remove");
+        fs::write(&folder, "").expect("a file in the way");
+        put(&test.open(), "b", "1").expect_err("there is no folder");
+        assert_eq!(files(&test), ["a"]);
+        assert!(start.elapsed() < PATIENCE);
+        test.git(&["fsck", "--strict"]);
+    }
+
+    #[test]
     fn many_writers_and_a_gc_at_once_lose_nothing() {
         let test = TestRepo::new();
         let repos: Vec<Repo> = (0..40).map(|_| test.open()).collect();

@@ -313,7 +313,6 @@ fn detail(word: Word, record: &Record, now: Timestamp) -> Option<String> {
             let problem = record.problems.first()?;
             Some(shown(problem.to_string().as_bytes()))
         }
-        Word::Open => None,
         _ => standing(record, now).into_iter().next(),
     }
 }

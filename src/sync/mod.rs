@@ -76,9 +76,12 @@ pub fn sync(repo: &Repo, remote: &Remote) -> anyhow::Result<Vec<Exchange>> {
             commits.iter().map(|&(at, id, _)| (id, all[at].0)).collect();
         let pushed = remote.push(&specs)?;
         let mut is_behind = false;
-        for ((at, _, n_sent), pushed) in commits.into_iter().zip(pushed) {
+        for ((at, id, n_sent), pushed) in commits.into_iter().zip(pushed) {
             match pushed {
-                Pushed::Done => exchanges[at].n_sent += n_sent,
+                Pushed::Done => {
+                    remember(repo, &all[at].1, id)?;
+                    exchanges[at].n_sent += n_sent;
+                }
                 Pushed::Closed(why) => exchanges[at].closed = Some(why),
                 Pushed::Behind => is_behind = true,
             }
@@ -93,6 +96,22 @@ pub fn sync(repo: &Repo, remote: &Remote) -> anyhow::Result<Vec<Exchange>> {
     )
 }
 
+/// Unites our triage state with a commit that the remote has just taken.
+pub fn taken(repo: &Repo, remote: &Remote, commit_id: ObjectId) -> anyhow::Result<()> {
+    remember(repo, &remote.triage_ref(), commit_id)?;
+    let theirs = refs::tip(repo, &remote.triage_ref())?;
+    take_in(repo, store::REF, &theirs)?;
+    Ok(())
+}
+
+/// What the remote has now, so that it is known the next time if it loses any of it.
+fn remember(repo: &Repo, kept: &str, commit_id: ObjectId) -> anyhow::Result<()> {
+    refs::patiently(repo, &format!("write `{kept}`"), |writer| {
+        let before = refs::tip(repo, kept)?.commit_id;
+        writer.swap(repo, kept, (before, commit_id), "sync: pushed")
+    })
+}
+
 /// Brings the remote's triage state into ours. It is what a claim is decided by.
 pub fn receive_triage(repo: &Repo, remote: &Remote) -> anyhow::Result<()> {
     let kept = [(store::REF, remote.triage_ref())];
@@ -104,7 +123,7 @@ pub fn receive_triage(repo: &Repo, remote: &Remote) -> anyhow::Result<()> {
 }
 
 /// Unites our ref with a commit; says how many lines were new.
-pub fn take_in(repo: &Repo, name: &'static str, theirs: &Tip) -> anyhow::Result<usize> {
+fn take_in(repo: &Repo, name: &'static str, theirs: &Tip) -> anyhow::Result<usize> {
     let Some(their_id) = theirs.commit_id else {
         return Ok(0);
     };

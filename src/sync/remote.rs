@@ -20,6 +20,9 @@ use crate::usage::UsageError;
 /// How long one conversation may take where nobody can watch it.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
+/// How often another git may be at the same ref of this clone.
+const MAX_MEETINGS: u32 = 8;
+
 /// What git sets for one repository (`git rev-parse --local-env-vars`) or one command, and what must not reach another one.
 const LOCAL: &[&str] = &[
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -167,7 +170,15 @@ impl Remote {
             &self.name,
         ];
         args.extend(specs.iter().map(String::as_str));
-        let answer = self.git(&args)?;
+        let mut answer = self.git(&args)?;
+        for attempt in 1..=MAX_MEETINGS {
+            // Somebody else in this clone fetches too.
+            if answer.end == End::Exit(0) || !is_race(&answer.stderr) {
+                break;
+            }
+            super::wait(attempt);
+            answer = self.git(&args)?;
+        }
         self.succeeded(&answer, "fetch from")?;
         Ok(found.into_iter().map(|(theirs, _)| *theirs).collect())
     }
@@ -279,16 +290,7 @@ fn porcelain(line: &str) -> Option<[&str; 3]> {
 
 /// What may be otherwise a moment later is told from what the other side does not want.
 fn refusal(summary: &str, stderr: &str) -> Pushed {
-    const RACES: [&str; 6] = [
-        "cannot lock ref",
-        "failed to lock",
-        "failed to update ref",
-        "incorrect old value",
-        "reference already exists",
-        "unable to create",
-    ];
-    let is_race = RACES.iter().any(|words| summary.contains(words));
-    if summary.starts_with("[rejected]") || is_race {
+    if summary.starts_with("[rejected]") || is_race(summary) {
         return Pushed::Behind;
     }
     let remote: Vec<&str> = stderr
@@ -304,6 +306,19 @@ fn refusal(summary: &str, stderr: &str) -> Pushed {
         false => format!("{reason}: {}", remote.join("; ")),
     };
     Pushed::Closed(shown(said.as_bytes()))
+}
+
+/// Whether git says that another one of its kind was at the same ref.
+fn is_race(said: &str) -> bool {
+    const RACES: [&str; 6] = [
+        "cannot lock ref",
+        "failed to lock",
+        "failed to update ref",
+        "incorrect old value",
+        "reference already exists",
+        "unable to update local ref",
+    ];
+    RACES.iter().any(|words| said.contains(words))
 }
 
 /// What git complains of, on one line, and without what opens doors.

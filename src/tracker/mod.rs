@@ -232,12 +232,7 @@ impl<'repo> Tracker<'repo> {
             };
             match remote.push(&[(commit_id, store::REF)])?.as_slice() {
                 [Pushed::Done] => {
-                    let tree_id = self.repo.commit(commit_id)?.tree_id;
-                    let theirs = Tip {
-                        commit_id: Some(commit_id),
-                        tree_id,
-                    };
-                    sync::take_in(self.repo, store::REF, &theirs)?;
+                    sync::taken(self.repo, remote, commit_id)?;
                     return Ok(Outcome::Done(entry));
                 }
                 [Pushed::Behind] => {}
@@ -432,10 +427,12 @@ impl<'repo> Tracker<'repo> {
     }
 
     fn dated<'o>(&self, operation: Operation<'o>, n: u64) -> anyhow::Result<Operation<'o>> {
+        // Enough of it that no two lines of one issue meet, and no more: it is what makes a log long.
+        let id = new_run_id()?[..16].to_owned();
         Ok(Operation {
             n,
             at: self.now,
-            id: new_run_id()?.into(),
+            id: id.into(),
             by: refs::writer(self.repo)?.into(),
             ..operation
         })

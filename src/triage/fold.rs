@@ -113,6 +113,7 @@ pub enum Word {
     Ignored,
     Fixed,
     Regressed,
+    /// By a person's signature.
     Confirmed,
     Open,
 }
@@ -303,10 +304,8 @@ impl Record {
             Base::Ignored { until, .. } if until.is_none_or(|until| now < until) => Word::Ignored,
             Base::Fixed { .. } => Word::Fixed,
             Base::Regressed { .. } => Word::Regressed,
-            Base::Open | Base::Ignored { .. } => match self.confirmed {
-                Some(_) => Word::Confirmed,
-                None => Word::Open,
-            },
+            Base::Open | Base::Ignored { .. } if self.is_confirmed_by_person() => Word::Confirmed,
+            Base::Open | Base::Ignored { .. } => Word::Open,
         }
     }
 

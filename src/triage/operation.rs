@@ -21,6 +21,7 @@ pub struct Operation<'a> {
     /// One more than the greatest of the lines that its writer had before it: what was known comes first, whatever clocks say.
     pub n: u64,
     /// By the writer's clock.
+    #[serde(with = "time")]
     pub at: Timestamp,
     /// Random.
     #[serde(borrow)]
@@ -28,7 +29,7 @@ pub struct Operation<'a> {
     /// The e-mail address that the writer goes by; proved only by `sig`.
     pub by: Text<'a>,
     pub op: Kind,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "maybe_time", skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<Text<'a>>,
@@ -49,9 +50,9 @@ pub struct Operation<'a> {
     pub title: Option<Text<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "maybe_time", skip_serializing_if = "Option::is_none")]
     pub first: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "maybe_time", skip_serializing_if = "Option::is_none")]
     pub last: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,
@@ -236,6 +237,39 @@ impl fmt::Display for Unreadable {
             ),
             Unreadable::Corrupt(why) => write!(f, "it cannot be read: {why}"),
         }
+    }
+}
+
+/// A time as RFC 3339 writes it.
+mod time {
+    use super::{Deserialize, Deserializer, Text, Timestamp, de};
+
+    pub fn serialize<S: serde::Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(at)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        let text = Text::deserialize(from)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+mod maybe_time {
+    use super::{Deserializer, Timestamp, time};
+
+    pub fn serialize<S: serde::Serializer>(
+        at: &Option<Timestamp>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match at {
+            Some(at) => time::serialize(at, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    /// What is not there is not asked for here.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+        time::deserialize(from).map(Some)
     }
 }
 

@@ -12,7 +12,7 @@ use insta::assert_snapshot;
 use jiff::{SignedDuration, Timestamp};
 use koan_guard::git;
 use koan_guard::issue::Fingerprint;
-use koan_guard::sync::{self, Remote};
+use koan_guard::sync::Remote;
 use koan_guard::tracker::{Hand, Outcome, Tracker, Wish};
 use koan_guard::triage::fold::Word;
 
@@ -98,11 +98,51 @@ fn notes_and_triage_of_all_come_together() {
         two,
         &["notes", "--ref=koan", "add", "-m", "{\"b\":1}", "HEAD"],
     );
-    assert_snapshot!(clones.guard(0, &["sync"]), @"");
+    assert_snapshot!(clones.guard(0, &["sync"]), @"
+    exit: 0
+    stdout:
+    refs/notes/koan: 0 lines received, 1 sent
+    refs/koan/triage: the same here and there
+    stderr:
+    ");
     clones.guard(1, &["triage", "claim", ISSUE, "--local"]);
-    assert_snapshot!(clones.guard(1, &["sync", "origin"]), @"");
-    assert_snapshot!(clones.guard(0, &["sync", "--format", "json"]), @"");
-    assert_snapshot!(clones.guard(0, &["sync"]), @"");
+    assert_snapshot!(clones.guard(1, &["sync", "origin"]), @"
+    exit: 0
+    stdout:
+    refs/notes/koan: 1 line received, 1 sent
+    refs/koan/triage: 0 lines received, 1 sent
+    stderr:
+    ");
+    assert_snapshot!(clones.guard(0, &["sync", "--format", "json"]), @r#"
+    exit: 0
+    stdout:
+    {
+      "exit": 0,
+      "sync": [
+        {
+          "n_lost_there": 0,
+          "n_received": 1,
+          "n_sent": 0,
+          "name": "refs/notes/koan"
+        },
+        {
+          "n_lost_there": 0,
+          "n_received": 1,
+          "n_sent": 0,
+          "name": "refs/koan/triage"
+        }
+      ],
+      "version": 1
+    }
+    stderr:
+    "#);
+    assert_snapshot!(clones.guard(0, &["sync"]), @"
+    exit: 0
+    stdout:
+    refs/notes/koan: the same here and there
+    refs/koan/triage: the same here and there
+    stderr:
+    ");
     clones.check_converged(&[NOTES, REF]);
     assert_eq!(
         clones.git(one, &["notes", "--ref=koan", "show", "HEAD"]),
@@ -118,9 +158,24 @@ fn notes_and_triage_of_all_come_together() {
 #[test]
 fn a_claim_is_won_where_everybody_looks() {
     let clones = Clones::new(3);
-    assert_snapshot!(clones.guard(0, &["triage", "claim", ISSUE]), @"");
-    assert_snapshot!(clones.guard(1, &["triage", "claim", ISSUE]), @"");
-    assert_snapshot!(clones.guard(1, &["triage", "release", ISSUE]), @"");
+    assert_snapshot!(clones.guard(0, &["triage", "claim", ISSUE]), @"
+    exit: 0
+    stdout:
+    claimed: k1:0123456789abcdef01234567, until [at] (2 h)
+    stderr:
+    ");
+    assert_snapshot!(clones.guard(1, &["triage", "claim", ISSUE]), @"
+    exit: 1
+    stdout:
+    not claimed: k1:0123456789abcdef01234567: it is claimed by 0@example.com (unsigned) until [at] (2 h)
+    stderr:
+    ");
+    assert_snapshot!(clones.guard(1, &["triage", "release", ISSUE]), @"
+    exit: 1
+    stdout:
+    not released: k1:0123456789abcdef01234567: it was claimed in another clone, by 0@example.com (unsigned) until [at] (2 h); a person may release it with `--key`
+    stderr:
+    ");
     assert!(
         clones
             .guard(0, &["triage", "release", ISSUE])
@@ -168,9 +223,21 @@ fn a_claim_without_its_remote_is_none() {
             .guard(0, &["triage", "claim", ISSUE, "--local"])
             .starts_with("exit: 0\n")
     );
-    assert_snapshot!(clones.guard(0, &["sync", "elsewhere"]), @"");
+    assert_snapshot!(clones.guard(0, &["sync", "elsewhere"]), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: `elsewhere` is no remote of this repository
+    hint: its remotes: `origin`
+    ");
     clones.git(&clones.folders[0], &["remote", "remove", "origin"]);
-    assert_snapshot!(clones.guard(0, &["sync"]), @"");
+    assert_snapshot!(clones.guard(0, &["sync"]), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: this repository has no remote
+    hint: add one: `git remote add origin URL`
+    ");
 }
 
 #[test]
@@ -186,10 +253,22 @@ fn a_server_that_keeps_the_ledger_to_people_is_told_from_one_that_is_busy() {
     .expect("write");
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).expect("mode");
     let other = ISSUE.replace('0', "9");
-    assert_snapshot!(clones.guard(1, &["triage", "claim", &other]), @"");
+    assert_snapshot!(clones.guard(1, &["triage", "claim", &other]), @"
+    exit: 2
+    stdout:
+    stderr:
+    error: `origin` does not take it: pre-receive hook declined: refused[push-own-ref]: it is kept to people
+    hint: `--local` leaves the remote out: other clones learn of it when somebody whom it lets in runs `koan-guard sync`
+    ");
     clones.guard(1, &["triage", "claim", &other, "--local"]);
     // What is there comes in all the same.
-    assert_snapshot!(clones.guard(1, &["sync"]), @"");
+    assert_snapshot!(clones.guard(1, &["sync"]), @"
+    exit: 1
+    stdout:
+    refs/notes/koan: the same here and there
+    refs/koan/triage: 0 lines received; `origin` does not take ours: pre-receive hook declined: refused[push-own-ref]: it is kept to people
+    stderr:
+    ");
     assert!(
         clones
             .guard(1, &["triage", "list"])
@@ -206,8 +285,21 @@ fn what_a_remote_dropped_is_told_and_put_back() {
     clones.guard(1, &["sync"]);
     // Somebody takes the last line back over there.
     clones.git(&clones.server(), &["update-ref", REF, &before]);
-    assert_snapshot!(clones.guard(1, &["sync"]), @"");
-    assert_snapshot!(clones.guard(0, &["sync"]), @"");
+    assert_snapshot!(clones.guard(1, &["sync"]), @"
+    exit: 0
+    stdout:
+    refs/notes/koan: the same here and there
+    refs/koan/triage: 0 lines received, 1 sent
+      `origin` no longer had 1 line that it had before: its log was rewritten
+    stderr:
+    ");
+    assert_snapshot!(clones.guard(0, &["sync"]), @"
+    exit: 0
+    stdout:
+    refs/notes/koan: the same here and there
+    refs/koan/triage: the same here and there
+    stderr:
+    ");
     // On top of what everybody has, so that it looks like progress.
     let tip = clones.git(&clones.server(), &["rev-parse", REF]);
     let tree = clones.tree(&clones.server(), &before);
@@ -216,7 +308,14 @@ fn what_a_remote_dropped_is_told_and_put_back() {
         &["commit-tree", &tree, "-p", &tip, "-m", "x"],
     );
     clones.git(&clones.server(), &["update-ref", REF, &dropped]);
-    assert_snapshot!(clones.guard(1, &["sync"]), @"");
+    assert_snapshot!(clones.guard(1, &["sync"]), @"
+    exit: 0
+    stdout:
+    refs/notes/koan: the same here and there
+    refs/koan/triage: 0 lines received, 1 sent
+      `origin` no longer had 1 line that it had before: its log was rewritten
+    stderr:
+    ");
     clones.guard(0, &["sync"]);
     clones.check_converged(&[REF]);
     assert_eq!(
@@ -262,7 +361,12 @@ fn git_fetch_brings_the_ledger_and_overwrites_none_of_it() {
             "refs/notes",
         ],
     );
-    assert_snapshot!(refs, @"");
+    assert_snapshot!(refs, @"
+    refs/koan/remotes/origin/triage
+    refs/koan/triage
+    refs/notes/koan
+    refs/notes/remotes/origin/koan
+    ");
     clones.guard(1, &["uninstall"]);
     assert_eq!(config(), before);
     // A server without any of it is fetched from as before.
