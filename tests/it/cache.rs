@@ -29,7 +29,7 @@ fn a_second_check_of_an_unchanged_commit_runs_no_test() {
                     it failed with: IndexError: list index out of range
       PASS_TO_PASS  1 test
       run by unittest, CPython [version], suite all, sandbox [level] in [time]
-      from the local cache: 11 of 11 runs; the verdict of record is made without `--use-cache`
+      from the local cache: 12 of 12 runs; the verdict of record is made without `--use-cache`
       lane repair (asked for), policy of a3e325c1ec (the parent, no trusted ref is configured)
     stderr:
     ");
@@ -242,6 +242,7 @@ fn both_sides_are_shown_on_request() {
         new tests on BEFORE with the other side's lines in comments: 1 failed (in [time])
         new tests on AFTER with the other side's lines in comments: 1 passed (in [time])
         suite on AFTER with the parent's tests: 1 passed (in [time])
+        new tests that expect something else on AFTER, try 1: 1 failed (in [time])
         new tests with other values on AFTER, try 1: 1 failed (in [time])
       test_cart.Total.test_of_nothing
         BEFORE: failed, failed, failed
