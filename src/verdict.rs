@@ -234,6 +234,11 @@ impl Verdict {
         }
     }
 
+    /// Whether runs have shown what the acceptance rests on, so that there is something to state.
+    pub fn is_shown(&self) -> bool {
+        self.proof().is_some() || matches!(self, Verdict::Accepted(Basis::Revert { .. }))
+    }
+
     /// What a person could decide, if that is all that keeps the verdict open.
     pub fn needs_person(&self) -> Vec<&'static str> {
         let Verdict::Undecided { doubts } = self else {

@@ -10,7 +10,7 @@ pub mod refusal;
 mod schema;
 pub mod signature;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,9 @@ pub struct Predicate {
     /// versions that made none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch_id: Option<String>,
+    /// The commit that is taken back to the byte, where the policy lets that pass by a green suite. No test is red first then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverts: Option<String>,
     /// Every FAIL_TO_PASS test: what it did in each sample on each side.
     pub fail_to_pass: BTreeMap<TestId, Witness>,
     /// Tests, helpers and imports that BEFORE went without, because they do not build there.
@@ -198,13 +201,40 @@ pub struct Beside {
 
 impl Predicate {
     pub fn of(proof: &Proof, around: &Circumstances) -> anyhow::Result<Predicate> {
-        let evidence = around.evidence;
         let samples = |outcome| vec![outcome; proof.samples()];
         let witness = |detail: &String| Witness {
             before: samples(Outcome::Failed),
             after: samples(Outcome::Passed),
             detail: detail.clone(),
         };
+        let fail_to_pass = proof.fail_to_pass().iter();
+        Ok(Predicate {
+            fail_to_pass: fail_to_pass
+                .map(|(test, detail)| (test.clone(), witness(detail)))
+                .collect(),
+            still_red: proof.still_red().iter().cloned().collect(),
+            ..Predicate::of_suite(proof.pass_to_pass(), around)?
+        })
+    }
+
+    /// What is said of an exact revert of the commit `of`.
+    pub fn of_revert(
+        of: &str,
+        pass_to_pass: &BTreeSet<TestId>,
+        around: &Circumstances,
+    ) -> anyhow::Result<Predicate> {
+        Ok(Predicate {
+            reverts: Some(of.to_owned()),
+            ..Predicate::of_suite(pass_to_pass, around)?
+        })
+    }
+
+    /// All but what was red first.
+    fn of_suite<'a>(
+        pass_to_pass: impl IntoIterator<Item = &'a TestId>,
+        around: &Circumstances,
+    ) -> anyhow::Result<Predicate> {
+        let evidence = around.evidence;
         Ok(Predicate {
             result: "accepted".into(),
             lane: around.lane.into(),
@@ -220,15 +250,12 @@ impl Predicate {
                 old_tests: evidence.old_tests_tree_id.clone(),
             },
             patch_id: around.beside.patch_id.clone(),
-            fail_to_pass: proof
-                .fail_to_pass()
-                .iter()
-                .map(|(test, detail)| (test.clone(), witness(detail)))
-                .collect(),
+            reverts: None,
+            fail_to_pass: BTreeMap::new(),
             pruned: evidence.pruned.clone(),
             red_by_name: evidence.red_by_name.clone(),
-            pass_to_pass: TestSet::of(proof.pass_to_pass()),
-            still_red: proof.still_red().iter().cloned().collect(),
+            pass_to_pass: TestSet::of(pass_to_pass),
+            still_red: Vec::new(),
             runner: RunnerRef {
                 name: evidence.runner.clone(),
                 version: evidence.runner_version.clone(),

@@ -11,7 +11,7 @@ use crate::check::{self, Judgement, Settings, record, trust};
 use crate::git::Repo;
 use crate::proof::Progress;
 use crate::suite::TestId;
-use crate::verdict::Verdict;
+use crate::verdict::{Basis, Verdict};
 
 /// What came of it.
 #[derive(Debug, Serialize)]
@@ -87,7 +87,11 @@ impl Replay {
 }
 
 fn weigh(entry: &Entry, judgement: &Judgement) -> Replay {
+    let stated_revert = (entry.statement.as_ref()).and_then(|it| it.predicate.reverts.as_ref());
     let seen = match &judgement.verdict {
+        Verdict::Accepted(Basis::Revert { of, .. }) if stated_revert == Some(of) => {
+            return Replay::Agrees;
+        }
         Verdict::Accepted(_) => judgement.verdict.proof(),
         Verdict::Undecided { doubts } => {
             let ids: BTreeSet<&str> = doubts.iter().map(|doubt| doubt.id()).collect();

@@ -107,7 +107,7 @@ impl Judgement {
 
     /// The content of a statement; `None` unless a proof was accepted and the policy enforces.
     pub fn predicate(&self, place: Place, beside: Beside) -> anyhow::Result<Option<Predicate>> {
-        let (Verdict::Accepted(Basis::Proof(proof)), Some(evidence), false) =
+        let (Verdict::Accepted(basis), Some(evidence), false) =
             (&self.verdict, &self.evidence, self.observed)
         else {
             return Ok(None);
@@ -128,7 +128,13 @@ impl Judgement {
             tree_id: self.tree.clone(),
             evidence,
         };
-        Predicate::of(proof, &around).map(Some)
+        match basis {
+            Basis::Proof(proof) => Predicate::of(proof, &around).map(Some),
+            Basis::Revert { of, pass_to_pass } => {
+                Predicate::of_revert(of, pass_to_pass, &around).map(Some)
+            }
+            Basis::Approved { .. } | Basis::Perimeter(_) | Basis::Unproved => Ok(None),
+        }
     }
 }
 

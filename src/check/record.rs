@@ -62,7 +62,7 @@ fn statement(repo: &Repo, judgement: &Judgement, told: &Told) -> anyhow::Result<
     let Some(id) = &judgement.commit else {
         return Ok(None);
     };
-    if judgement.verdict.proof().is_none() {
+    if !judgement.verdict.is_shown() {
         return Ok(None);
     }
     let commit = repo.commit(ObjectId::from_hex(id.as_bytes())?)?;
@@ -88,7 +88,7 @@ fn statement_of_whole(
     let (Some(whole), Some((base_id, tip_id))) = (&range.whole, range.ends) else {
         return Ok(None);
     };
-    if whole.verdict.proof().is_none() {
+    if !whole.verdict.is_shown() {
         return Ok(None);
     }
     let beside = Beside {

@@ -77,14 +77,21 @@ fn proved(statement: &Statement) -> String {
     let Predicate {
         fail_to_pass,
         pass_to_pass,
+        reverts,
         judged_by,
         local,
         ..
     } = &statement.predicate;
     let origin = if *local { ", from a local cache" } else { "" };
+    let what = match reverts {
+        Some(of) => format!(
+            "takes back {}",
+            shown(of.get(..10).unwrap_or(of).as_bytes())
+        ),
+        None => tests(fail_to_pass.keys()),
+    };
     format!(
-        "{}; {} kept; judged by {}{origin}",
-        tests(fail_to_pass.keys()),
+        "{what}; {} kept; judged by {}{origin}",
         pass_to_pass.count,
         shown(judged_by.as_bytes()),
     )

@@ -390,6 +390,11 @@ fn an_exact_revert_passes_where_the_policy_lets_a_green_suite_decide() {
         ],
     );
 
+    let range = repo.guard(["check", "topic", "--base", "main"]);
+    assert!(range.starts_with("exit: 0\n"), "{range}");
+    let audit = repo.guard(["audit", "main..topic", "--base", "main"]);
+    assert!(audit.contains(&format!("takes back {short}")), "{audit}");
+
     // Somebody builds on the fix: without it, what they test breaks.
     repo.git(["switch", "--quiet", "main"]);
     repo.write(
