@@ -269,8 +269,12 @@ fn beyond(these: &[Test], those: &[Test]) -> Vec<Test> {
 /// Tests behind which another of the same name follows.
 fn hidden(tests: &[Test]) -> Vec<Test> {
     let mut below = BTreeSet::new();
-    let is_hidden = |test: &&Test| !below.insert(test.name.as_str());
-    let mut hidden: Vec<Test> = tests.iter().rev().filter(is_hidden).cloned().collect();
+    let mut hidden = Vec::new();
+    for test in tests.iter().rev() {
+        if !below.insert(test.name.as_str()) {
+            hidden.push(test.clone());
+        }
+    }
     hidden.reverse();
     hidden
 }
