@@ -8,6 +8,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
+#[allow(dead_code, reason = "other benchmarks use the rest")]
 mod support;
 
 use std::fs;
