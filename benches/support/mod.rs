@@ -77,8 +77,25 @@ pub fn commit_policy(repo: &Path, more: &str) -> anyhow::Result<()> {
     git(repo, &["commit", "--quiet", "--message=policy"])
 }
 
+/// How a child ended and what it took, with all the children that it waited for.
+#[derive(Debug)]
+pub struct Usage {
+    /// `None` after a signal.
+    pub exit: Option<i32>,
+    pub cpu: Duration,
+    /// The most memory that it had at a time.
+    #[allow(dead_code, reason = "not every benchmark asks for it")]
+    pub peak_kib: u64,
+}
+
 /// Exit code, `None` after a signal, and the CPU time of a child and of all the children that it waited for.
+#[allow(dead_code, reason = "not every benchmark asks for just this")]
 pub fn wait(child: Child) -> anyhow::Result<(Option<i32>, Duration)> {
+    let usage = wait_for(child)?;
+    Ok((usage.exit, usage.cpu))
+}
+
+pub fn wait_for(child: Child) -> anyhow::Result<Usage> {
     let pid = libc::pid_t::try_from(child.id())?;
     let mut status = 0;
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
@@ -91,8 +108,13 @@ pub fn wait(child: Child) -> anyhow::Result<(Option<i32>, Duration)> {
     if waited != pid {
         return Err(io::Error::last_os_error()).context("wait for a child");
     }
-    let exit = libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
-    Ok((exit, duration(usage.ru_utime) + duration(usage.ru_stime)))
+    // macOS counts bytes.
+    let unit = if cfg!(target_os = "macos") { 1024 } else { 1 };
+    Ok(Usage {
+        exit: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+        cpu: duration(usage.ru_utime) + duration(usage.ru_stime),
+        peak_kib: u64::try_from(usage.ru_maxrss).unwrap_or(0) / unit,
+    })
 }
 
 fn duration(time: libc::timeval) -> Duration {

@@ -27,7 +27,7 @@ use crate::change::{Change, CommitMessage};
 use crate::git::{Commit, Flaw, Repo};
 use crate::issue::{Crash, Fingerprint};
 use crate::perimeter::{self, Candidate, Finding, ISSUE_TRAILER, Shape};
-use crate::policy::{FileKind, Lane, Level, Policy, Reverts, Rule, Suite};
+use crate::policy::{self, FileKind, Lane, Level, Policy, Reverts, Rule, Suite};
 use crate::proof::{
     self, Budget, Carried, Case, Doubt, Effort, Known, Named, Progress, Traces, Workshop,
 };
@@ -352,9 +352,14 @@ pub fn findings(
 ) -> anyhow::Result<Vec<Finding>> {
     let mut neighbours = Vec::new();
     if lane != Lane::Human {
-        for folder in perimeter::folders_to_list(&subject.change) {
-            neighbours.extend(repo.list_folder(subject.tree_id, &folder)?);
-        }
+        let names = perimeter::added_names(&subject.change);
+        let folders = perimeter::folders_to_list(&subject.change);
+        repo.list_folders(subject.tree_id, &folders, &mut |path| {
+            // Of a folder with a million files hardly any is kept.
+            if names.contains(&*policy::fold(path.as_bytes())) {
+                neighbours.push(path);
+            }
+        })?;
     }
     let message = subject.message();
     let crashes = named.iter().filter_map(|issue| match issue.known {

@@ -21,6 +21,9 @@ use crate::change::{Change, Content, FileChange, FileMode, FileVersion, Hunk, Li
 /// More changed files and folders than this are not judged: a tree can name itself often enough to fill any memory.
 const MAX_ENTRIES: usize = 200_000;
 
+/// A longer path cannot be checked out, and one of ten thousand folders takes time and memory with the square of their number.
+const MAX_PATH_BYTES: usize = 4096;
+
 /// More bytes than this, of both sides together, are not held at a time.
 const MAX_TOTAL_BYTES: u64 = 512 << 20;
 
@@ -179,6 +182,11 @@ impl Collector {
         self.n_entries += 1;
         if self.n_entries > MAX_ENTRIES {
             bail!("the change is too large to judge: over {MAX_ENTRIES} files and folders differ");
+        }
+        if self.recorder.path().len() > MAX_PATH_BYTES {
+            bail!(
+                "a path of the change is longer than {MAX_PATH_BYTES} bytes: nobody can check it out"
+            );
         }
         if old.is_some() || new.is_some() {
             let path = self.recorder.path_clone();

@@ -8,8 +8,9 @@ use gix::odb::pack::cache::lru::MemoryCappedHashmap;
 use super::Repo;
 use crate::usage::UsageError;
 
-/// What a reader of many commits keeps of what packs hold, so that the next one need not be made of its deltas again.
-const PACK_CACHE_BYTES: usize = 32 << 20;
+/// What a reader of many commits keeps of what packs hold, so that the next one need not be made of its deltas again. Each
+/// thread has one.
+const PACK_CACHE_BYTES: usize = 16 << 20;
 
 impl Repo {
     /// The same repository for a thread of its own that is going to read many commits, one after another.

@@ -1,5 +1,7 @@
 //! Trees as the object store has them: list, read a file, edit in memory.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anyhow::{Context as _, anyhow, bail, ensure};
 use gix::ObjectId;
 use gix::bstr::{BStr, BString, ByteSlice as _};
@@ -62,31 +64,32 @@ impl Repo {
         Ok(None)
     }
 
-    /// What stands directly in a folder of a tree, files and folders, as whole paths. Empty where there is no such folder; the top is the
-    /// empty path.
-    pub fn list_folder(
+    /// Tells what stands directly in each of `folders`, files and folders, as whole paths; nothing of one that is not there. The top is the
+    /// empty path. The folders that a folder stands in must be among them.
+    pub fn list_folders(
         &self,
         tree_id: ObjectId,
-        folder: &RepoPath,
-    ) -> anyhow::Result<Vec<RepoPath>> {
-        let mut tree_id = tree_id;
-        let parts = folder.as_bytes().split(|&byte| byte == b'/');
-        for name in parts.filter(|name| !name.is_empty()) {
-            let entries = self.tree(tree_id)?;
-            match entries.into_iter().find(|entry| entry.name == name) {
-                Some(entry) if entry.mode.is_none() => tree_id = entry.id,
-                _ => return Ok(Vec::new()),
-            }
+        folders: &BTreeSet<RepoPath>,
+        tell: &mut dyn FnMut(RepoPath),
+    ) -> anyhow::Result<()> {
+        let mut tree_ids = BTreeMap::from([(RepoPath::from(""), tree_id)]);
+        // A folder comes behind what it stands in.
+        for folder in folders {
+            let Some(&tree_id) = tree_ids.get(folder) else {
+                continue;
+            };
+            self.each_entry(tree_id, &mut |name, mode, id| {
+                let path = match folder.as_bytes() {
+                    b"" => RepoPath::new(name),
+                    folder => RepoPath::new([folder, b"/", name.as_bytes()].concat()),
+                };
+                if mode.is_none() && folders.contains(&path) {
+                    tree_ids.insert(path.clone(), id);
+                }
+                tell(path);
+            })?;
         }
-        let below = |name: &BString| match folder.as_bytes() {
-            b"" => RepoPath::new(name.clone()),
-            folder => RepoPath::new([folder, b"/", name.as_slice()].concat()),
-        };
-        Ok(self
-            .tree(tree_id)?
-            .iter()
-            .map(|entry| below(&entry.name))
-            .collect())
+        Ok(())
     }
 
     /// Every file of a tree, sorted by path; gitlinks included.
@@ -159,22 +162,35 @@ impl Repo {
     /// # Errors
     /// One of them has a name that git would not check out.
     pub(super) fn tree(&self, tree_id: ObjectId) -> anyhow::Result<Vec<TreeEntry>> {
-        let data = self.object(tree_id, Kind::Tree)?;
-        let entries: Vec<TreeEntry> = TreeRefIter::from_bytes(&data, tree_id.kind())
-            .map(|entry| {
-                let entry = entry?;
-                check_name(entry.filename)?;
-                Ok(TreeEntry {
-                    name: entry.filename.to_owned(),
-                    mode: file_mode(entry.mode.kind()),
-                    id: entry.oid.to_owned(),
-                })
-            })
-            .collect::<anyhow::Result<_>>()
-            .with_context(|| format!("parse tree `{tree_id}`"))?;
-        check_distinct(entries.iter().map(|entry| entry.name.as_bstr()))
-            .with_context(|| format!("parse tree `{tree_id}`"))?;
+        let mut entries = Vec::new();
+        self.each_entry(tree_id, &mut |name, mode, id| {
+            let name = name.to_owned();
+            entries.push(TreeEntry { name, mode, id });
+        })?;
         Ok(entries)
+    }
+
+    /// Tells the name, mode (`None` for a tree) and id of each entry of one tree. Entries of a tree with a bad name may have been told when the
+    /// error comes.
+    fn each_entry(
+        &self,
+        tree_id: ObjectId,
+        tell: &mut dyn FnMut(&BStr, Option<FileMode>, ObjectId),
+    ) -> anyhow::Result<()> {
+        let data = self.object(tree_id, Kind::Tree)?;
+        let parsing = || format!("parse tree `{tree_id}`");
+        let mut names = Vec::new();
+        for entry in TreeRefIter::from_bytes(&data, tree_id.kind()) {
+            let entry = entry.with_context(parsing)?;
+            check_name(entry.filename).with_context(parsing)?;
+            names.push(entry.filename);
+            tell(
+                entry.filename,
+                file_mode(entry.mode.kind()),
+                entry.oid.to_owned(),
+            );
+        }
+        check_distinct(names.into_iter()).with_context(parsing)
     }
 }
 
@@ -199,12 +215,12 @@ pub(super) fn check_name(name: &BStr) -> anyhow::Result<()> {
         protect_hfs: true,
         protect_ntfs: false,
     };
-    let shown = RepoPath::new(name);
+    let shown = || RepoPath::new(name);
     if name.contains(&b'/') || name.contains(&0) {
-        bail!("`{shown}` is not the name of a file");
+        bail!("`{}` is not the name of a file", shown());
     }
     gix::validate::path::component(name, None, protect)
-        .map_err(|error| anyhow!("`{shown}` is not the name of a file: {error}"))?;
+        .map_err(|error| anyhow!("`{}` is not the name of a file: {error}", shown()))?;
     Ok(())
 }
 

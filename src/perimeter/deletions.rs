@@ -2,7 +2,7 @@
 //!
 //! A test that went elsewhere with its body as it was is not deleted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gix::bstr::ByteSlice as _;
 
@@ -269,10 +269,15 @@ fn beyond(these: &[Test], those: &[Test]) -> Vec<Test> {
 
 /// Tests behind which another of the same name follows.
 fn hidden(tests: &[Test]) -> Vec<Test> {
-    let is_hidden =
-        |(n, test): &(usize, &Test)| tests[n + 1..].iter().any(|other| other.name == test.name);
-    let hidden = tests.iter().enumerate().filter(is_hidden);
-    hidden.map(|(_, test)| test.clone()).collect()
+    let mut below = BTreeSet::new();
+    let mut hidden = Vec::new();
+    for test in tests.iter().rev() {
+        if !below.insert(test.name.as_str()) {
+            hidden.push(test.clone());
+        }
+    }
+    hidden.reverse();
+    hidden
 }
 
 /// Takes from `added` a test with the same body that is found wherever this one was.

@@ -20,13 +20,20 @@ const PLAIN_ENCODINGS: [&str; 7] = [
     "utf8",
 ];
 
+/// So many lines of one file say enough.
+const MOST_PER_FILE: usize = 100;
+
 /// The added lines of every file that is text.
 pub(super) fn hidden_text(files: &[Judged]) -> Vec<Objection> {
     let mut objections = Vec::new();
     for judged in files {
         let path = &judged.file.path;
         let is_code = !judged.is_documentation();
+        let most = objections.len() + MOST_PER_FILE;
         for (line, text) in judged.file.added_lines() {
+            if objections.len() >= most {
+                break;
+            }
             let oddity = is_code.then(|| odd(text, line)).flatten();
             if let Some(what) = oddity {
                 let fact = format!("line {line} of `{path}` has {what}");

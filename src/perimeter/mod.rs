@@ -32,7 +32,7 @@ use crate::change::{Change, CommitMessage, FileChange, RepoPath};
 use crate::issue::Frame;
 use crate::policy::{FileKind, Level, Policy, Rule};
 pub use message::ISSUE_TRAILER;
-pub use paths::folders_to_list;
+pub use paths::{added_names, folders_to_list};
 pub use secrets::shown_subject;
 pub use size::Sizes;
 
@@ -43,7 +43,7 @@ pub struct Candidate<'a> {
     /// `None` in `pre-commit`, where no message exists yet.
     pub message: Option<&'a CommitMessage>,
     pub shape: Shape,
-    /// What the judged tree has, files and folders, in each of [`folders_to_list`]. `None`: only the change's own paths are compared.
+    /// What the judged tree has, files and folders, in each of [`folders_to_list`]; only those count whose folded form is one of [`added_names`]. `None`: only the change's own paths are compared.
     pub neighbours: Option<&'a [RepoPath]>,
     /// The issues that a fix may name. `None` where no source is configured: any name will do.
     pub known_issues: Option<&'a BTreeSet<String>>,
@@ -191,7 +191,7 @@ pub fn inspect(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
         objections.extend(api::changed(&files));
     }
     objections.extend(related::unrelated(&files, &candidate.frames));
-    objections[of_all..].sort_by_key(place);
+    objections[of_all..].sort_by(|one, two| place(one).cmp(&place(two)));
     let mut findings = weighed(objections, policy);
     secrets.redact(&mut findings);
     findings
@@ -233,7 +233,7 @@ pub fn advise(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
         }
     }
     objections.extend(secrets.objections.iter().cloned());
-    objections.sort_by_key(place);
+    objections.sort_by(|one, two| place(one).cmp(&place(two)));
     let mut findings = weighed(objections, policy);
     secrets.redact(&mut findings);
     findings
@@ -242,9 +242,9 @@ pub fn advise(candidate: &Candidate, policy: &Policy) -> Vec<Finding> {
     findings
 }
 
-fn place(objection: &Objection) -> Option<(RepoPath, Option<usize>)> {
+fn place(objection: &Objection) -> Option<(&RepoPath, Option<usize>)> {
     let location = objection.location.as_ref();
-    location.map(|at| (at.path.clone(), at.line))
+    location.map(|at| (&at.path, at.line))
 }
 
 /// With the policy's levels; rules that are off are left out.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gix::bstr::ByteSlice as _;
 
 use super::{Judged, Objection, deletions};
-use crate::change::FileVersion;
+use crate::change::{Content, FileVersion};
 use crate::policy::{FileKind, Rule};
 
 /// So many pairs of files are compared by their lines; beyond that, only the same content is a move.
@@ -44,10 +44,12 @@ pub(super) fn moves<'a>(files: &'a [Judged<'a>]) -> Vec<Move<'a>> {
 
 /// Whether half of the lines of the longer text are those of the other.
 fn is_alike(from: &Judged, to: &Judged) -> bool {
-    let text = |version: &'_ Option<FileVersion>| -> Option<Vec<u8>> {
-        let text = version.as_ref()?.content.text()?;
-        Some(text.as_bytes().to_vec())
-    };
+    fn text(version: &Option<FileVersion>) -> Option<&[u8]> {
+        match version.as_ref().map(|version| &version.content) {
+            Some(Content::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
     let (Some(old), Some(new)) = (text(&from.file.old), text(&to.file.new)) else {
         return false;
     };
@@ -72,7 +74,7 @@ fn is_alike(from: &Judged, to: &Judged) -> bool {
             n_common += 1;
         }
     }
-    n_common * 2 >= lines(&old).max(lines(&new))
+    n_common * 2 >= lines(old).max(lines(new))
 }
 
 /// Test files that went to a path where nothing takes them for tests.

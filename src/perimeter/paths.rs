@@ -71,11 +71,14 @@ pub(super) fn case_collisions(change: &Change, neighbours: Option<&[RepoPath]>) 
         .collect();
     let changed = change.files.iter().map(|file| &file.path);
     let others = changed.chain(neighbours.unwrap_or(&[]));
+    let names = added_names(change);
     let mut by_fold: BTreeMap<Vec<u8>, BTreeSet<RepoPath>> = BTreeMap::new();
     for path in others.filter(|path| !deleted.contains(path)) {
         for path in with_folders(path) {
-            let folded = fold(path.as_bytes()).into_owned();
-            by_fold.entry(folded).or_default().insert(path);
+            let folded = fold(path.as_bytes());
+            if names.contains(&*folded) {
+                by_fold.entry(folded.into_owned()).or_default().insert(path);
+            }
         }
     }
     let mut objections = Vec::new();
@@ -106,6 +109,15 @@ pub fn folders_to_list(change: &Change) -> BTreeSet<RepoPath> {
         }
     }
     folders
+}
+
+/// The folded forms of every added path and of the folders on the way to it: what any other path could collide with.
+pub fn added_names(change: &Change) -> BTreeSet<Vec<u8>> {
+    let added = change.files.iter().filter(|file| file.is_added());
+    let paths = added.flat_map(|file| with_folders(&file.path));
+    paths
+        .map(|path| fold(path.as_bytes()).into_owned())
+        .collect()
 }
 
 /// The path and every folder that it stands in.

@@ -21,6 +21,9 @@ struct Language {
     marks: LazyLock<Regex>,
 }
 
+/// So many marks of a file are looked at for whether their test is new: each takes a look at all that is around it.
+const MOST_ASKED: usize = 50;
+
 /// Each mark below has one of these in it, so that no pattern is compiled where there is none.
 const NEEDLES: [&str; 33] = [
     "assum",
@@ -142,13 +145,17 @@ pub(super) fn skipped(files: &[Judged]) -> Vec<Objection> {
             continue;
         };
         let newcomers = LazyCell::new(|| Newcomers::of(judged).filter(|_| !*loses_heads));
+        let mut n_asked = 0;
         let runs = judged.file.hunks.iter().map(|hunk| &hunk.new);
         for run in runs.filter(|run| may_skip(&text[run.bytes.clone()])) {
             for (line, text) in run.of(text) {
                 if let Some(mark) = skip_mark(language, text) {
                     let mark = super::text::shown(&String::from_utf8_lossy(mark));
                     let is_only_one = language.marks.find_iter(text).count() == 1;
-                    let newcomers = newcomers.as_ref().filter(|_| is_only_one);
+                    n_asked += 1;
+                    let may_ask = is_only_one && n_asked <= MOST_ASKED;
+                    let newcomers = may_ask.then_some(&newcomers);
+                    let newcomers = newcomers.and_then(|newcomers| newcomers.as_ref());
                     if newcomers.is_some_and(|newcomers| newcomers.has(line, &mark)) {
                         continue;
                     }

@@ -233,12 +233,14 @@ impl<'a> Search<'a> {
 
 /// The numbers of the idioms that may be in a text, each once.
 fn idioms_in(text: &[u8]) -> Vec<usize> {
-    let mut is_hit = vec![false; KNOWN.idioms.len()];
+    let mut hits = Vec::new();
     for hit in KNOWN.automaton.find_overlapping_iter(text) {
-        is_hit[KNOWN.numbers[hit.pattern().as_usize()]] = true;
+        let n = KNOWN.numbers[hit.pattern().as_usize()];
+        if let Err(at) = hits.binary_search(&n) {
+            hits.insert(at, n);
+        }
     }
-    let each = is_hit.into_iter().enumerate();
-    each.filter_map(|(n, is_hit)| is_hit.then_some(n)).collect()
+    hits
 }
 
 fn regex(n: usize) -> &'static Regex {

@@ -3,6 +3,7 @@
 //! Every doubt is a no. All lines of such a test are added, its mark is of the test alone, the old file does not know its name, and the
 //! change takes no head of a test away, which this one might have been.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
@@ -21,6 +22,8 @@ pub(super) struct Newcomers<'a> {
     added: BTreeSet<usize>,
     old: &'a str,
     text: &'a str,
+    /// Of a Rust source.
+    functions: OnceCell<Vec<TestFunction>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -175,6 +178,7 @@ impl<'a> Newcomers<'a> {
             added: file.added_lines().map(|(line, _)| line).collect(),
             old,
             text,
+            functions: OnceCell::new(),
         })
     }
 
@@ -194,7 +198,8 @@ impl<'a> Newcomers<'a> {
     /// `#[ignore]` among the attributes of a test function.
     fn rust(&self, line: usize, mark: &str) -> Option<()> {
         let is_own = mark.contains("ignore") && !mark.contains('!');
-        let functions = inline::test_functions(self.text).ok()?;
+        let functions = || inline::test_functions(self.text).unwrap_or_default();
+        let functions = self.functions.get_or_init(functions);
         let function = functions
             .iter()
             .find(|function| is_own && function.head.contains(&line))?;

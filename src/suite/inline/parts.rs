@@ -436,7 +436,7 @@ proptest! {
         };
         assert_eq!(part.modules.len(), 1);
         assert_eq!(
-            &new[part.new.clone()],
+            new[part.new.clone()].trim_start_matches('\n'),
             "    #[test] // }\n    fn two() {}\n"
         );
     }

@@ -14,6 +14,9 @@ const MAX_DEPTH: usize = 20_000;
 /// For [`MAX_DEPTH`] levels of an unoptimised parser. Only what is touched takes memory.
 const STACK_BYTES: usize = 1 << 30;
 
+/// A larger source is not read: its tokens would take some two hundred times its size.
+const MAX_BYTES: usize = 1 << 20;
+
 /// A source with its tokens and its items.
 pub(super) struct Source<'a> {
     pub text: &'a str,
@@ -85,6 +88,11 @@ impl<'a> Source<'a> {
 
 /// The length of what stands before the tokens, and the tokens, nested no deeper than a parser can stand.
 pub(super) fn lex(text: &str) -> Result<(usize, TokenStream), CannotCut> {
+    if text.len() > MAX_BYTES {
+        let n = text.len();
+        let fact = format!("the source has {n} bytes, the parser reads at most {MAX_BYTES}");
+        return Err(CannotCut(fact));
+    }
     let mut prefix = 0;
     if text.starts_with('\u{feff}') {
         prefix += '\u{feff}'.len_utf8();
