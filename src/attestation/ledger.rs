@@ -78,10 +78,10 @@ pub fn record(
         let note = notes::get(repo, *commit_id)?.unwrap_or_default();
         let there = line::read(&note);
         let same = there.iter().filter_map(|(_, line)| match line {
-            Line::Statement(stated) if says(&stated.statement, statement) => Some(stated),
+            Line::Statement(stated) if says(&stated.statement, statement) => Some(&**stated),
             _ => None,
         });
-        let same: Vec<&Box<Stated>> = same.collect();
+        let same: Vec<&Stated> = same.collect();
         let json = serde_json::to_string(statement).context("write the statement as JSON")?;
         let key = key.filter(|_| is_signable(&statement.predicate) && written.unsigned.is_none());
         let sealed = match key {
@@ -116,7 +116,7 @@ fn is_signable(predicate: &Predicate) -> bool {
 }
 
 /// Whether one of these has a good signature by the key that made `sealed`.
-fn is_there(sealed: &str, same: &[&Box<Stated>]) -> anyhow::Result<bool> {
+fn is_there(sealed: &str, same: &[&Stated]) -> anyhow::Result<bool> {
     let key_of = |signature: &str| signature::public_key(signature);
     let ours = envelope::open(sealed.as_bytes()).context("read the envelope back")?;
     let ours = key_of(&ours.signature).context("read the signature back")?;
@@ -204,7 +204,7 @@ pub fn weigh(lines: &[(usize, Line)], relations: &[Option<Relation>]) -> Standin
     let stated = |wanted: fn(&Relation) -> bool| {
         let both = lines.iter().zip(relations);
         both.filter_map(move |((n, line), relation)| match (line, relation) {
-            (Line::Statement(stated), Some(relation)) if wanted(relation) => Some((*n, stated)),
+            (Line::Statement(stated), Some(relation)) if wanted(relation) => Some((*n, &**stated)),
             _ => None,
         })
     };
@@ -239,7 +239,7 @@ pub fn weigh(lines: &[(usize, Line)], relations: &[Option<Relation>]) -> Standin
 }
 
 /// What two statements about one commit say that cannot both be true: by one policy, one guard and one runner, other tests.
-fn contradiction(own: &[(usize, &Box<Stated>)]) -> Option<String> {
+fn contradiction(own: &[(usize, &Stated)]) -> Option<String> {
     for (i, (n, one)) in own.iter().enumerate() {
         for (m, two) in &own[..i] {
             let (one, two) = (&one.statement.predicate, &two.statement.predicate);

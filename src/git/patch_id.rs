@@ -106,11 +106,13 @@ impl Patch {
             old: all(&old),
             new: all(&new),
         }];
-        let is_link = [&file.old, &file.new].into_iter().flatten();
-        let is_link = is_link
-            .clone()
-            .any(|version| version.mode == FileMode::Gitlink);
-        let hunks = if is_link { &whole[..] } else { &file.hunks };
+        let mut versions = [&file.old, &file.new].into_iter().flatten();
+        let is_submodule = versions.any(|version| version.mode == FileMode::Gitlink);
+        let hunks = if is_submodule {
+            &whole[..]
+        } else {
+            &file.hunks
+        };
         for hunk in hunks {
             self.lines(b"-", &old, &hunk.old);
             self.lines(b"+", &new, &hunk.new);

@@ -504,7 +504,7 @@ fn a_note_that_a_rebase_carried_is_a_claim() {
 }
 
 #[test]
-fn a_note_that_a_rebase_carried_to_another_tree_is_stale() {
+fn a_note_that_was_carried_to_another_tree_is_a_claim_as_long_as_the_change_is_the_same() {
     let repo = guarded();
     fix(&repo);
     repo.git(["commit", "--quiet", "-a", "-m", MESSAGE]);
@@ -516,8 +516,22 @@ fn a_note_that_a_rebase_carried_to_another_tree_is_stale() {
     exit: 0
     stdout:
     stderr:
-    koan-guard: the note of a3634194a7 is stale after rewriting
+    koan-guard: the note of a3634194a7 is claimed after rewriting
     ");
+    assert_eq!(standing(&repo), "claimed");
+    repo.write(
+        "cart.py",
+        &CART_FIXED.replace("result = 0", "result = int()"),
+    );
+    repo.try_git([
+        "commit",
+        "--quiet",
+        "--all",
+        "--amend",
+        "--no-verify",
+        "-m",
+        MESSAGE,
+    ]);
     assert_eq!(standing(&repo), "stale");
 }
 
