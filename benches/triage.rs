@@ -127,12 +127,12 @@ fn log(issue: usize) -> String {
     let mut log = String::new();
     let mut claim = String::new();
     for n in 1..=100_u64 {
-        let id = format!("{:016x}{n:016x}", issue as u64 * 0x9e37_79b9);
+        let id = random(issue as u64 * 100 + n);
         let rest = match n % 10 {
             1 => format!(r#""op":"claimed","until":"2026-11-23T10:00:00Z","lock":"{id}""#),
             2 => format!(r#""op":"released","claim":"{claim}""#),
             3 => r#""op":"ranked","score":71.5,"act":"yes""#.to_owned(),
-            4 if n > 90 => format!(r#""op":"fixed","commit":"{id}00000000""#),
+            4 if n > 90 => format!(r#""op":"fixed","commit":"{id}{:024}""#, 0),
             _ => r#""op":"seen","title":"IndexError: list index out of range","events":12,"last":"2026-11-22T08:00:00Z""#.to_owned(),
         };
         if n % 10 == 1 {
@@ -144,4 +144,12 @@ fn log(issue: usize) -> String {
         );
     }
     log
+}
+
+/// 16 digits in which nothing repeats, so that logs are as long packed as real ones (splitmix64).
+fn random(seed: u64) -> String {
+    let mut z = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    format!("{:016x}", z ^ (z >> 31))
 }

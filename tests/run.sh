@@ -90,3 +90,4 @@ fi
 cargo test --locked --features slow-tests "$@"
 cargo bench --locked --bench hook -- --quick
 cargo bench --locked --bench ledger -- --quick
+cargo bench --locked --bench triage -- --quick

@@ -339,6 +339,7 @@ mod tests {
         assert!(before.iter().all(|path| after.contains(path)));
         assert!(!lock(test).exists());
         test.git(&["fsck", "--strict"]);
+        test.git(&["pack-refs", "--all"]);
     }
 
     #[test]
@@ -436,6 +437,24 @@ mod tests {
         fs::write(lock(&test), format!("{id}\n")).expect("lock");
         check_whole(&test, &["before".into()]);
         fs::write(&said, format!("{NAME} {id}\n")).expect("write");
+        // gix locks the packed refs to read them.
+        let packed = test.path().join(".git/packed-refs.lock");
+        for (said_first, is_cleared) in [(true, true), (false, false)] {
+            let write_lock = || fs::write(&packed, "").expect("lock");
+            if !said_first {
+                write_lock();
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            fs::write(&said, format!("{NAME} {id}\n")).expect("write");
+            if said_first {
+                write_lock();
+                check_whole(&test, &["before".into()]);
+            } else {
+                Turn::wait(&test.open(), Instant::now()).expect("a turn");
+            }
+            assert_eq!(!packed.exists(), is_cleared);
+        }
+        fs::remove_file(&packed).expect("remove");
         let other = "1".repeat(40);
         fs::write(lock(&test), &other).expect("lock");
         let late = swap(&test.open(), NAME, (Some(test.id(NAME)), id), "x").expect("no error");

@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 use gix::ObjectId;
@@ -22,6 +22,9 @@ pub(super) struct Turn {
 
 /// How long a lock of git's that may be anybody's has to lie still before it counts as left behind.
 const STILL: Duration = Duration::from_secs(2);
+
+/// How long after it said so a writer may have made its locks.
+const SOON: Duration = Duration::from_secs(5);
 
 impl Turn {
     /// Waits for the turn, until `deadline`.
@@ -83,8 +86,39 @@ impl Turn {
         {
             let lock = common_dir.join(format!("{ref_name}.lock"));
             clear_lock(lock, id).context("clear the lock of a writer who was killed")?;
+            let announced = self.file.metadata().and_then(|meta| meta.modified());
+            let announced = announced.context("look when that writer began")?;
+            clear_packed_lock(common_dir, announced)
+                .context("clear the lock of a writer who was killed")?;
         }
         self.done()
+    }
+}
+
+/// gix locks the packed refs too, only to read them, and leaves that lock empty. git makes one while it writes them anew, into a file beside it.
+fn clear_packed_lock(common_dir: &Path, announced: SystemTime) -> std::io::Result<()> {
+    let lock = common_dir.join("packed-refs.lock");
+    let is_written = || common_dir.join("packed-refs.new").exists();
+    let look = || match fs::metadata(&lock) {
+        Ok(meta) => Ok(Some((meta.ino(), meta.len(), meta.modified()?))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let Some(first) = look()? else {
+        return Ok(());
+    };
+    let (_, n_bytes, made) = first;
+    let after = made.duration_since(announced);
+    if n_bytes > 0 || after.is_err() || after.is_ok_and(|after| after > SOON) || is_written() {
+        return Ok(());
+    }
+    std::thread::sleep(STILL);
+    if look()? != Some(first) || is_written() {
+        return Ok(());
+    }
+    match fs::remove_file(&lock) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -463,6 +463,8 @@ fn converge_after_kills(n_rounds: u64) {
         }
         if round % 7 == 3 {
             clones.git(&clones.server(), &["gc", "--quiet"]);
+            // The next writer clears what a dead one left.
+            clones.guard(1, &["sync"]);
             clones.git(one, &["gc", "--quiet"]);
         }
         clones.guard(0, &["sync"]);
@@ -476,7 +478,10 @@ fn converge_after_kills(n_rounds: u64) {
     clones.check_converged(&[REF]);
     for folder in clones.folders.iter().chain([&clones.server()]) {
         let git_dir = clones.git(folder, &["rev-parse", "--absolute-git-dir"]);
-        assert!(!Path::new(&git_dir).join(format!("{REF}.lock")).exists());
+        for name in [REF, "packed-refs"] {
+            let lock = Path::new(&git_dir).join(format!("{name}.lock"));
+            assert!(!lock.exists(), "{}", lock.display());
+        }
     }
     check_journals(&clones, &[one, two]);
 }
