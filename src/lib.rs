@@ -49,6 +49,7 @@ pub mod install;
 pub mod approve;
 pub mod audit;
 pub mod backtest;
+pub mod brief;
 pub mod demo;
 pub mod hook;
 pub mod selftest;

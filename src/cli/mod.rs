@@ -3,6 +3,7 @@
 mod approve;
 mod audit;
 mod backtest;
+mod brief;
 mod check;
 mod demo;
 mod exit;
@@ -44,6 +45,7 @@ enum Command {
     Policy(policy::PolicyArgs),
     Selftest(selftest::SelftestArgs),
     Extract(demo::ExtractArgs),
+    Brief(brief::BriefArgs),
     Demo(demo::DemoArgs),
     Hook(hook::HookArgs),
     Gc(gc::GcArgs),
@@ -78,6 +80,7 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Policy(args) => policy::policy(args),
         Command::Selftest(args) => selftest::selftest(args),
         Command::Extract(args) => demo::extract(args),
+        Command::Brief(args) => brief::brief(args),
         Command::Demo(args) => demo::demo(args),
         Command::Hook(args) => hook::hook(args),
         Command::Gc(args) => gc::gc(args),

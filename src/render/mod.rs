@@ -2,6 +2,7 @@
 
 pub mod areas;
 pub mod backtest;
+pub mod brief;
 pub mod digest;
 pub mod json;
 pub mod policy;

@@ -18,6 +18,7 @@ mod selftest;
 mod server;
 mod services;
 mod setup;
+mod sources;
 mod steps;
 mod support;
 mod survive;
