@@ -16,7 +16,8 @@ use tempfile::TempDir;
 use self::project::Attempt;
 use crate::extract::WINDOW_DAYS;
 use crate::policy;
-use crate::source::{Window, sample, sqlite};
+use crate::policy::TableConfig;
+use crate::source::{Filter, Settings, Window, sample, sqlite};
 use crate::suite::process::{self, End, Finished};
 use crate::usage::UsageError;
 
@@ -350,9 +351,9 @@ fn fingerprint_of_bug(folder: &Path, now: Timestamp) -> anyhow::Result<String> {
     let window = Window::days_before(now, WINDOW_DAYS)?;
     let reading = sqlite::read(
         &folder.join(DATABASE),
-        sample::TABLE,
-        &BTreeMap::new(),
-        &window,
+        &TableConfig::plain(sample::TABLE),
+        &Settings::default(),
+        &Filter::all(window),
     )?;
     let mut issues = reading.issues.iter();
     let bug = issues.find(|issue| issue.error_type.as_deref() == Some("panic"));

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use crate::change::RepoPath;
 use crate::git::Repo;
 use crate::issue::{Fingerprint, Issue};
-use crate::policy::{Policy, SourceConfig, SourceKind};
-use crate::source::{Reading, Rung, Window, sqlite};
-use crate::triage::{self, Ranked, Scene};
+use crate::policy::{Policy, SourceConfig};
+use crate::source::{self, Checked, Filter, Rung, Window};
+use crate::triage::{self, Incident, Ranked, Scene};
 use crate::usage::UsageError;
 
 /// How far back a digest looks.
@@ -25,6 +25,21 @@ pub struct Digest {
     pub window: Window,
     pub sources: Vec<SourceReport>,
     pub ranked: Vec<Ranked>,
+    /// Bursts that one cause explains.
+    pub incidents: Vec<Incident>,
+}
+
+/// What of the errors is asked for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Ages are judged as of this time.
+    pub now: Timestamp,
+    /// By default [`WINDOW_DAYS`] before the end.
+    pub since: Option<Timestamp>,
+    /// By default now.
+    pub until: Option<Timestamp>,
+    pub environments: Vec<String>,
+    pub releases: Vec<String>,
 }
 
 /// What was read where, without the issues.
@@ -36,9 +51,10 @@ pub struct SourceReport {
     pub n_events: u64,
     pub n_undated: u64,
     pub n_unlisted: u64,
+    pub n_broken: u64,
     pub columns: BTreeMap<&'static str, String>,
     pub columns_guessed: bool,
-    pub redactions: BTreeMap<&'static str, u64>,
+    pub redactions: BTreeMap<String, u64>,
 }
 
 /// Reads every source that the policy names and ranks what it finds against the tree of `HEAD`.
@@ -46,22 +62,71 @@ pub struct SourceReport {
 /// # Errors
 /// [`UsageError`] if the policy names no source, or one that is not there. One source that cannot be read spoils the digest: a part of the
 /// errors would look like all of them.
-pub fn digest(repo: &Repo, policy: &Policy, now: Timestamp) -> anyhow::Result<Digest> {
-    let files = match repo.head_id()? {
-        Some(head_id) => {
-            let tree_id = repo.commit(head_id)?.tree_id;
-            let files = repo.files(tree_id)?;
-            files.into_iter().map(|file| file.path).collect()
-        }
-        None => BTreeSet::new(),
-    };
+pub fn digest(repo: &Repo, policy: &Policy, asked: &Asked) -> anyhow::Result<Digest> {
+    let files = files_of_head(repo)?;
     let scene = Scene {
         files: &files,
         kind_of: &|path: &RepoPath| policy.kind_of(path),
     };
-    let folder = repo.work_dir().unwrap_or(repo.common_dir());
-    let window = Window::days_before(now, WINDOW_DAYS)?;
-    read_and_rank(&policy.sources, folder, window, &scene)
+    read_and_rank(&policy.sources, folder(repo), &asked.filter()?, &scene)
+}
+
+/// What each source would read, and proof that it cannot be written to.
+///
+/// # Errors
+/// As [`digest`]; also where something could be written.
+pub fn check(repo: &Repo, policy: &Policy) -> anyhow::Result<Vec<(String, &'static str, Checked)>> {
+    need_sources(&policy.sources)?;
+    let checks = policy.sources.iter().map(|config| {
+        let checked = source::check(config, folder(repo))
+            .with_context(|| format!("source `{}`", config.name))?;
+        Ok((config.name.clone(), source::kind_of(config), checked))
+    });
+    checks.collect()
+}
+
+/// Every file of `HEAD`.
+pub(crate) fn files_of_head(repo: &Repo) -> anyhow::Result<BTreeSet<RepoPath>> {
+    let Some(head_id) = repo.head_id()? else {
+        return Ok(BTreeSet::new());
+    };
+    let tree_id = repo.commit(head_id)?.tree_id;
+    let files = repo.files(tree_id)?;
+    Ok(files.into_iter().map(|file| file.path).collect())
+}
+
+/// Where the relative paths of sources begin.
+fn folder(repo: &Repo) -> &Path {
+    repo.work_dir().unwrap_or(repo.common_dir())
+}
+
+impl Asked {
+    /// Everything of the last days.
+    pub fn recent(now: Timestamp) -> Asked {
+        Asked {
+            now,
+            since: None,
+            until: None,
+            environments: Vec::new(),
+            releases: Vec::new(),
+        }
+    }
+
+    fn filter(&self) -> anyhow::Result<Filter> {
+        let until = self.until.unwrap_or(self.now);
+        let mut window = Window::days_before(until, WINDOW_DAYS)?;
+        window.from = self.since.unwrap_or(window.from);
+        if window.from >= window.until {
+            let message = format!("nothing lies between {} and {}", window.from, window.until);
+            return Err(UsageError::new(message).into());
+        }
+        Ok(Filter {
+            window,
+            now: self.now,
+            environments: self.environments.clone(),
+            releases: self.releases.clone(),
+        })
+    }
 }
 
 /// 32 hexadecimal digits that nobody can foresee. The fences of a digest for people and agents depend on it.
@@ -76,13 +141,7 @@ pub fn new_run_id() -> anyhow::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// `folder` is where the relative paths of sources begin.
-fn read_and_rank(
-    sources: &[SourceConfig],
-    folder: &Path,
-    window: Window,
-    scene: &Scene,
-) -> anyhow::Result<Digest> {
+fn need_sources(sources: &[SourceConfig]) -> anyhow::Result<()> {
     if sources.is_empty() {
         return Err(UsageError::with_hint(
             "the policy names no source of errors",
@@ -90,18 +149,30 @@ fn read_and_rank(
         )
         .into());
     }
+    Ok(())
+}
+
+/// `folder` is where the relative paths of sources begin.
+fn read_and_rank(
+    sources: &[SourceConfig],
+    folder: &Path,
+    filter: &Filter,
+    scene: &Scene,
+) -> anyhow::Result<Digest> {
+    need_sources(sources)?;
     let mut reports = Vec::new();
     let mut issues: BTreeMap<Fingerprint, Issue> = BTreeMap::new();
-    for source in sources {
-        let (kind, reading) =
-            read(source, folder, &window).with_context(|| format!("source `{}`", source.name))?;
+    for config in sources {
+        let reading = source::read(config, folder, filter)
+            .with_context(|| format!("source `{}`", config.name))?;
         reports.push(SourceReport {
-            name: source.name.clone(),
-            kind,
+            name: config.name.clone(),
+            kind: source::kind_of(config),
             rung: reading.rung,
             n_events: reading.n_events,
             n_undated: reading.n_undated,
             n_unlisted: reading.n_unlisted,
+            n_broken: reading.n_broken,
             columns: reading.columns,
             columns_guessed: reading.columns_guessed,
             redactions: reading.redactions,
@@ -115,28 +186,17 @@ fn read_and_rank(
             }
         }
     }
+    let window = filter.window;
+    let issues: Vec<Issue> = issues
+        .into_values()
+        .filter(|issue| issue.tally.n_events > 0)
+        .collect();
     Ok(Digest {
         window,
         sources: reports,
-        ranked: triage::rank(issues.into_values().collect(), &window, scene),
+        incidents: triage::incidents(&issues),
+        ranked: triage::rank(issues, &window, scene),
     })
-}
-
-fn read(
-    source: &SourceConfig,
-    folder: &Path,
-    window: &Window,
-) -> anyhow::Result<(&'static str, Reading)> {
-    match &source.kind {
-        SourceKind::Sqlite {
-            path,
-            table,
-            columns,
-        } => {
-            let reading = sqlite::read(&folder.join(path), table, columns, window)?;
-            Ok(("sqlite", reading))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -152,14 +212,12 @@ mod tests {
     }
 
     fn sqlite_source(name: &str, path: &str) -> SourceConfig {
-        SourceConfig {
-            name: name.to_owned(),
-            kind: SourceKind::Sqlite {
-                path: path.to_owned(),
-                table: sample::TABLE.to_owned(),
-                columns: BTreeMap::new(),
-            },
-        }
+        let text = format!(
+            "version: 1\nsources: [{{name: {name}, kind: sqlite, path: {path}, table: {}}}]\n",
+            sample::TABLE
+        );
+        let policy = Policy::load(&text, "p.yaml").expect("a policy");
+        policy.sources.into_iter().next().expect("a source")
     }
 
     fn digest_of(sources: &[SourceConfig], folder: &Path) -> anyhow::Result<Digest> {
@@ -173,7 +231,7 @@ mod tests {
             },
         };
         let window = Window::days_before(now(), WINDOW_DAYS)?;
-        read_and_rank(sources, folder, window, &scene)
+        read_and_rank(sources, folder, &Filter::all(window), &scene)
     }
 
     #[test]
@@ -211,7 +269,7 @@ mod tests {
         sample::create(&repo.path().join("errors.sqlite3"), now()).expect("a sample");
         let text = "version: 1\nextends: [default]\nsources:\n  - {name: a, kind: sqlite, path: errors.sqlite3, table: errors}\n";
         let policy = Policy::load(text, "test.yaml").expect("a policy");
-        let digest = digest(&repo.open(), &policy, now()).expect("a digest");
+        let digest = digest(&repo.open(), &policy, &Asked::recent(now())).expect("a digest");
         let acts: Vec<Act> = digest.ranked.iter().map(|ranked| ranked.act).collect();
         assert_eq!(acts, [Act::No, Act::Yes, Act::No, Act::Ask, Act::Ask]);
         assert_eq!(digest.sources[0].rung, Rung::ReadOnly);

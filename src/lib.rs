@@ -50,6 +50,7 @@ pub mod sync;
 pub mod approve;
 pub mod audit;
 pub mod backtest;
+pub mod brief;
 pub mod demo;
 pub mod hook;
 pub mod selftest;

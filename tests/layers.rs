@@ -43,6 +43,10 @@ const DOORS: &[Door] = &[
         open_to: &["src/source/"],
     },
     Door {
+        paths: &["ureq"],
+        open_to: &["src/source/"],
+    },
+    Door {
         paths: &["serde_saphyr"],
         open_to: &["src/policy/file.rs"],
     },

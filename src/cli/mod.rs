@@ -3,6 +3,7 @@
 mod approve;
 mod audit;
 mod backtest;
+mod brief;
 mod check;
 mod demo;
 mod exit;
@@ -48,6 +49,7 @@ enum Command {
     Extract(demo::ExtractArgs),
     Triage(triage::TriageArgs),
     Sync(sync::SyncArgs),
+    Brief(brief::BriefArgs),
     Demo(demo::DemoArgs),
     Hook(hook::HookArgs),
     Gc(gc::GcArgs),
@@ -84,6 +86,7 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Extract(args) => demo::extract(args),
         Command::Triage(args) => triage::triage(args),
         Command::Sync(args) => sync::sync(args),
+        Command::Brief(args) => brief::brief(args),
         Command::Demo(args) => demo::demo(args),
         Command::Hook(args) => hook::hook(args),
         Command::Gc(args) => gc::gc(args),

@@ -127,7 +127,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::source::{Window, sample, sqlite};
+    use crate::policy::TableConfig;
+    use crate::source::{Filter, Settings, Window, sample, sqlite};
     use crate::suite::process::{self, End};
 
     /// Runs the project's tests and tells which failed.
@@ -196,7 +197,13 @@ mod tests {
         let now = "2026-11-22T08:00:00Z".parse().expect("a time");
         sample::create(&path, now).expect("the sample");
         let window = Window::days_before(now, 14).expect("a window");
-        let reading = sqlite::read(&path, sample::TABLE, &BTreeMap::new(), &window).expect("read");
+        let reading = sqlite::read(
+            &path,
+            &TableConfig::plain(sample::TABLE),
+            &Settings::default(),
+            &Filter::all(window),
+        )
+        .expect("read");
         let mut places = BTreeMap::new();
         for issue in &reading.issues {
             let frame = issue.culprit().expect("a frame");

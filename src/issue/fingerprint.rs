@@ -17,7 +17,7 @@ impl Fingerprint {
     /// the skeleton of the message.
     pub fn new(error_type: Option<&str>, frames: &[Frame], message: &str) -> Fingerprint {
         let error_type = error_type.unwrap_or("");
-        let error_type = error_type.strip_prefix("Elixir.").unwrap_or(error_type);
+        let error_type = clean_type(error_type);
         let in_app = units(frames.iter().filter(|frame| frame.in_app));
         let parts = if !in_app.is_empty() {
             innermost(in_app, 2)
@@ -27,6 +27,15 @@ impl Fingerprint {
             vec![skeleton(message)]
         };
         let input = format!("koan-fp-v1\n{error_type}\n{}", parts.join("\n"));
+        Fingerprint::hashed(&input)
+    }
+
+    /// For events that their own program groups: what it says is all that counts.
+    pub fn explicit(parts: &[String]) -> Fingerprint {
+        Fingerprint::hashed(&format!("koan-fp-v1\nexplicit\n{}", parts.join("\n")))
+    }
+
+    fn hashed(input: &str) -> Fingerprint {
         let digest = format!("{:x}", Sha256::digest(input));
         Fingerprint(format!("k1:{}", &digest[..24]))
     }
@@ -99,6 +108,16 @@ fn placeholder(found: &Captures) -> String {
     format!("<{}>", kind.unwrap_or(&"?"))
 }
 
+/// The type without what its language puts before it, and without what is generated.
+fn clean_type(error_type: &str) -> String {
+    static GENERATED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"0x[0-9a-f]+|\d{4,}|@[0-9a-f]{6,}").expect("the pattern is constant")
+    });
+    let error_type = error_type.strip_prefix("Elixir.").unwrap_or(error_type);
+    let error_type = error_type.strip_prefix("builtins.").unwrap_or(error_type);
+    GENERATED.replace_all(error_type, "<n>").into_owned()
+}
+
 /// What of each frame survives an edit elsewhere: its file and function; runs of equal ones are one (recursion).
 fn units<'a>(frames: impl Iterator<Item = &'a Frame>) -> Vec<String> {
     let mut units: Vec<String> = frames
@@ -123,8 +142,10 @@ fn innermost(units: Vec<String>, n: usize) -> Vec<String> {
 /// The path without what a deployment or a bundler puts into it.
 fn clean_file(file: &str) -> String {
     static ROOT: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^.*/(?:releases/[0-9]+|current|site|workspace)/|^/app/|^\./")
-            .expect("the pattern is constant")
+        Regex::new(
+            r"^.*/(?:releases/[0-9A-Za-z_.-]+|current|site|workspace|wwwroot)/|^/app/|^/usr/src/app/|^/var/task/|^\./",
+        )
+        .expect("the pattern is constant")
     });
     static BUNDLE_HASH: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"[-.][0-9a-f]{8,}(\.m?js)$").expect("the pattern is constant")
@@ -134,21 +155,54 @@ fn clean_file(file: &str) -> String {
     BUNDLE_HASH.replace(&file, "$1").into_owned()
 }
 
-/// The function without generics, addresses, closures and numbers that compilers give.
+/// The function without generics, addresses, closures and numbers that compilers give, and without the class that newer versions of Ruby
+/// write before it.
 fn clean_function(function: &str) -> String {
     static NOISE: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-            r"::h[0-9a-f]{16}$|(?:::)?\{\{closure\}\}|<(?:lambda|listcomp|genexpr|dictcomp|setcomp)>|^block (?:\([^)]*\) )?in |\.func\d+(?:\.\d+)*$|/\d+$",
+            r"(?x)::h[0-9a-f]{16}$ | (?:::)?\{\{closure\}\} | \{closure(?::[^}]*)?\} | <(?:lambda|listcomp|genexpr|dictcomp|setcomp)>
+            | (?:(?:block|rescue|ensure)\ (?:\([^)]*\)\ )?in\ )+ | (?:\.func\d+|\.gowrap\d+)(?:\.\d+)*$ | ^(?:async|new|get|set)\ | \ \[as\ [^\]]*\]$",
         )
         .expect("the pattern is constant")
+    });
+    // `<shop::Cart as core::fmt::Display>::fmt` is `shop::Cart::fmt`; `Cart.<TotalAsync>d__3.MoveNext` and `Cart.<Total>b__0` are the method.
+    static SELF: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^<([^<>]+?)(?: as [^<>]+)?>::").expect("the pattern is constant")
+    });
+    static DOTNET: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"<(\w+)>[a-z]__[\w|]*(?:\.MoveNext)?").expect("the pattern is constant")
+    });
+    // `lambda$total$0`, `Cart$$Lambda$12/0x0001.run`, `Cart$$EnhancerBySpringCGLIB$$1a2b`
+    static JAVA: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"lambda\$(\w+)\$\d+|\$\$(?:Lambda|EnhancerBy\w+|FastClassBy\w+|SpringCGLIB)[$\w/]*",
+        )
+        .expect("the pattern is constant")
+    });
+    // `-total/1-fun-0-/2` and `anonymous fn/1 in Shop.total/1`
+    static BEAM: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"^"?-(\w+[!?]?)/\d+-[^"]*-"?|anonymous fn/\d+ in "#)
+            .expect("the pattern is constant")
+    });
+    static ARITY: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"/\d+$").expect("the pattern is constant"));
+    static RUBY_CLASS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^[A-Z]\w*(?:::[A-Z]\w*)*[#.]([a-z_]\w*[!?=]?)$")
+            .expect("the pattern is constant")
     });
     static GENERICS: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"(?:::)?<[^<>]*>").expect("the pattern is constant"));
     static GENERATED: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"\d{4,}").expect("the pattern is constant"));
     let function = NOISE.replace_all(function, "");
+    let function = DOTNET.replace_all(&function, "$1");
+    let function = JAVA.replace_all(&function, "$1");
+    let function = BEAM.replace_all(&function, "$1");
+    let function = ARITY.replace(&function, "");
+    let function = SELF.replace(&function, "$1::");
     let function = GENERICS.replace_all(&function, "");
-    GENERATED.replace_all(&function, "<n>").into_owned()
+    let function = GENERATED.replace_all(&function, "<n>");
+    RUBY_CLASS.replace(&function, "$1").into_owned()
 }
 
 #[cfg(test)]
@@ -224,6 +278,13 @@ mod tests {
     }
 
     #[test]
+    fn an_explicit_name_is_all_that_counts() {
+        let one = Fingerprint::explicit(&["cart".to_owned()]);
+        assert!(Fingerprint::is_one(one.as_str()));
+        assert_ne!(one, Fingerprint::explicit(&["basket".to_owned()]));
+    }
+
+    #[test]
     fn recursion_does_not_matter() {
         let outer = frame("a.py", "outer", 1, true);
         let inner = frame("a.py", "walk", 2, true);
@@ -256,5 +317,27 @@ mod tests {
         assert_eq!(clean_function("Vec<T>::push"), "Vec::push");
         assert_eq!(clean_function("block (2 levels) in total"), "total");
         assert_eq!(clean_file("dist/main-0a1b2c3d4e.js"), "dist/main.js");
+        for (name, clean) in [
+            ("<shop::Cart as core::fmt::Display>::fmt", "shop::Cart::fmt"),
+            ("Shop::Cart#total", "total"),
+            ("block in Shop::Cart#total", "total"),
+            ("rescue in block (2 levels) in total", "total"),
+            ("main.(*Cart).Total.func1.2", "main.(*Cart).Total"),
+            ("org.shop.Cart.lambda$total$0", "org.shop.Cart.total"),
+            (
+                "org.shop.Cart$$EnhancerBySpringCGLIB$$1a2b3c.total",
+                "org.shop.Cart.total",
+            ),
+            (
+                "Shop.Cart.<TotalAsync>d__3.MoveNext",
+                "Shop.Cart.TotalAsync",
+            ),
+            ("-total/1-fun-0-", "total"),
+            ("Shop.Cart.total/1", "Shop.Cart.total"),
+            ("Shop\\{closure:Shop\\Cart::total():12}", "Shop\\"),
+            ("get sum [as sum]", "sum"),
+        ] {
+            assert_eq!(clean_function(name), clean, "{name}");
+        }
     }
 }

@@ -25,6 +25,10 @@ pub struct Issue {
     pub messages: Vec<String>,
     /// The innermost frame last, at most [`Issue::MAX_FRAMES`].
     pub frames: Vec<Frame>,
+    /// `TYPE: MESSAGE` of what led to it, the nearest first.
+    pub causes: Vec<String>,
+    /// What its own tracker says of it.
+    pub standing: Standing,
     /// The worst that was seen; `None` where the source has no levels.
     pub severity: Option<Severity>,
     pub tally: Tally,
@@ -57,6 +61,15 @@ pub struct Tally {
     pub last_seen: Option<Timestamp>,
 }
 
+/// Where groups of one issue differ, the one that is most alive counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    #[default]
+    Open,
+    Muted,
+    Resolved,
+}
+
 /// Mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -79,6 +92,26 @@ pub enum Flag {
 }
 
 impl Issue {
+    /// One of which nothing is known but its name.
+    pub fn new(fingerprint: Fingerprint) -> Issue {
+        Issue {
+            fingerprint,
+            error_type: None,
+            skeleton: String::new(),
+            messages: Vec::new(),
+            frames: Vec::new(),
+            causes: Vec::new(),
+            standing: Standing::default(),
+            severity: None,
+            tally: Tally::default(),
+            users: None,
+            releases: BTreeSet::new(),
+            environments: BTreeSet::new(),
+            flags: BTreeSet::new(),
+            sample_event_id: None,
+        }
+    }
+
     pub const MAX_MESSAGES: usize = 3;
     pub const MAX_FRAMES: usize = 12;
 
@@ -101,6 +134,7 @@ impl Issue {
         }
         newer.messages.truncate(Issue::MAX_MESSAGES);
         newer.severity = newer.severity.max(older.severity);
+        newer.standing = newer.standing.min(older.standing);
         newer.users = newer.users.max(older.users);
         newer.releases.extend(older.releases);
         newer.environments.extend(older.environments);
@@ -121,6 +155,22 @@ impl Issue {
 }
 
 impl Tally {
+    /// Takes in `n` events of this time, `age` full hours old.
+    pub fn add(
+        &mut self,
+        n: u64,
+        age: Option<u32>,
+        first: Option<Timestamp>,
+        last: Option<Timestamp>,
+    ) {
+        self.absorb(Tally {
+            n_events: n,
+            by_age: age.map(|age| (age, n)).into_iter().collect(),
+            first_seen: first,
+            last_seen: last,
+        });
+    }
+
     fn absorb(&mut self, other: Tally) {
         self.n_events += other.n_events;
         for (age, n) in other.by_age {
@@ -203,12 +253,8 @@ mod tests {
     fn issue(message: &str, last_seen: &str, n_events: u64) -> Issue {
         let at = last_seen.parse().expect("a time");
         Issue {
-            fingerprint: Fingerprint::new(None, &[], "same"),
-            error_type: None,
             skeleton: message.to_owned(),
             messages: vec![message.to_owned()],
-            frames: Vec::new(),
-            severity: None,
             tally: Tally {
                 n_events,
                 by_age: BTreeMap::from([(1, n_events)]),
@@ -217,9 +263,7 @@ mod tests {
             },
             users: Some(n_events),
             releases: BTreeSet::from([last_seen.to_owned()]),
-            environments: BTreeSet::new(),
-            flags: BTreeSet::new(),
-            sample_event_id: None,
+            ..Issue::new(Fingerprint::new(None, &[], "same"))
         }
     }
 

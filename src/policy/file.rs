@@ -384,7 +384,7 @@ section!(
 );
 section!(
     /// One source of errors.
-    #[schemars(extend("required" = ["name", "kind", "path", "table"]))]
+    #[schemars(extend("required" = ["name", "kind"]))]
     SourceFile {
         /// What messages call it.
         #[schemars(schema_with = "schema::identifier")]
@@ -392,15 +392,65 @@ section!(
         /// What it is.
         #[schemars(schema_with = "schema::source")]
         kind: Said<String>,
-        /// The file of the database.
+        /// The tables of a well-known library; every key here wins over it.
+        #[schemars(schema_with = "schema::source_preset")]
+        preset: Said<String>,
+        /// The file of a database or a log; `-` is standard input, for `jsonl`.
         #[schemars(schema_with = "schema::text")]
         path: Said<String>,
-        /// The table that holds the errors.
+        /// The table with one row an event.
         #[schemars(schema_with = "schema::text")]
         table: Said<String>,
-        /// Our names for its columns, where they are called otherwise.
+        /// A second table that says more of each row.
+        #[schemars(schema_with = "schema::text")]
+        join: Said<String>,
+        /// The column of `table` that names a column of `join`: `{error_id: id}`.
+        #[schemars(schema_with = "schema::texts")]
+        on: Said<Entries<String>>,
+        /// Our names for its columns, where they are called otherwise: `column`, `table.column`, `column -> $.path` inside JSON, `column -> @name`
+        /// for an attribute inside XML, and ` | ` between alternatives.
         #[schemars(schema_with = "schema::columns")]
         columns: Said<Entries<String>>,
+        /// Frames that a JSON column holds: `of`, `order` (`crash_first`, `crash_last`), and the members `file`, `line`, `function`, `application`,
+        /// `in_app`.
+        #[schemars(schema_with = "schema::frames")]
+        frames: Said<Entries<String>>,
+        /// Only rows that have these values.
+        #[schemars(schema_with = "schema::texts")]
+        r#where = "where": Said<Entries<String>>,
+        /// What its own levels mean: `{"50": error}`.
+        #[schemars(schema_with = "schema::levels")]
+        levels: Said<Entries<String>>,
+        /// Globs of the folders that the project is deployed to; they are cut off paths: `/srv/shop/releases/*/`.
+        #[schemars(schema_with = "schema::globs")]
+        app_root: List,
+        /// Globs of files and functions that are the project's own, whatever else is known of them.
+        #[schemars(schema_with = "schema::globs")]
+        in_app: List,
+        /// Globs of files and functions that are not.
+        #[schemars(schema_with = "schema::globs")]
+        not_in_app: List,
+        /// The project's own applications (Elixir, Erlang).
+        #[schemars(schema_with = "schema::lines")]
+        applications: List,
+        /// Patterns that are redacted beside those that are built in, by the name that stands in their place.
+        #[schemars(schema_with = "schema::texts")]
+        redact: Said<Entries<String>>,
+        /// The address of the server, without a path.
+        #[schemars(schema_with = "schema::text")]
+        url: Said<String>,
+        /// The organization's name in addresses; empty where the server has none.
+        #[schemars(schema_with = "schema::identifier")]
+        org: Said<String>,
+        /// The project's name or number in addresses.
+        #[schemars(schema_with = "schema::identifier")]
+        project: Said<String>,
+        /// The environment variable that holds the token.
+        #[schemars(schema_with = "schema::variable")]
+        token_env: Said<String>,
+        /// The file that holds the token.
+        #[schemars(schema_with = "schema::text")]
+        token_file: Said<String>,
     }
 );
 
@@ -739,7 +789,7 @@ mod tests {
             "1:1: key `agent` is not supported by this version",
         );
         check(
-            "sources:\n  - {name: x, kind: postgres, url_env: A}\n",
+            "sources:\n  - {name: x, kind: postgres, url: A}\n",
             "2:31: key `url_env` is not supported",
         );
     }

@@ -2,7 +2,7 @@
 //! so, never misunderstood.
 
 /// Kinds of sources of a later version.
-pub(super) const SOURCES: &[&str] = &["jsonl", "postgres", "sentry"];
+pub(super) const SOURCES: &[&str] = &["postgres"];
 
 /// Types of conventional commits: those of the specification and of its common preset.
 pub(super) const COMMIT_TYPES: &[&str] = &[
@@ -20,8 +20,12 @@ pub(super) const COLUMNS: &[&str] = &[
     "level",
     "line",
     "message",
+    "module",
+    "muted",
     "release",
+    "resolved",
     "stack",
+    "template",
     "type",
     "user",
 ];

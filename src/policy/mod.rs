@@ -42,6 +42,10 @@ pub use rule::{Group, Level, Rule};
 pub use schema::{SCHEMA_PATH, schema};
 pub use services::{Preset, ServiceKind, ServicePolicy};
 pub use setup::{Network, SetupPolicy, TestGlobs};
+pub use sources::{
+    Field, FramesConfig, Inner, JoinConfig, ServerConfig, SourceConfig, SourceKind, StackConfig,
+    TableConfig, TokenPlace, source_presets,
+};
 pub use value::{Pattern, duration};
 pub use waivers::Waiver;
 
@@ -352,23 +356,6 @@ pub struct MessagePolicy {
     /// In characters.
     pub subject_length: usize,
     pub require_trailers: Vec<String>,
-}
-
-/// Where production errors live.
-#[derive(Clone, Debug)]
-pub struct SourceConfig {
-    pub name: String,
-    pub kind: SourceKind,
-}
-
-#[derive(Clone, Debug)]
-pub enum SourceKind {
-    /// A plain `errors` table in a SQLite file. `columns` maps our names to the table's.
-    Sqlite {
-        path: String,
-        table: String,
-        columns: BTreeMap<String, String>,
-    },
 }
 
 /// What a file is to the guard. Where several fit, the first counts.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::file::{At, Entries, Names, PolicyFile, RunnerFile, Runners, Said};
 use super::preset::PRESETS;
-use super::{Policy, Rule, later, runners};
+use super::{Policy, Rule, later, runners, sources};
 use crate::change::Content;
 
 /// Where the schema stands beside the policy, so that editors find it without a network. It is protected as the policy is.
@@ -138,7 +138,8 @@ values! {
     style: one_of(["conventional", "off"]);
     runner: one_of(runners::BUILT_IN.iter().copied().chain(["node:test"]));
     service: one_of(["postgres", "mysql", "redis"]);
-    source: one_of(["sqlite"]);
+    source: one_of(["jsonl", "sentry", "sqlite"]);
+    source_preset: one_of(sources::PRESETS.iter().map(|(name, _)| *name));
     commit_types: list_of(&one_of(later::COMMIT_TYPES.iter().copied()));
     variations: list_of(&one_of(["clock", "hash-seed"]));
     count: json_schema!({"type": "integer", "minimum": 0, "maximum": 1_000_000});
@@ -167,6 +168,17 @@ values! {
         "propertyNames": {"enum": later::COLUMNS},
         "additionalProperties": {"type": "string"},
     });
+    texts: json_schema!({"type": "object", "additionalProperties": {"type": "string", "minLength": 1}});
+    frames: json_schema!({
+        "type": "object",
+        "propertyNames": {"enum": sources::FRAME_KEYS},
+        "additionalProperties": {"type": "string", "minLength": 1},
+    });
+    levels: json_schema!({
+        "type": "object",
+        "additionalProperties": {"type": "string", "enum": sources::LEVELS},
+    });
+    variable: json_schema!({"type": "string", "pattern": VARIABLE});
     rules: rules_by_id();
     open_rule: one_of(Rule::ALL.iter().filter(|rule| !rule.info().closed).map(|rule| rule.id()));
     day: json_schema!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"});
@@ -329,6 +341,9 @@ mod tests {
         "version: 1\nproof: {setup: [npm ci], setup_env: [TOKEN], setup_network: deny, sandbox: {min_level: 3}}",
         "version: 1\nmessage: {style: off, types: [fix], subject_length: 72, require_trailers: [Koan-Issue]}",
         "version: 1\nsources: [{name: a, kind: sqlite, path: e.db, table: e, columns: {type: class}}]",
+        "version: 1\nsources: [{name: a, kind: sqlite, path: e.db, preset: solid_errors, redact: {order: 'ORD-[0-9]+'}, app_root: ['/srv/*/']}]",
+        "version: 1\nsources: [{name: a, kind: jsonl, path: '-', levels: {'5': warning}}]",
+        "version: 1\nsources: [{name: a, kind: sentry, url: 'https://x.example', project: '1', token_env: TOKEN}]",
     ];
 
     #[test]
@@ -379,7 +394,10 @@ mod tests {
             "version: 1\nmessage: {types: [fxi]}",
             "version: 1\nmessage: {require_trailers: ['Koan Issue']}",
             "version: 1\nlanes: {repair: {agents: all}}",
-            "version: 1\nsources: [{name: a, kind: sqlite, path: x}]",
+            "version: 1\nsources: [{name: a, path: x}]",
+            "version: 1\nsources: [{name: a, kind: sqlite, path: x, preset: rails}]",
+            "version: 1\nsources: [{name: a, kind: sqlite, path: x, table: t, frames: {off: a}}]",
+            "version: 1\nsources: [{name: a, kind: sqlite, path: x, table: t, levels: {'1': bad}}]",
         ] {
             assert!(Policy::load(text, "p.yaml").is_err(), "read: {text}");
             assert!(wrong(&schema, &yaml(text)).is_some(), "accepted: {text}");
@@ -451,7 +469,7 @@ mod tests {
         );
         check_words(
             "/properties/sources/items/properties/kind/enum",
-            "sources: [{name: a, kind: @, path: x, table: t}]",
+            "sources: [{name: a, kind: @, path: x, table: t, url: 'https://x.example', project: a, token_env: T}]",
         );
     }
 

@@ -11,10 +11,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::extract::{Digest, SourceReport};
 use crate::issue::{DIGEST_SCHEMA, Frame, Issue};
-use crate::triage::{Ranked, Terms};
+use crate::source::Checked;
+use crate::triage::{Incident, Ranked, Terms};
 
 /// The fields of the JSON form that hold text of strangers.
 const UNTRUSTED: &[&str] = &[
+    "errors[].causes",
     "errors[].environments",
     "errors[].frames[].file",
     "errors[].frames[].function",
@@ -33,6 +35,7 @@ pub fn json(digest: &Digest, most: usize) -> String {
         "generated_at": digest.window.until.to_string(),
         "window": [digest.window.from.to_string(), digest.window.until.to_string()],
         "sources": digest.sources.iter().map(source).collect::<Vec<_>>(),
+        "incidents": digest.incidents.iter().map(incident).collect::<Vec<_>>(),
         "n_errors": digest.ranked.len(),
         "untrusted_fields": UNTRUSTED,
         "errors": errors,
@@ -58,6 +61,17 @@ pub fn markdown(digest: &Digest, most: usize, run_id: &str) -> String {
     );
     for source in &digest.sources {
         push_source(&mut text, source);
+    }
+    for incident in &digest.incidents {
+        push(
+            &mut text,
+            format_args!(
+                "- incident {} h ago: {} errors broke out together, {} events in 24 h; nothing should be fixed automatically\n",
+                incident.hours_ago,
+                incident.fingerprints.len(),
+                incident.n_events
+            ),
+        );
     }
     push(
         &mut text,
@@ -85,6 +99,7 @@ fn error(ranked: &Ranked) -> Value {
         "type": issue.error_type,
         "skeleton": issue.skeleton,
         "messages": issue.messages,
+        "causes": issue.causes,
         "frames": issue.frames.iter().map(frame).collect::<Vec<_>>(),
         "severity": issue.severity.map(|severity| severity.to_string()),
         "count": issue.tally.n_events,
@@ -102,6 +117,76 @@ fn error(ranked: &Ranked) -> Value {
         "act": act,
         "reasons": shown(&mut reasons.iter().map(|reason| reason.to_string())),
     })
+}
+
+fn incident(incident: &Incident) -> Value {
+    json!({
+        "hours_ago": incident.hours_ago,
+        "fingerprints": incident.fingerprints.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
+        "count_24h": incident.n_events,
+    })
+}
+
+/// Each term of a score with its weight, and what it adds.
+pub fn score(ranked: &Ranked) -> String {
+    let terms = ranked.score.terms.all();
+    let known: f64 = terms
+        .iter()
+        .filter(|(_, _, value)| value.is_some())
+        .map(|(_, weight, _)| weight)
+        .sum();
+    let mut text = String::new();
+    for (name, weight, value) in terms {
+        match value {
+            Some(value) => push(
+                &mut text,
+                format_args!(
+                    "{name:<10} {value:.2} x {:>4.1} = {:>4.1}\n",
+                    weight / known * 100.0,
+                    value * weight / known * 100.0
+                ),
+            ),
+            None => push(
+                &mut text,
+                format_args!("{name:<10} unknown: its weight goes to the others\n"),
+            ),
+        }
+    }
+    for (state, factor) in &ranked.score.factors {
+        push(
+            &mut text,
+            format_args!("{:<10} x {factor}\n", word(&json!(state))),
+        );
+    }
+    push(
+        &mut text,
+        format_args!("score      {:.1}\n", ranked.score.total),
+    );
+    text
+}
+
+/// What each source would read, and what was refused when we tried to write.
+pub fn checks(checks: &[(String, &'static str, Checked)]) -> String {
+    let mut text = String::new();
+    for (name, kind, checked) in checks {
+        push(
+            &mut text,
+            format_args!("source `{}`: {kind}, {}\n", inline(name), checked.rung),
+        );
+        for (key, column) in &checked.columns {
+            push(&mut text, format_args!("  {key}: `{}`\n", inline(column)));
+        }
+        for fact in &checked.facts {
+            push(&mut text, format_args!("  {}\n", inline(fact)));
+        }
+        for (statement, answer) in &checked.refused {
+            push(
+                &mut text,
+                format_args!("  refused: {}: {}\n", inline(statement), inline(answer)),
+            );
+        }
+    }
+    text
 }
 
 fn frame(frame: &Frame) -> Value {
@@ -129,6 +214,7 @@ fn source(source: &SourceReport) -> Value {
         "events": source.n_events,
         "events_undated": source.n_undated,
         "events_unlisted": source.n_unlisted,
+        "records_broken": source.n_broken,
         "columns": source.columns,
         "columns_guessed": source.columns_guessed,
         "redactions": source.redactions,
@@ -153,14 +239,17 @@ fn push_source(text: &mut String, source: &SourceReport) {
     push(
         text,
         format_args!(
-            "- source `{}`: {}, {}, {} events; {how}: {}\n",
+            "- source `{}`: {}, {}, {} events",
             inline(&source.name),
             source.kind,
             source.rung,
             source.n_events,
-            pairs(&mut columns)
         ),
     );
+    if !source.columns.is_empty() {
+        push(text, format_args!("; {how}: {}", pairs(&mut columns)));
+    }
+    text.push('\n');
     if !source.redactions.is_empty() {
         let mut kinds = source
             .redactions
@@ -174,6 +263,15 @@ fn push_source(text: &mut String, source: &SourceReport) {
             format_args!(
                 "  - {} events without a time that can be read, or from the future, are left out\n",
                 source.n_undated
+            ),
+        );
+    }
+    if source.n_broken > 0 {
+        push(
+            text,
+            format_args!(
+                "  - {} records cannot be read and are left out\n",
+                source.n_broken
             ),
         );
     }
@@ -234,7 +332,7 @@ fn push_error(text: &mut String, n: usize, ranked: &Ranked, nonce: &str) {
     }
 }
 
-fn occurrences(issue: &Issue) -> String {
+pub(super) fn occurrences(issue: &Issue) -> String {
     let tally = &issue.tally;
     let mut said = format!(
         "seen {} times, {} in 24 h",
@@ -264,6 +362,9 @@ fn facts(issue: &Issue) -> String {
     for message in &issue.messages {
         facts.push(format!("message: {}", message.replace('\n', "\n  ")));
     }
+    for cause in &issue.causes {
+        facts.push(format!("caused by: {}", cause.replace('\n', "\n  ")));
+    }
     let mut list = |name: &str, values: Vec<&str>| {
         if !values.is_empty() {
             facts.push(format!("{name}: {}", values.join(", ")));
@@ -289,7 +390,7 @@ fn facts(issue: &Issue) -> String {
     facts.join("\n")
 }
 
-fn stack(issue: &Issue) -> String {
+pub(super) fn stack(issue: &Issue) -> String {
     let lines: Vec<String> = issue
         .frames
         .iter()
@@ -306,7 +407,7 @@ fn stack(issue: &Issue) -> String {
 }
 
 /// Text of strangers. Every line of it begins with a bar, so that none can end the fence, the code block around it, or begin a heading.
-fn fence(nonce: &str, name: &str, content: &str) -> String {
+pub(super) fn fence(nonce: &str, name: &str, content: &str) -> String {
     static ADDRESS: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"(?i)http(s?)://").expect("the pattern is constant"));
     let content = ADDRESS.replace_all(content, "hxxp$1://");
@@ -319,12 +420,12 @@ fn fence(nonce: &str, name: &str, content: &str) -> String {
 }
 
 /// For a code span: names out of the policy and the schema.
-fn inline(name: &str) -> String {
+pub(super) fn inline(name: &str) -> String {
     let name: String = name.chars().flat_map(|c| c.escape_debug()).collect();
     name.replace('`', "'")
 }
 
-fn word(value: &Value) -> &str {
+pub(super) fn word(value: &Value) -> &str {
     value.as_str().unwrap_or("?")
 }
 

@@ -3,6 +3,7 @@
 pub mod areas;
 pub mod audit;
 pub mod backtest;
+pub mod brief;
 pub mod digest;
 pub mod json;
 pub mod policy;

@@ -1,6 +1,6 @@
 //! A stranger's text made harmless: escaped, redacted, cut, and flagged where it is odd.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -20,6 +20,13 @@ pub struct Cleaner {
 }
 
 impl Cleaner {
+    /// One that redacts the policy's own patterns too.
+    pub fn new(patterns: &BTreeMap<String, String>) -> anyhow::Result<Cleaner> {
+        Ok(Cleaner {
+            redactor: Redactor::with_own(patterns)?,
+        })
+    }
+
     pub fn message(&mut self, text: &str, flags: &mut BTreeSet<Flag>) -> String {
         if INSTRUCTION.is_match(text) {
             flags.insert(Flag::InstructionLike);
@@ -38,6 +45,19 @@ impl Cleaner {
             flags.insert(Flag::InstructionLike);
         }
         self.single_line(text, MAX_NAME, flags)
+    }
+
+    /// The name of an event: hexadecimal digits are no secret in it.
+    pub fn id(&mut self, text: &str, flags: &mut BTreeSet<Flag>) -> String {
+        let is_plain = text.len() <= 40
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        if is_plain {
+            text.to_owned()
+        } else {
+            self.name(text, flags)
+        }
     }
 
     fn single_line(&mut self, text: &str, most: usize, flags: &mut BTreeSet<Flag>) -> String {

@@ -11,7 +11,9 @@ use regex::{Captures, Regex, RegexSet};
 #[derive(Debug, Default)]
 pub struct Redactor {
     /// By kind. Counted in distinct texts that were looked at, not in events.
-    pub counts: BTreeMap<&'static str, u64>,
+    pub counts: BTreeMap<String, u64>,
+    /// Patterns of the policy. They come first, so that they see the text as it is.
+    own: Vec<(String, Regex)>,
 }
 
 /// What a match means for the text.
@@ -33,6 +35,18 @@ struct Rule {
 }
 
 impl Redactor {
+    /// One that redacts more than what is built in.
+    ///
+    /// # Errors
+    /// A pattern does not compile; policies are checked before.
+    pub fn with_own(patterns: &BTreeMap<String, String>) -> anyhow::Result<Redactor> {
+        let mut redactor = Redactor::default();
+        for (name, pattern) in patterns {
+            redactor.own.push((name.clone(), Regex::new(pattern)?));
+        }
+        Ok(redactor)
+    }
+
     /// For messages.
     pub fn prose(&mut self, text: &str) -> String {
         self.apply(text, true)
@@ -45,6 +59,15 @@ impl Redactor {
 
     fn apply(&mut self, text: &str, is_prose: bool) -> String {
         let mut text = text.to_owned();
+        for (name, pattern) in &self.own {
+            let n_taken = pattern.find_iter(&text).count();
+            if n_taken > 0 {
+                text = pattern
+                    .replace_all(&text, regex::NoExpand(&format!("[redacted:{name}]")))
+                    .into_owned();
+                *self.counts.entry(name.clone()).or_default() += n_taken as u64;
+            }
+        }
         // A replacement can only take text away from later rules, so one look at the original is enough.
         let hits: Vec<usize> = COMPILED.set.matches(&text).into_iter().collect();
         for n in hits {
@@ -61,7 +84,7 @@ impl Redactor {
                 })
                 .into_owned();
             if n_taken > 0 {
-                *self.counts.entry(rule.kind).or_default() += n_taken;
+                *self.counts.entry(rule.kind.to_owned()).or_default() += n_taken;
             }
         }
         text
@@ -111,7 +134,7 @@ const fn rule(kind: &'static str, pattern: &'static str, action: Action) -> Rule
 static RULES: &[Rule] = &[
     rule(
         "private-key",
-        r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)",
+        r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\z)|AGE-SECRET-KEY-1[A-Z0-9]{20,}",
         Action::All,
     ),
     rule(
@@ -126,7 +149,15 @@ static RULES: &[Rule] = &[
     ),
     rule(
         "token",
-        r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,}|(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{8,}|whsec_[A-Za-z0-9]{16,}|sk-[\w-]{20,}|AIza[\w-]{30,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{30,}|hf_[A-Za-z0-9]{20,}|dop_v1_[0-9a-f]{32,}|shp(?:at|ss)_[0-9a-fA-F]{24,}|SG\.[\w-]{16,}\.[\w-]{16,}|sntry[su]_[\w=+/.-]{16,})",
+        concat!(
+            r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|gl(?:pat|rt|dt|ptt|soat|cbt)-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}|xapp-[\w-]{10,}",
+            r"|(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{8,}|whsec_[A-Za-z0-9]{16,}|sk-[\w-]{20,}|AIza[\w-]{30,}|ya29\.[\w-]{20,}|GOCSPX-[\w-]{20,}",
+            r"|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{30,}|hf_[A-Za-z0-9]{20,}|do[opr]_v1_[0-9a-f]{32,}|shp(?:at|ss|ca|pa)_[0-9a-fA-F]{24,}",
+            r"|SG\.[\w-]{16,}\.[\w-]{16,}|sntry[su]_[\w=+/.-]{16,}|(?:AC|SK)[0-9a-f]{32}\b|[MNO][\w-]{23,}\.[\w-]{6}\.[\w-]{27,}",
+            r"|\d{8,10}:AA[\w-]{32,}|hv[sbr]\.[\w-]{24,}|dapi[0-9a-f]{32}|lin_api_[A-Za-z0-9]{32,}|ntn_[A-Za-z0-9]{32,}|figd_[\w-]{32,}",
+            r"|dckr_[a-z]+_[\w-]{20,}|sbp_[0-9a-f]{32,}|sq0(?:atp|csp)-[\w-]{20,}|NRAK-[A-Z0-9]{20,}|HRKU-[\w-]{30,}|key-[0-9a-f]{32}",
+            r"|glc_[\w+/=]{30,}|pscale_\w+_[\w.-]{30,}|rubygems_[0-9a-f]{40,}|PMAK-[0-9a-f-]{30,}|atlasv1\.[\w-]{30,})",
+        ),
         Action::All,
     ),
     rule(
@@ -151,7 +182,7 @@ static RULES: &[Rule] = &[
     ),
     rule(
         "secret",
-        r#"(?i)(\b[\w.-]*(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token|private[_-]?key|credentials?)\w*["']?\s*[:=]\s*|\b\w*(?:token|sig|signature|session(?:id)?)=)(?:"[^"]*"|'[^']*'|[^\s,;&)}\]]+)"#,
+        r#"(?i)(\b[\w.-]*(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|account[_-]?key|encryption[_-]?key|secret[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token|private[_-]?key|credentials?|[cx]srf)[\w-]*(?:["']?\s*[:=]\s*|%3[adAD])|\b(?:cvv|cvc|otp|pin|ssn)["']?\s*[:=]\s*|\b\w*(?:token|sig|signature|sess(?:ion)?(?:id)?|\.sid)=)(?:"[^"]*"|'[^']*'|[^\s,;&)}\]]+)"#,
         Action::KeepEnds,
     ),
     rule(
@@ -166,6 +197,26 @@ static RULES: &[Rule] = &[
         Action::If(is_iban),
     ),
     rule(
+        "phone",
+        r"\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){2,5}\d{2,4}\b",
+        Action::If(|text| (8..=15).contains(&text.bytes().filter(u8::is_ascii_digit).count())),
+    ),
+    rule("ssn", r"\b\d{3}-\d{2}-\d{4}\b", Action::All),
+    rule(
+        "mac",
+        r"\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b",
+        Action::All,
+    ),
+    rule(
+        "ip",
+        // Three colons at least: `a::b` is a name of Rust and C++.
+        r"\b(?:[0-9A-Fa-f]{0,4}:){3,7}[0-9A-Fa-f.]{0,15}",
+        Action::If(|text| {
+            let ip = text.trim_end_matches('.').parse::<std::net::Ipv6Addr>();
+            text.bytes().any(|byte| byte.is_ascii_digit()) && ip.is_ok_and(|ip| !ip.is_loopback())
+        }),
+    ),
+    rule(
         "ip",
         r"\b(?:\d{1,3}\.){3}\d{1,3}\b",
         Action::If(|text| {
@@ -173,7 +224,11 @@ static RULES: &[Rule] = &[
                 .is_ok_and(|ip| !ip.is_loopback() && !ip.is_unspecified())
         }),
     ),
-    rule("home", r"(/(?:home|Users)/)[^/\s:]+", Action::KeepEnds),
+    rule(
+        "home",
+        r"((?:/(?:home|Users)/|[A-Za-z]:\\+Users\\+))[^/\\\s:]+",
+        Action::KeepEnds,
+    ),
     rule("hex", r"\b[0-9a-fA-F]{32,}\b", Action::All),
     Rule {
         kind: "entropy",
@@ -357,6 +412,17 @@ mod tests {
     }
 
     #[test]
+    fn what_looks_like_an_address_and_is_none_stays() {
+        check_stays("at 08:04:14 and 12:30:45:12");
+        check_stays("shop::cart::d2::total");
+        check_stays("Cart::<u8>::add::be::ad");
+        check_stays("version +1.2.3 and +12");
+        check("from 2001:db8::8a2e:370:7334!", "from [redacted:ip]!");
+        check("card of +49 30 1234 5678", "card of [redacted:phone]");
+        check("nic 00:1b:44:11:3a:b7", "nic [redacted:mac]");
+    }
+
+    #[test]
     fn ordinary_text_stays() {
         check_stays("attempt to subtract with overflow");
         check_stays("Basic authentication failed, unexpected token: <");
@@ -383,7 +449,10 @@ mod tests {
         assert_eq!(redactor.counts, counts);
         assert_eq!(
             counts,
-            BTreeMap::from([("auth-header", 1), ("email", 2), ("secret", 1)])
+            BTreeMap::from(
+                [("auth-header", 1), ("email", 2), ("secret", 1)]
+                    .map(|(kind, n)| (kind.to_owned(), n))
+            )
         );
     }
 }

@@ -7,8 +7,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::Serialize;
 
+use super::incident::Brake;
 use crate::change::RepoPath;
-use crate::issue::{Flag, Frame, Issue};
+use crate::issue::{Flag, Frame, Issue, Severity, Standing};
 use crate::policy::FileKind;
 
 /// Mildest first.
@@ -30,9 +31,17 @@ pub enum Reason {
     NotInHead,
     /// The crash is in a file that an agent may not change.
     Perimeter(FileKind),
+    /// Its own tracker says that it is no matter, or done with.
+    Standing(Standing),
+    /// One of several that broke out together: one cause, and no time for patches.
+    Incident,
     InstructionLike,
     HiddenCharacters,
     SingleEvent,
+    /// Never worse than a warning: the program expects it.
+    Expected,
+    /// Something larger is going on.
+    DuringIncident,
 }
 
 /// The repository that would be repaired.
@@ -53,17 +62,40 @@ impl Scene<'_> {
         let tails = file.match_indices('/').map(|(at, _)| &file[at + 1..]);
         let mut candidates = std::iter::once(file).chain(tails.take(n_starts));
         let found = candidates.find(|tail| self.files.contains(&RepoPath::from(*tail)));
-        found.map(RepoPath::from)
+        found.map(RepoPath::from).or_else(|| self.locate_end(file))
+    }
+
+    /// The one file of `HEAD` whose path ends with that of a frame: languages with packages record no more of it.
+    fn locate_end(&self, file: &str) -> Option<RepoPath> {
+        if file.starts_with('/') || !file.contains('/') {
+            return None;
+        }
+        let end = format!("/{file}");
+        let mut found = self
+            .files
+            .iter()
+            .filter(|path| path.to_str().is_some_and(|path| path.ends_with(&end)));
+        match (found.next(), found.next()) {
+            (Some(path), None) => Some(path.clone()),
+            _ => None,
+        }
     }
 }
 
 impl Reason {
     pub fn act(&self) -> Act {
         match self {
-            Reason::Infrastructure | Reason::NoFrame | Reason::NotInHead | Reason::Perimeter(_) => {
-                Act::No
-            }
-            Reason::InstructionLike | Reason::HiddenCharacters | Reason::SingleEvent => Act::Ask,
+            Reason::Infrastructure
+            | Reason::NoFrame
+            | Reason::NotInHead
+            | Reason::Perimeter(_)
+            | Reason::Standing(_)
+            | Reason::Incident => Act::No,
+            Reason::InstructionLike
+            | Reason::HiddenCharacters
+            | Reason::SingleEvent
+            | Reason::Expected
+            | Reason::DuringIncident => Act::Ask,
         }
     }
 }
@@ -81,6 +113,12 @@ impl fmt::Display for Reason {
             Reason::Perimeter(FileKind::Test) => "the crash is in a test",
             Reason::Perimeter(FileKind::Documentation) => "the crash is in a document",
             Reason::Perimeter(FileKind::Production) => "the crash is in a production file",
+            Reason::Standing(Standing::Muted) => "it is muted",
+            Reason::Standing(Standing::Resolved) => "it is resolved",
+            Reason::Standing(Standing::Open) => "it is open",
+            Reason::Incident => "part of an incident: several errors broke out together",
+            Reason::Expected => "never worse than a warning: the program expects it",
+            Reason::DuringIncident => "an incident is going on",
             Reason::InstructionLike => "its text reads like an order to the reader",
             Reason::HiddenCharacters => "its text has hidden characters",
             Reason::SingleEvent => "it happened once",
@@ -89,7 +127,7 @@ impl fmt::Display for Reason {
 }
 
 /// The strictest of all reasons counts.
-pub fn decide(issue: &Issue, scene: &Scene) -> (Act, Vec<Reason>) {
+pub fn decide(issue: &Issue, scene: &Scene, brake: Brake) -> (Act, Vec<Reason>) {
     let mut reasons = Vec::new();
     if is_infrastructure(issue) {
         reasons.push(Reason::Infrastructure);
@@ -104,6 +142,14 @@ pub fn decide(issue: &Issue, scene: &Scene) -> (Act, Vec<Reason>) {
             },
         },
     }
+    if issue.standing != Standing::Open {
+        reasons.push(Reason::Standing(issue.standing));
+    }
+    match brake {
+        Brake::Member => reasons.push(Reason::Incident),
+        Brake::Beside => reasons.push(Reason::DuringIncident),
+        Brake::None => {}
+    }
     if issue.flags.contains(&Flag::InstructionLike) {
         reasons.push(Reason::InstructionLike);
     }
@@ -112,6 +158,12 @@ pub fn decide(issue: &Issue, scene: &Scene) -> (Act, Vec<Reason>) {
     }
     if issue.tally.n_events <= 1 {
         reasons.push(Reason::SingleEvent);
+    }
+    if issue
+        .severity
+        .is_some_and(|severity| severity <= Severity::Warning)
+    {
+        reasons.push(Reason::Expected);
     }
     let act = reasons.iter().map(Reason::act).max().unwrap_or(Act::Yes);
     (act, reasons)

@@ -5,6 +5,7 @@
 
 mod act;
 pub mod fold;
+mod incident;
 pub mod log;
 pub mod operation;
 mod score;
@@ -13,6 +14,7 @@ pub mod store;
 use serde::Serialize;
 
 pub use act::{Act, Reason, Scene};
+pub use incident::{Incident, incidents};
 pub use score::{Score, Terms};
 
 use crate::issue::Issue;
@@ -36,15 +38,20 @@ pub enum State {
     New,
     /// Seen in environments that are not production, and only there.
     NonProduction,
+    /// Its own tracker keeps quiet about it.
+    Muted,
+    /// Its own tracker has it as done.
+    Resolved,
 }
 
 /// Orders issues by score. The order is total: the same issues, window and scene give the same answer, whatever order they come in.
 pub fn rank(issues: Vec<Issue>, window: &Window, scene: &Scene) -> Vec<Ranked> {
+    let incidents = incidents(&issues);
     let most_users = issues.iter().filter_map(|issue| issue.users).max();
     let mut ranked: Vec<Ranked> = issues
         .into_iter()
         .map(|issue| {
-            let (act, reasons) = act::decide(&issue, scene);
+            let (act, reasons) = act::decide(&issue, scene, incident::brake(&issue, &incidents));
             Ranked {
                 score: score::of(&issue, window, most_users),
                 act,

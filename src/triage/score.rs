@@ -1,6 +1,6 @@
 //! How much an issue hurts, 0 to 100: seven terms between 0 and 1, each with a weight.
 
-use crate::issue::{Issue, Severity};
+use crate::issue::{Issue, Severity, Standing};
 use crate::source::Window;
 use crate::triage::State;
 
@@ -10,6 +10,8 @@ pub struct Score {
     pub total: f64,
     pub terms: Terms,
     pub states: Vec<State>,
+    /// What the sum of the terms is multiplied with.
+    pub factors: Vec<(State, f64)>,
 }
 
 /// A term that the source cannot tell is `None`: its weight goes to the others.
@@ -63,16 +65,27 @@ pub fn of(issue: &Issue, window: &Window, most_users: Option<u64>) -> Score {
         area: AREA,
     };
     let states = states(issue, window);
-    let factor = if states.contains(&State::NonProduction) {
-        0.4
-    } else {
-        1.0
-    };
+    let factors: Vec<(State, f64)> = states
+        .iter()
+        .filter_map(|state| Some((*state, factor(*state)?)))
+        .collect();
+    let factor: f64 = factors.iter().map(|(_, factor)| factor).product();
     let total = (weighted(&terms) * factor * 1000.0).round() / 10.0;
     Score {
         total,
         terms,
         states,
+        factors,
+    }
+}
+
+/// What a state makes of the sum of the terms.
+fn factor(state: State) -> Option<f64> {
+    match state {
+        State::New => None,
+        State::NonProduction => Some(0.4),
+        State::Muted => Some(0.25),
+        State::Resolved => Some(0.15),
     }
 }
 
@@ -140,6 +153,11 @@ fn states(issue: &Issue, window: &Window) -> Vec<State> {
     };
     if !issue.environments.is_empty() && !issue.environments.iter().any(is_production) {
         states.push(State::NonProduction);
+    }
+    match issue.standing {
+        Standing::Open => {}
+        Standing::Muted => states.push(State::Muted),
+        Standing::Resolved => states.push(State::Resolved),
     }
     states
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::change::RepoPath;
-use crate::issue::{Fingerprint, Flag, Frame, Severity, Tally};
+use crate::issue::{Fingerprint, Flag, Frame, Severity, Standing, Tally};
 use crate::policy::FileKind;
 
 fn now() -> Timestamp {
@@ -26,11 +26,10 @@ fn issue(name: &str, ages: &[(u32, u64)]) -> Issue {
     }];
     let ago = |hours: u32| now().checked_sub(SignedDuration::from_hours(i64::from(hours)));
     let at = |hours: Option<&(u32, u64)>| hours.map(|(hours, _)| ago(*hours).expect("a time"));
+    let fingerprint = Fingerprint::new(Some("panic"), &frames, "");
     Issue {
-        fingerprint: Fingerprint::new(Some("panic"), &frames, ""),
         error_type: Some("panic".to_owned()),
         skeleton: "attempt to subtract with overflow".to_owned(),
-        messages: Vec::new(),
         frames,
         severity: Some(Severity::Error),
         tally: Tally {
@@ -39,11 +38,7 @@ fn issue(name: &str, ages: &[(u32, u64)]) -> Issue {
             first_seen: at(ages.iter().max()),
             last_seen: at(ages.iter().min()),
         },
-        users: None,
-        releases: BTreeSet::new(),
-        environments: BTreeSet::new(),
-        flags: BTreeSet::new(),
-        sample_event_id: None,
+        ..Issue::new(fingerprint)
     }
 }
 
@@ -251,6 +246,91 @@ fn what_began_today_is_new() {
     let states = |ages| ranked(vec![issue("total", ages)]).remove(0).score.states;
     assert_eq!(states(&[(1, 5)]), [State::New]);
     assert_eq!(states(&[(1, 5), (40, 1)]), []);
+}
+
+#[test]
+fn what_its_tracker_is_done_with_weighs_little_and_is_not_tried() {
+    let open = ranked(vec![issue("total", &[(1, 5)])]).remove(0);
+    for (standing, factor) in [(Standing::Muted, 0.25), (Standing::Resolved, 0.15)] {
+        let mut closed = issue("total", &[(1, 5)]);
+        closed.standing = standing;
+        let closed = ranked(vec![closed]).remove(0);
+        assert_eq!(closed.reasons, [Reason::Standing(standing)]);
+        assert_eq!(closed.act, Act::No);
+        assert!((closed.score.total - open.score.total * factor).abs() < 0.1);
+    }
+}
+
+#[test]
+fn a_warning_is_for_a_person() {
+    check(
+        |issue| issue.severity = Some(Severity::Warning),
+        Act::Ask,
+        &[Reason::Expected],
+    );
+    check(|issue| issue.severity = None, Act::Yes, &[]);
+}
+
+#[test]
+fn a_file_that_a_package_names_is_the_one_that_ends_so() {
+    let found = |file: &str, files: &[&str]| {
+        let files: BTreeSet<RepoPath> = files.iter().map(|path| RepoPath::from(*path)).collect();
+        let scene = Scene {
+            files: &files,
+            kind_of: &|_| FileKind::Production,
+        };
+        let frame = Frame {
+            file: file.to_owned(),
+            line: None,
+            function: None,
+            in_app: true,
+        };
+        scene.locate(&frame).map(|path| path.to_string())
+    };
+    let java = "src/main/java/org/shop/Cart.java";
+    assert_eq!(found("org/shop/Cart.java", &[java]).as_deref(), Some(java));
+    assert_eq!(
+        found("org/shop/Cart.java", &[java, "other/org/shop/Cart.java"]),
+        None
+    );
+    assert_eq!(found("Cart.java", &[java]), None);
+    assert_eq!(found("shop/Cart.java", &["src/workshop/Cart.java"]), None);
+}
+
+#[test]
+fn several_errors_at_once_are_one_incident_and_nothing_is_tried() {
+    let burst = |name: &str| issue(name, &[(2, 20), (3, 4)]);
+    let old = issue("old", &[(1, 2), (30, 3), (60, 3)]);
+    let mut issues = vec![burst("a"), burst("b"), old.clone()];
+    assert_eq!(incidents(&issues), []);
+    issues.push(burst("c"));
+    let found = incidents(&issues);
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (
+            found[0].hours_ago,
+            found[0].n_events,
+            found[0].fingerprints.len()
+        ),
+        (2, 72, 3)
+    );
+    let reasons: BTreeMap<Fingerprint, Vec<Reason>> = ranked(issues)
+        .into_iter()
+        .map(|ranked| (ranked.issue.fingerprint, ranked.reasons))
+        .collect();
+    assert_eq!(reasons[&old.fingerprint], [Reason::DuringIncident]);
+    assert_eq!(reasons[&burst("a").fingerprint], [Reason::Incident]);
+}
+
+#[test]
+fn what_is_loud_every_day_is_no_burst() {
+    let loud = |name: &str| {
+        issue(
+            name,
+            &[(2, 20), (26, 20), (50, 20), (74, 20), (98, 20), (122, 20)],
+        )
+    };
+    assert_eq!(incidents(&[loud("a"), loud("b"), loud("c")]), []);
 }
 
 fn any_issue() -> impl Strategy<Value = Issue> {

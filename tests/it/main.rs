@@ -21,6 +21,7 @@ mod server;
 mod services;
 mod setup;
 mod signed;
+mod sources;
 mod steps;
 mod support;
 mod survive;

@@ -18,8 +18,8 @@ fn digest(message: &str) -> Digest {
         function: Some("shop::Cart::total".to_owned()),
         in_app: true,
     }];
+    let fingerprint = Fingerprint::new(Some("panic"), &frames, message);
     let issue = Issue {
-        fingerprint: Fingerprint::new(Some("panic"), &frames, message),
         error_type: Some("panic".to_owned()),
         skeleton: "overflow".to_owned(),
         messages: vec![message.to_owned()],
@@ -36,6 +36,7 @@ fn digest(message: &str) -> Digest {
         environments: BTreeSet::from(["production".to_owned()]),
         flags: BTreeSet::from([Flag::Cut]),
         sample_event_id: Some("7".to_owned()),
+        ..Issue::new(fingerprint)
     };
     let files = BTreeSet::from([RepoPath::from("src/lib.rs")]);
     let scene = Scene {
@@ -51,10 +52,12 @@ fn digest(message: &str) -> Digest {
             n_events: 2,
             n_undated: 1,
             n_unlisted: 0,
+            n_broken: 0,
             columns: BTreeMap::from([("type", "class".to_owned())]),
             columns_guessed: true,
-            redactions: BTreeMap::from([("email", 1)]),
+            redactions: BTreeMap::from([("email".to_owned(), 1)]),
         }],
+        incidents: Vec::new(),
         ranked: triage::rank(vec![issue], &window, &scene),
     }
 }
@@ -109,6 +112,7 @@ fn the_json_form() {
   "errors": [
     {
       "act": "yes",
+      "causes": [],
       "count": 2,
       "count_24h": 2,
       "environments": [
@@ -156,6 +160,7 @@ fn the_json_form() {
     }
   ],
   "generated_at": "2026-11-22T08:00:00Z",
+  "incidents": [],
   "n_errors": 1,
   "schema": "koan-guard/digest/v1",
   "sources": [
@@ -170,12 +175,14 @@ fn the_json_form() {
       "kind": "sqlite",
       "name": "prod",
       "read_only": "private snapshot",
+      "records_broken": 0,
       "redactions": {
         "email": 1
       }
     }
   ],
   "untrusted_fields": [
+    "errors[].causes",
     "errors[].environments",
     "errors[].frames[].file",
     "errors[].frames[].function",
@@ -235,4 +242,15 @@ fn only_so_many_errors_are_shown_and_the_rest_is_counted() {
     let text = markdown(&digest("x"), 0, "run");
     assert!(text.starts_with("# Production errors: 0 of 1\n"));
     assert!(!text.contains("## 1."));
+}
+
+#[test]
+fn each_term_says_what_it_adds() {
+    let mut digest = digest("attempt to subtract");
+    digest.ranked[0]
+        .score
+        .factors
+        .push((triage::State::Muted, 0.25));
+    assert_snapshot!(score(&digest.ranked[0]), @"
+    ");
 }

@@ -1,10 +1,11 @@
 //! Which column of the table is what, checked against the schema.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use rusqlite::Connection;
 
+use crate::policy::{Field, FramesConfig, JoinConfig, TableConfig};
 use crate::usage::UsageError;
 
 /// What we look for in a table, with the names that it commonly has there, best first.
@@ -28,6 +29,10 @@ macro_rules! columns {
 }
 
 columns! {
+    Module = "module": ;
+    Template = "template": ;
+    Muted = "muted": ;
+    Resolved = "resolved": ;
     Id = "id": "id" "uuid" "event_id";
     Type = "type": "exception_class" "error_class" "exception_type" "error_type" "class_name" "class" "exception" "kind" "type" "name";
     Message = "message": "message" "error_message" "exception_message" "msg" "reason" "error" "text" "description";
@@ -47,57 +52,176 @@ columns! {
 #[derive(Debug)]
 pub struct Columns {
     pub table: String,
-    map: BTreeMap<Column, String>,
+    pub join: Option<JoinConfig>,
+    map: BTreeMap<Column, Vec<Field>>,
+    pub frames: Option<FramesConfig>,
+    pub filter: Vec<(Field, String)>,
     /// Whether we chose the columns by their names.
     pub guessed: bool,
 }
 
 impl Columns {
     /// # Errors
-    /// [`UsageError`] if the table or a mapped column is not there, a key is unknown, or neither type nor message is known.
-    pub fn resolve(
-        connection: &Connection,
-        table: &str,
-        wanted: &BTreeMap<String, String>,
-    ) -> anyhow::Result<Columns> {
-        let table = find_table(connection, table)?;
-        let there = columns_of(connection, &table)?;
-        let map = if wanted.is_empty() {
-            guess(&there)
+    /// [`UsageError`] if a table or a column is not there, a key is unknown, or neither type nor message is known.
+    pub fn resolve(connection: &Connection, wanted: &TableConfig) -> anyhow::Result<Columns> {
+        let table = find_table(connection, &wanted.table)?;
+        let mut tables = vec![(table.clone(), columns_of(connection, &table)?)];
+        let mut join = wanted.join.clone();
+        if let Some(join) = &mut join {
+            join.table = find_table(connection, &join.table)?;
+            tables.push((join.table.clone(), columns_of(connection, &join.table)?));
+            join.left = tables[0].find("on", &join.left)?;
+            join.right = tables[1].find("on", &join.right)?;
+        }
+        let there = There { tables };
+        let guessed = wanted.columns.is_empty();
+        let map = if guessed {
+            guess(&there.tables[0].1)
         } else {
-            look_up(&table, &there, wanted)?
+            there.look_up(&wanted.columns)?
         };
         if !map.contains_key(&Column::Type) && !map.contains_key(&Column::Message) {
             return Err(UsageError::with_hint(
                 format!("table `{table}` has no column known as `type` or `message`"),
                 format!(
                     "name them in the source's `columns`; the table has {}",
-                    list(&there)
+                    list(&there.tables[0].1)
                 ),
             )
             .into());
         }
+        let mut frames = wanted.frames.clone();
+        if let Some(frames) = &mut frames {
+            frames.of = there.field("frames", &frames.of)?;
+        }
+        let filter = wanted.filter.iter();
+        let filter = filter.map(|(field, value)| Ok((there.field("where", field)?, value.clone())));
         Ok(Columns {
             table,
+            join,
             map,
-            guessed: wanted.is_empty(),
+            frames,
+            filter: filter.collect::<anyhow::Result<_>>()?,
+            guessed,
         })
     }
 
-    pub fn get(&self, column: Column) -> Option<&str> {
-        self.map.get(&column).map(String::as_str)
+    pub fn has(&self, column: Column) -> bool {
+        self.map.contains_key(&column)
     }
 
-    /// The column quoted for SQL; `NULL` if the table has none.
-    pub fn sql(&self, column: Column) -> String {
-        self.get(column).map_or("NULL".to_owned(), quote)
+    /// The one column that it is, if it is one.
+    pub fn plain(&self, column: Column) -> Option<&Field> {
+        match self.map.get(&column).map(Vec::as_slice) {
+            Some([field]) if field.inner.is_none() => Some(field),
+            _ => None,
+        }
+    }
+
+    pub fn fields(&self, column: Column) -> &[Field] {
+        self.map.get(&column).map_or(&[], Vec::as_slice)
     }
 
     pub fn mapped(&self) -> BTreeMap<&'static str, String> {
-        let pairs = self.map.iter();
-        pairs
-            .map(|(column, name)| (column.key(), name.clone()))
-            .collect()
+        let shown = |fields: &Vec<Field>| {
+            let fields: Vec<String> = fields.iter().map(Field::to_string).collect();
+            fields.join(" | ")
+        };
+        let mut mapped: BTreeMap<&'static str, String> = self
+            .map
+            .iter()
+            .map(|(column, fields)| (column.key(), shown(fields)))
+            .collect();
+        if let Some(frames) = &self.frames {
+            mapped.insert("frames", frames.of.to_string());
+        }
+        mapped
+    }
+
+    /// Every column that a query may name, with its table.
+    pub fn reads(&self) -> BTreeSet<(String, String)> {
+        let of_filter = self.filter.iter().map(|(field, _)| field);
+        let of_frames = self.frames.iter().map(|frames| &frames.of);
+        let fields = self
+            .map
+            .values()
+            .flatten()
+            .chain(of_filter)
+            .chain(of_frames);
+        let mut reads: BTreeSet<(String, String)> = fields
+            .map(|field| {
+                (
+                    field.table.as_ref().unwrap_or(&self.table).clone(),
+                    field.column.clone(),
+                )
+            })
+            .collect();
+        if let Some(join) = &self.join {
+            reads.insert((self.table.clone(), join.left.clone()));
+            reads.insert((join.table.clone(), join.right.clone()));
+        }
+        reads
+    }
+}
+
+/// The tables that are there, the first with the events.
+struct There {
+    tables: Vec<(String, Vec<String>)>,
+}
+
+trait Table {
+    fn find(&self, key: &str, name: &str) -> anyhow::Result<String>;
+}
+
+impl Table for (String, Vec<String>) {
+    fn find(&self, key: &str, name: &str) -> anyhow::Result<String> {
+        let (table, there) = self;
+        let found = there
+            .iter()
+            .find(|column| column.eq_ignore_ascii_case(name));
+        found.cloned().ok_or_else(|| {
+            let message = format!("table `{table}` has no column `{name}` (for `{key}`)");
+            UsageError::with_hint(message, format!("it has {}", list(there))).into()
+        })
+    }
+}
+
+impl There {
+    fn field(&self, key: &str, field: &Field) -> anyhow::Result<Field> {
+        let wanted = field.table.as_deref();
+        let mut tables = self.tables.iter();
+        let table = match wanted {
+            Some(name) => tables.find(|(table, _)| table.eq_ignore_ascii_case(name)),
+            None => tables.next(),
+        };
+        let table =
+            table.with_context(|| format!("no table `{}` is joined", wanted.unwrap_or("")))?;
+        Ok(Field {
+            table: wanted.map(|_| table.0.clone()),
+            column: table.find(key, &field.column)?,
+            inner: field.inner.clone(),
+        })
+    }
+
+    fn look_up(
+        &self,
+        wanted: &BTreeMap<String, Vec<Field>>,
+    ) -> anyhow::Result<BTreeMap<Column, Vec<Field>>> {
+        let mut map = BTreeMap::new();
+        for (key, fields) in wanted {
+            let known = Column::ALL.iter().find(|column| column.key() == key);
+            let Some(&column) = known else {
+                let keys: Vec<&str> = Column::ALL.iter().map(|column| column.key()).collect();
+                return Err(UsageError::with_hint(
+                    format!("unknown column key `{key}`"),
+                    format!("the keys are {}", list(&keys)),
+                )
+                .into());
+            };
+            let fields = fields.iter().map(|field| self.field(key, field));
+            map.insert(column, fields.collect::<anyhow::Result<Vec<Field>>>()?);
+        }
+        Ok(map)
     }
 }
 
@@ -147,49 +271,18 @@ fn columns_of(connection: &Connection, table: &str) -> anyhow::Result<Vec<String
     Ok(names)
 }
 
-fn guess(there: &[String]) -> BTreeMap<Column, String> {
-    let mut map = BTreeMap::new();
+fn guess(there: &[String]) -> BTreeMap<Column, Vec<Field>> {
+    let mut map: BTreeMap<Column, Vec<Field>> = BTreeMap::new();
     for &column in Column::ALL {
         let guesses = column.guesses().iter();
         let found = guesses
             .filter_map(|guess| there.iter().find(|name| name.eq_ignore_ascii_case(guess)))
-            .find(|name| !map.values().any(|taken| taken == *name));
+            .find(|name| !map.values().flatten().any(|taken| taken.column == **name));
         if let Some(name) = found {
-            map.insert(column, name.clone());
+            map.insert(column, vec![Field::column(name)]);
         }
     }
     map
-}
-
-fn look_up(
-    table: &str,
-    there: &[String],
-    wanted: &BTreeMap<String, String>,
-) -> anyhow::Result<BTreeMap<Column, String>> {
-    let mut map = BTreeMap::new();
-    for (key, name) in wanted {
-        let known = Column::ALL.iter().find(|column| column.key() == key);
-        let Some(&column) = known else {
-            let keys: Vec<&str> = Column::ALL.iter().map(|column| column.key()).collect();
-            return Err(UsageError::with_hint(
-                format!("unknown column key `{key}`"),
-                format!("the keys are {}", list(&keys)),
-            )
-            .into());
-        };
-        let Some(found) = there
-            .iter()
-            .find(|column| column.eq_ignore_ascii_case(name))
-        else {
-            return Err(UsageError::with_hint(
-                format!("table `{table}` has no column `{name}` (for `{key}`)"),
-                format!("it has {}", list(there)),
-            )
-            .into());
-        };
-        map.insert(column, found.clone());
-    }
-    Ok(map)
 }
 
 fn list(names: &[impl AsRef<str>]) -> String {
@@ -211,11 +304,15 @@ mod tests {
     fn check(schema: &str, wanted: &[(&str, &str)], expected: &str) {
         let connection = Connection::open_in_memory().expect("memory");
         connection.execute_batch(schema).expect("the schema is SQL");
-        let wanted = wanted
+        let columns = wanted
             .iter()
-            .map(|(key, name)| ((*key).to_owned(), (*name).to_owned()))
+            .map(|(key, name)| ((*key).to_owned(), vec![Field::column(name)]))
             .collect();
-        let said = match Columns::resolve(&connection, "errors", &wanted) {
+        let wanted = TableConfig {
+            columns,
+            ..TableConfig::plain("errors")
+        };
+        let said = match Columns::resolve(&connection, &wanted) {
             Ok(columns) => columns
                 .mapped()
                 .iter()

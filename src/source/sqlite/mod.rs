@@ -1,10 +1,10 @@
-//! Errors in a table of a SQLite file. The database groups and counts; what is pulled is one row a group.
+//! Errors in tables of a SQLite file. The database groups and counts; what is pulled is one row a group.
 
 mod columns;
 mod open;
 mod query;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -13,42 +13,43 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Statement};
 use sha2::{Digest as _, Sha256};
 
-use self::columns::{Column, Columns};
-use self::query::Queries;
-use super::clean::Cleaner;
-use super::{Reading, Window, stack};
-use crate::issue::{Fingerprint, Flag, Frame, Issue, Severity, Tally, skeleton};
+use self::columns::Columns;
+use self::query::{FIELD_END, FRAME_END, Queries};
+use super::gather::{Gatherer, RawEvent};
+use super::stack::RawFrame;
+use super::{Checked, Filter, Reading, Settings};
+use crate::issue::{Fingerprint, Issue, Standing};
+use crate::policy::{FramesConfig, TableConfig};
 
-/// More distinct issues than this are counted, not listed: the rarest stay out.
-pub const MAX_ISSUES: usize = 10_000;
-
-/// Reads the errors of `table` inside `window`.
+/// Reads the errors of `table` that `filter` lets through.
 ///
-/// `columns` maps our names (`type`, `message`, `file`, `line`, `function`, `stack`, `level`, `at`, `release`, `environment`, `user`,
-/// `count`, `id`) to the table's; if it is empty they are guessed from common names, see [`Reading::columns`].
+/// [`TableConfig::columns`] maps our names to the table's; if it is empty they are guessed from common names, see [`Reading::columns`].
 ///
 /// # Errors
 /// [`UsageError`](crate::usage::UsageError) if file, table or a column is not there; any other error means that nothing is known.
 pub fn read(
     path: &Path,
-    table: &str,
-    columns: &BTreeMap<String, String>,
-    window: &Window,
+    table: &TableConfig,
+    settings: &Settings,
+    filter: &Filter,
 ) -> anyhow::Result<Reading> {
     let mut source = open::open(path)?;
-    let columns = Columns::resolve(&source.connection, table, columns)?;
+    let columns = Columns::resolve(&source.connection, table)?;
     open::restrict(&mut source.connection, &columns)?;
-    let queries = Queries::new(&columns, window);
+    let queries = Queries::new(&columns, filter);
     let mut gathering = Gathering {
-        cleaner: Cleaner::default(),
-        issues: BTreeMap::new(),
+        gatherer: Gatherer::new(settings)?,
+        frames: columns.frames.clone(),
         groups: HashMap::new(),
+        standings: HashMap::new(),
         n_unlisted: 0,
     };
     // One transaction: three looks at one state.
     let transaction = source.connection.transaction()?;
     let n_undated = match &queries.undated {
-        Some(sql) => prepare(&transaction, sql)?.query_row([], |row| row.get::<_, i64>(0))?,
+        Some(sql) => prepare(&transaction, sql)?
+            .query_row([], |row| row.get::<_, i64>(0))
+            .map_err(open::explain)?,
         None => 0,
     };
     each_row(&transaction, &queries.samples, |row| {
@@ -60,26 +61,54 @@ pub fn read(
     })?;
     transaction.finish()?;
     source.verify()?;
+    gathering.settle();
 
-    let issues: Vec<Issue> = gathering.issues.into_values().collect();
+    let issues: Vec<Issue> = gathering.gatherer.issues.into_values().collect();
     Ok(Reading {
         n_events: issues.iter().map(|issue| issue.tally.n_events).sum(),
         issues,
         n_undated: n_undated.unsigned_abs(),
         n_unlisted: gathering.n_unlisted,
+        n_broken: 0,
         rung: source.rung,
         columns: columns.mapped(),
         columns_guessed: columns.guessed,
-        redactions: gathering.cleaner.redactor.counts,
+        redactions: gathering.gatherer.cleaner.redactor.counts,
     })
 }
 
-/// Everything that has been read so far, by fingerprint.
-struct Gathering {
-    cleaner: Cleaner,
-    issues: BTreeMap<Fingerprint, Issue>,
-    /// Which issue a group of the database belongs to, by the hash of its key; `None` beyond [`MAX_ISSUES`].
+/// Says which columns would be read, and tries to write.
+///
+/// # Errors
+/// As [`read`]; also where a statement that writes is not refused.
+pub fn check(path: &Path, table: &TableConfig) -> anyhow::Result<Checked> {
+    let mut source = open::open(path)?;
+    let columns = Columns::resolve(&source.connection, table)?;
+    open::restrict(&mut source.connection, &columns)?;
+    let refused = open::try_to_write(&source.connection, &columns)?;
+    let n_rows: i64 = prepare(&source.connection, &query::count(&columns))?
+        .query_row([], |row| row.get(0))
+        .map_err(open::explain)?;
+    source.verify()?;
+    let mut facts = vec![format!("table `{}`: {n_rows} rows", columns.table)];
+    for (table, column) in columns.reads() {
+        facts.push(format!("may read `{table}`.`{column}`"));
+    }
+    Ok(Checked {
+        rung: source.rung,
+        columns: columns.mapped(),
+        refused,
+        facts,
+    })
+}
+
+/// Everything that has been read so far.
+struct Gathering<'a> {
+    gatherer: Gatherer<'a>,
+    frames: Option<FramesConfig>,
+    /// Which issue a group of the database belongs to, by the hash of its key; `None` beyond [`super::MAX_ISSUES`].
     groups: HashMap<[u8; 32], Option<Fingerprint>>,
+    standings: HashMap<Fingerprint, Standing>,
     n_unlisted: u64,
 }
 
@@ -105,63 +134,44 @@ fn each_row(
     Ok(())
 }
 
-impl Gathering {
+impl Gathering<'_> {
     /// One group with its newest event.
     fn add_sample(&mut self, row: &Row) -> anyhow::Result<()> {
         let group = Group::of(row)?;
-        let message = text(row, "message")?.unwrap_or_default();
-        let line = text(row, "line")?.and_then(|line| line.parse().ok());
+        let hash = group.hash();
         let n_users: Option<i64> = row.get("n_users")?;
-        let at = timestamp(row.get("last")?)?;
-
-        let mut flags = BTreeSet::new();
-        let frames = group.frames(line, &mut self.cleaner, &mut flags);
-        let error_type = group
-            .error_type
-            .as_deref()
-            .map(|name| self.cleaner.name(name, &mut flags));
-        let message = self.cleaner.message(trim_cut(&message), &mut flags);
-        let fingerprint = Fingerprint::new(error_type.as_deref(), &frames, &message);
-
-        let is_known = self.issues.contains_key(&fingerprint);
-        if !is_known && self.issues.len() >= MAX_ISSUES {
-            self.groups.insert(group.hash(), None);
-            return Ok(());
-        }
-        let sample_event_id = text(row, "id")?.map(|id| self.cleaner.name(&id, &mut flags));
-        let issue = self
-            .issues
-            .entry(fingerprint.clone())
-            .or_insert_with(|| Issue {
-                fingerprint: fingerprint.clone(),
-                error_type,
-                skeleton: String::new(),
-                messages: Vec::new(),
-                frames: Vec::new(),
-                severity: None,
-                tally: Tally::default(),
-                users: None,
-                releases: BTreeSet::new(),
-                environments: BTreeSet::new(),
-                flags: BTreeSet::new(),
-                sample_event_id: None,
+        let line = text(row, "line")?.and_then(|line| line.parse().ok());
+        let place = group
+            .file
+            .filter(|file| !file.is_empty())
+            .map(|file| RawFrame {
+                file,
+                line,
+                function: group.function,
+                ..RawFrame::default()
             });
-        issue.flags.extend(flags);
-        issue.users = issue.users.max(n_users.map(i64::unsigned_abs));
-        // `last_seen` belongs to the newest sample until the ages are added, which cannot make it older.
-        let is_newest = issue.messages.is_empty() || at > issue.tally.last_seen;
-        if is_newest {
-            issue.skeleton = skeleton(&message);
-            issue.frames = frames;
-            issue.sample_event_id = sample_event_id;
-            issue.tally.last_seen = at;
+        let event = RawEvent {
+            error_type: group.error_type,
+            module: group.module,
+            message: text(row, "message")?.unwrap_or_default(),
+            template: text(row, "template")?,
+            stack: group.stack.map(|stack| unescaped(&stack)),
+            frames: self.frames.as_ref().map_or(Vec::new(), |config| {
+                frames(group.frames.as_deref().unwrap_or(""), config)
+            }),
+            place,
+            id: text(row, "id")?,
+            at: timestamp(row.get("last")?)?,
+            ..RawEvent::default()
+        };
+        let fingerprint = self.gatherer.add(event);
+        if let Some(issue) = fingerprint
+            .as_ref()
+            .and_then(|name| self.gatherer.issues.get_mut(name))
+        {
+            issue.users = issue.users.max(n_users.map(i64::unsigned_abs));
         }
-        if !issue.messages.contains(&message) {
-            let place = if is_newest { 0 } else { issue.messages.len() };
-            issue.messages.insert(place, message);
-            issue.messages.truncate(Issue::MAX_MESSAGES);
-        }
-        self.groups.insert(group.hash(), Some(fingerprint));
+        self.groups.insert(hash, fingerprint);
         Ok(())
     }
 
@@ -169,60 +179,82 @@ impl Gathering {
     fn add_age(&mut self, row: &Row) -> anyhow::Result<()> {
         let n = row.get::<_, i64>("n")?.unsigned_abs();
         let age: Option<i64> = row.get("age")?;
+        let age = age.map(u32::try_from).transpose()?;
         let first = timestamp(row.get("first")?)?;
         let last = timestamp(row.get("last")?)?;
-        let Some(issue) = self.issue_of(row)? else {
-            self.n_unlisted += n;
-            return Ok(());
-        };
-        let tally = &mut issue.tally;
-        tally.n_events += n;
-        if let Some(age) = age {
-            *tally.by_age.entry(u32::try_from(age)?).or_default() += n;
+        match self
+            .fingerprint_of(row)?
+            .and_then(|name| self.gatherer.issues.get_mut(&name))
+        {
+            Some(issue) => issue.tally.add(n, age, first, last),
+            None => self.n_unlisted += n,
         }
-        tally.first_seen = match (tally.first_seen, first) {
-            (Some(one), Some(two)) => Some(one.min(two)),
-            (one, two) => one.or(two),
-        };
-        tally.last_seen = tally.last_seen.max(last);
         Ok(())
     }
 
-    /// Where, in which releases and how badly a group happened.
+    /// Where, in which releases and how badly a group happened, and what its tracker says of it.
     fn add_places(&mut self, row: &Row) -> anyhow::Result<()> {
+        let Some(fingerprint) = self.fingerprint_of(row)? else {
+            return Ok(());
+        };
         let mut flags = BTreeSet::new();
         let mut clean = |name| -> anyhow::Result<Option<String>> {
             let text: Option<String> = text(row, name)?.filter(|text| !text.is_empty());
-            Ok(text.map(|text| self.cleaner.name(&text, &mut flags)))
+            Ok(text.map(|text| self.gatherer.cleaner.name(&text, &mut flags)))
         };
         let release = clean("release")?;
         let environment = clean("environment")?;
-        let severity = text(row, "level")?.and_then(|level| Severity::parse(&level));
-        if let Some(issue) = self.issue_of(row)? {
+        let severity = self.gatherer.severity(text(row, "level")?.as_deref(), None);
+        let standing = if is_true(text(row, "resolved")?) {
+            Standing::Resolved
+        } else if is_true(text(row, "muted")?) {
+            Standing::Muted
+        } else {
+            Standing::Open
+        };
+        if let Some(issue) = self.gatherer.issues.get_mut(&fingerprint) {
             issue.releases.extend(release);
             issue.environments.extend(environment);
             issue.severity = issue.severity.max(severity);
             issue.flags.extend(flags);
         }
+        let known = self.standings.entry(fingerprint).or_insert(standing);
+        *known = standing.min(*known);
         Ok(())
     }
 
-    fn issue_of(&mut self, row: &Row) -> anyhow::Result<Option<&mut Issue>> {
+    fn settle(&mut self) {
+        for (fingerprint, standing) in &self.standings {
+            if let Some(issue) = self.gatherer.issues.get_mut(fingerprint) {
+                issue.standing = *standing;
+            }
+        }
+    }
+
+    fn fingerprint_of(&self, row: &Row) -> anyhow::Result<Option<Fingerprint>> {
         let group = Group::of(row)?.hash();
         let fingerprint = self.groups.get(&group);
-        let fingerprint =
-            fingerprint.context("the database named a group it did not name before")?;
-        Ok(match fingerprint {
-            Some(fingerprint) => self.issues.get_mut(fingerprint),
-            None => None,
-        })
+        fingerprint
+            .cloned()
+            .context("the database named a group it did not name before")
     }
+}
+
+/// A flag, a time or a word that says that something is so.
+fn is_true(text: Option<String>) -> bool {
+    let text = text.unwrap_or_default().to_lowercase();
+    !matches!(
+        text.as_str(),
+        "" | "0" | "false" | "f" | "unresolved" | "open" | "null"
+    )
 }
 
 /// What the database groups by.
 struct Group {
     error_type: Option<String>,
+    module: Option<String>,
     stack: Option<String>,
+    frames: Option<String>,
     file: Option<String>,
     function: Option<String>,
     /// Only where there is neither stack nor file nor function.
@@ -233,7 +265,9 @@ impl Group {
     fn of(row: &Row) -> anyhow::Result<Group> {
         Ok(Group {
             error_type: text(row, "type")?.filter(|text| !text.is_empty()),
+            module: text(row, "module")?,
             stack: text(row, "stack")?,
+            frames: text(row, "frames")?,
             file: text(row, "file")?,
             function: text(row, "function")?,
             message: text(row, "message_key")?,
@@ -243,7 +277,9 @@ impl Group {
     fn hash(&self) -> [u8; 32] {
         let parts = [
             &self.error_type,
+            &self.module,
             &self.stack,
+            &self.frames,
             &self.file,
             &self.function,
             &self.message,
@@ -256,37 +292,59 @@ impl Group {
         }
         hasher.finalize().into()
     }
+}
 
-    /// The frames of the stack, else the one place that the columns name.
-    fn frames(
-        &self,
-        line: Option<u32>,
-        cleaner: &mut Cleaner,
-        flags: &mut BTreeSet<Flag>,
-    ) -> Vec<Frame> {
-        let mut frames = stack::parse(self.stack.as_deref().unwrap_or(""));
-        let file = self.file.as_deref().filter(|file| !file.is_empty());
-        if let (true, Some(file)) = (frames.is_empty(), file) {
-            frames.push(Frame {
-                file: file.to_owned(),
-                line,
-                function: self.function.clone(),
-                in_app: stack::is_in_app(file),
-            });
-        }
-        let start = frames.len().saturating_sub(Issue::MAX_FRAMES);
-        if start > 0 {
-            flags.insert(Flag::Cut);
-        }
-        let shown = frames.drain(start..);
-        shown
-            .map(|frame| Frame {
-                file: cleaner.file(&frame.file, flags),
-                function: frame.function.map(|name| cleaner.name(&name, flags)),
-                ..frame
-            })
-            .collect()
+/// The frames that a query put into one text, the innermost last.
+fn frames(text: &str, config: &FramesConfig) -> Vec<RawFrame> {
+    let has_applications = config.members.contains_key("application");
+    let frames = text.split([FRAME_END, '\n']).filter_map(|frame| {
+        let mut fields = frame.split(FIELD_END);
+        let mut next = || fields.next().map(str::to_owned);
+        let (file, line, function, application, in_app) =
+            (next()?, next()?, next()?, next()?, next()?);
+        Some(RawFrame {
+            file: if file.is_empty() {
+                "<unknown>".to_owned()
+            } else {
+                file
+            },
+            line: line.parse().ok(),
+            function: (!function.is_empty()).then_some(function),
+            application: has_applications.then_some(application),
+            in_app: match in_app.as_str() {
+                "1" => Some(true),
+                "0" => Some(false),
+                _ => None,
+            },
+        })
+    });
+    let mut frames: Vec<RawFrame> = frames.collect();
+    if config.crash_first {
+        frames.reverse();
     }
+    frames
+}
+
+/// Text out of XML, where it is.
+fn unescaped(text: &str) -> String {
+    if !text.contains("&#x") && !text.contains("&#1") && !text.contains("&lt;") {
+        return text.to_owned();
+    }
+    let pairs = [
+        ("&#xD;", ""),
+        ("&#xA;", "\n"),
+        ("&#13;", ""),
+        ("&#10;", "\n"),
+        ("&#x9;", "\t"),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&amp;", "&"),
+    ];
+    pairs
+        .iter()
+        .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
 /// A column as text, whatever bytes it holds: they are a stranger's.
@@ -299,15 +357,6 @@ fn text(row: &Row, name: &str) -> anyhow::Result<Option<String>> {
             Some(String::from_utf8_lossy(bytes).into_owned())
         }
     })
-}
-
-/// The message without the word that the query may have cut in two: half a secret would not be recognised.
-fn trim_cut(message: &str) -> &str {
-    if message.chars().count() < query::MAX_MESSAGE {
-        return message;
-    }
-    let end = message.rfind(char::is_whitespace);
-    &message[..end.unwrap_or(0)]
 }
 
 fn timestamp(seconds: Option<i64>) -> anyhow::Result<Option<Timestamp>> {

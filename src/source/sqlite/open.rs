@@ -2,6 +2,7 @@
 //!
 //! Opening a database in WAL mode, even read only, leaves files beside it. Such a database is copied into a private folder first.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -77,16 +78,44 @@ pub fn open(path: &Path) -> anyhow::Result<Source> {
 
 /// From here on the connection can read the mapped columns of one table, for as long as the deadline allows, and do nothing else.
 pub fn restrict(connection: &mut Connection, columns: &Columns) -> anyhow::Result<()> {
-    let table = columns.table.clone();
-    let names: Vec<String> = columns.mapped().into_values().collect();
+    let reads = columns.reads();
     connection.authorizer(Some(move |context: AuthContext<'_>| {
-        if is_allowed(&context.action, &table, &names) {
+        if is_allowed(&context.action, &reads) {
             Authorization::Allow
         } else {
             Authorization::Deny
         }
     }))?;
     Ok(())
+}
+
+/// Tries everything that would write, and says what was answered. Nothing is run: statements are refused when they are prepared.
+///
+/// # Errors
+/// One of them was not refused.
+pub fn try_to_write(
+    connection: &Connection,
+    columns: &Columns,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let table = super::columns::quote(&columns.table);
+    let statements = [
+        format!("DELETE FROM {table}"),
+        format!("DROP TABLE {table}"),
+        format!("INSERT INTO {table} DEFAULT VALUES"),
+        "CREATE TABLE koan_guard_probe(x)".to_owned(),
+        "CREATE TEMP TABLE koan_guard_probe(x)".to_owned(),
+        "ATTACH ':memory:' AS koan_guard_probe".to_owned(),
+        "PRAGMA query_only = 0".to_owned(),
+        "VACUUM".to_owned(),
+    ];
+    let mut refused = Vec::new();
+    for sql in statements {
+        match connection.prepare(&sql) {
+            Ok(_) => anyhow::bail!("`{sql}` was not refused"),
+            Err(err) => refused.push((sql, err.to_string())),
+        }
+    }
+    Ok(refused)
 }
 
 /// Says what an error of a query means.
@@ -191,14 +220,22 @@ pub(super) fn connect(path: &Path, deadline: Duration) -> anyhow::Result<Connect
     Ok(connection)
 }
 
-fn is_allowed(action: &AuthAction<'_>, table: &str, columns: &[String]) -> bool {
+fn is_allowed(action: &AuthAction<'_>, reads: &BTreeSet<(String, String)>) -> bool {
     const FUNCTIONS: &[&str] = &[
         "cast",
+        "char",
         "coalesce",
         "count",
         "glob",
+        "group_concat",
+        "instr",
+        "json_each",
+        "json_extract",
+        "json_valid",
+        "length",
         "max",
         "min",
+        "nullif",
         "replace",
         "substr",
         "sum",
@@ -212,8 +249,12 @@ fn is_allowed(action: &AuthAction<'_>, table: &str, columns: &[String]) -> bool 
             table_name,
             column_name,
         } => {
-            *table_name == table
-                && (column_name.is_empty() || columns.iter().any(|name| name == column_name))
+            let is_table = |(table, _): &(String, String)| table == table_name;
+            let is_there =
+                |(table, column): &(String, String)| table == table_name && column == column_name;
+            *table_name == "json_each"
+                || (column_name.is_empty() && reads.iter().any(is_table))
+                || reads.iter().any(is_there)
         }
         AuthAction::Function { function_name } => {
             FUNCTIONS.contains(&function_name.to_ascii_lowercase().as_str())

@@ -8,7 +8,9 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::*;
-use crate::source::{Rung, sample};
+use crate::issue::Severity;
+use crate::policy::Policy;
+use crate::source::{Rung, Window, sample};
 use crate::usage::UsageError;
 
 fn now() -> Timestamp {
@@ -19,12 +21,14 @@ fn window() -> Window {
     Window::days_before(now(), 14).expect("a window")
 }
 
-fn no_map() -> BTreeMap<String, String> {
-    BTreeMap::new()
+/// With columns that are guessed.
+fn read_table(path: &Path, table: &str) -> anyhow::Result<Reading> {
+    let table = TableConfig::plain(table);
+    read(path, &table, &Settings::default(), &Filter::all(window()))
 }
 
 fn read_errors(path: &Path) -> Reading {
-    read(path, "errors", &no_map(), &window()).expect("the errors can be read")
+    read_table(path, "errors").expect("the errors can be read")
 }
 
 /// A folder with a database `app.sqlite3`, and a connection that writes to it.
@@ -161,7 +165,8 @@ fn nothing_but_the_mapped_columns_can_be_asked_for() {
     drop(writer);
     let before = hashes(folder.path());
     let mut source = open::open(&path).expect("a database");
-    let columns = Columns::resolve(&source.connection, "errors", &no_map()).expect("columns");
+    let columns =
+        Columns::resolve(&source.connection, &TableConfig::plain("errors")).expect("columns");
     open::restrict(&mut source.connection, &columns).expect("restricted");
     let outside = folder.path().join("new.sqlite3");
     for sql in [
@@ -220,7 +225,7 @@ fn links_and_other_files_are_refused() {
         folder.path().to_owned(),
         folder.path().join("none"),
     ] {
-        let err = read(&wrong, "errors", &no_map(), &window()).expect_err("refused");
+        let err = read_table(&wrong, "errors").expect_err("refused");
         assert!(err.is::<UsageError>(), "{err:#}");
     }
 }
@@ -234,7 +239,7 @@ fn a_damaged_file_is_a_doubt_and_not_an_empty_reading() {
     let middle = bytes.len() / 2;
     bytes[4096..middle].fill(0xa5);
     std::fs::write(&path, bytes).expect("a file");
-    let err = read(&path, "errors", &no_map(), &window()).expect_err("damaged");
+    let err = read_table(&path, "errors").expect_err("damaged");
     assert!(!err.is::<UsageError>(), "{err:#}");
 }
 
@@ -242,7 +247,7 @@ fn a_damaged_file_is_a_doubt_and_not_an_empty_reading() {
 fn a_blocked_database_is_a_doubt() {
     let (_folder, path, writer) = database("delete", SCHEMA);
     writer.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
-    let err = read(&path, "errors", &no_map(), &window()).expect_err("locked");
+    let err = read_table(&path, "errors").expect_err("locked");
     assert!(format!("{err:#}").contains("locked"), "{err:#}");
 }
 
@@ -276,8 +281,8 @@ fn two_hundred_thousand_events_are_counted_by_the_database() {
 fn the_plan_of_every_query_groups_in_the_database() {
     let (_folder, path, writer) = database("delete", SCHEMA);
     add(&writer, 100);
-    let columns = Columns::resolve(&writer, "errors", &no_map()).expect("columns");
-    let queries = Queries::new(&columns, &window());
+    let columns = Columns::resolve(&writer, &TableConfig::plain("errors")).expect("columns");
+    let queries = Queries::new(&columns, &Filter::all(window()));
     drop(path);
     for sql in [&queries.samples, &queries.ages] {
         assert!(sql.contains("GROUP BY"), "{sql}");
@@ -413,14 +418,251 @@ fn the_sample_is_read_without_its_secrets() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("sample.sqlite3");
     sample::create(&path, now()).expect("the sample");
-    let reading = read(&path, sample::TABLE, &no_map(), &window()).expect("the sample can be read");
+    let reading = read_table(&path, sample::TABLE).expect("the sample can be read");
     assert_eq!(reading.issues.len(), 5);
     assert!(reading.columns_guessed);
     assert_eq!(reading.columns["stack"], "backtrace");
-    let kinds: Vec<&str> = reading.redactions.keys().copied().collect();
+    let kinds: Vec<&str> = reading.redactions.keys().map(String::as_str).collect();
     assert_eq!(kinds, ["auth-header", "email", "ip"]);
     let everything = format!("{:?}", reading.issues);
     for secret in ["demo0", "@example.org", "10.1.7"] {
         assert!(!everything.contains(secret), "{secret}");
+    }
+}
+
+/// A source of a policy, and a fixture that it reads, copied.
+#[track_caller]
+fn read_preset(preset: &str, more: &str, path: &Path) -> anyhow::Result<Reading> {
+    let text = format!(
+        "version: 1\nsources: [{{name: a, kind: sqlite, path: '{}', preset: {preset}{more}}}]\n",
+        path.display()
+    );
+    let policy = Policy::load(&text, "p.yaml").expect("a policy");
+    crate::source::read(&policy.sources[0], Path::new("/"), &Filter::all(window()))
+}
+
+fn fixture(name: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let from = format!(
+        "{}/tests/fixtures/errors/{name}",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let path = folder.path().join(name);
+    std::fs::copy(from, &path).expect("the fixture");
+    (folder, path)
+}
+
+/// Issues and events of a fixture, none of whose files changes.
+#[track_caller]
+fn check_fixture(preset: &str, n_issues: usize, n_events: u64) -> Vec<Issue> {
+    let (folder, path) = fixture(&format!("{preset}.sqlite3"));
+    let before = hashes(folder.path());
+    let reading = read_preset(preset, "", &path).expect("a reading");
+    assert_eq!(hashes(folder.path()), before);
+    let titles: Vec<String> = reading
+        .issues
+        .iter()
+        .map(|issue| format!("{} {}", issue.tally.n_events, issue.title()))
+        .collect();
+    assert_eq!(
+        (reading.issues.len(), reading.n_events, reading.n_undated),
+        (n_issues, n_events, 0),
+        "{titles:#?}"
+    );
+    reading.issues
+}
+
+#[track_caller]
+fn find<'a>(issues: &'a [Issue], title: &str) -> &'a Issue {
+    let mut found = issues
+        .iter()
+        .filter(|issue| issue.title().starts_with(title));
+    let issue = found.next().unwrap_or_else(|| panic!("no `{title}`"));
+    assert!(found.next().is_none(), "two of `{title}`");
+    issue
+}
+
+#[test]
+fn solid_errors_has_one_issue_a_bug() {
+    let issues = check_fixture("solid_errors", 14, 144);
+    let declined = find(&issues, "CardError");
+    let culprit = declined.culprit().expect("a frame");
+    assert_eq!(
+        (culprit.function.as_deref(), culprit.line),
+        (Some("charge"), Some(7))
+    );
+    assert_eq!(declined.tally.n_events, 22);
+    assert_eq!(declined.standing, Standing::Open);
+}
+
+#[test]
+fn error_tracker_has_one_issue_a_bug() {
+    let issues = check_fixture("error_tracker", 12, 132);
+    let declined = find(&issues, "Elixir.MyApp.Payments.DeclinedError");
+    let culprit = declined.culprit().expect("a frame");
+    assert_eq!(culprit.file, "lib/my_app/payments.ex");
+    let standings: BTreeSet<Standing> = issues.iter().map(|issue| issue.standing).collect();
+    assert_eq!(standings.len(), 3, "{standings:?}");
+}
+
+#[test]
+fn bugsink_is_grouped_anew() {
+    let issues = check_fixture("bugsink", 57, 566);
+    let declined = issues
+        .iter()
+        .find(|issue| issue.title().contains("PaymentDeclined"))
+        .expect("an issue");
+    assert_eq!(declined.standing, Standing::Muted);
+    assert_eq!(declined.severity, Some(Severity::Warning));
+    assert!(declined.releases.contains("shop@1.5.0"));
+    assert!(declined.users > Some(1));
+    let everything = format!("{issues:?}");
+    for secret in ["4111 1111", "zk_test_", "@example"] {
+        assert!(!everything.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn one_environment_or_release_can_be_asked_for() {
+    let (_folder, path) = fixture("bugsink.sqlite3");
+    let text = format!(
+        "version: 1\nsources: [{{name: a, kind: sqlite, path: '{}', preset: bugsink}}]\n",
+        path.display()
+    );
+    let policy = Policy::load(&text, "p.yaml").expect("a policy");
+    let n_events = |environments: &[&str], releases: &[&str]| {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let filter = Filter {
+            environments: texts(environments),
+            releases: texts(releases),
+            ..Filter::all(window())
+        };
+        let reading = crate::source::read(&policy.sources[0], Path::new("/"), &filter);
+        reading.expect("a reading").n_events
+    };
+    let (staging, production) = (n_events(&["staging"], &[]), n_events(&["production"], &[]));
+    assert!(
+        staging > 0 && staging + production == 566,
+        "{staging} {production}"
+    );
+    assert_eq!(n_events(&["staging", "production"], &[]), 566);
+    assert_eq!(n_events(&["x' OR '1' = '1"], &[]), 0);
+    assert!(n_events(&["production"], &["shop@1.5.0"]) < production);
+}
+
+/// A table as its library makes it, with one event.
+#[track_caller]
+fn check_preset(preset: &str, sql: &str, title: &str, culprit: Option<&str>) {
+    let (folder, path, writer) = database("delete", sql);
+    drop(writer);
+    let before = hashes(folder.path());
+    let reading = read_preset(preset, "", &path).expect("a reading");
+    assert_eq!(hashes(folder.path()), before);
+    let [issue] = reading.issues.as_slice() else {
+        panic!("{:#?}", reading.issues);
+    };
+    assert_eq!(issue.title(), title);
+    let frame = issue.culprit().map(|frame| {
+        format!(
+            "{}:{} {}",
+            frame.file,
+            frame.line.unwrap_or(0),
+            frame.function.as_deref().unwrap_or("?")
+        )
+    });
+    assert_eq!(frame.as_deref(), culprit);
+    assert!(!format!("{reading:?}").contains("hunter2"));
+}
+
+#[test]
+fn telescope() {
+    check_preset(
+        "telescope",
+        r#"CREATE TABLE telescope_entries(sequence INTEGER PRIMARY KEY, uuid TEXT, batch_id TEXT, family_hash TEXT, should_display_on_index INT, type TEXT, content TEXT, created_at TEXT);
+        INSERT INTO telescope_entries VALUES (1, 'u', 'b', 'f', 1, 'exception', '{"class":"App\\Exceptions\\CartException","file":"/srv/app/Cart.php","line":12,"message":"cart 7 lost","context":{"password":"hunter2"},"trace":[{"file":"/srv/app/Http/CartController.php","line":9},{"file":"/srv/vendor/laravel/framework/src/Route.php","line":3}]}', '2026-11-22 07:00:00');
+        INSERT INTO telescope_entries VALUES (2, 'u', 'b', 'f', 1, 'request', '{"payload":"hunter2"}', '2026-11-22 07:00:00');
+        INSERT INTO telescope_entries VALUES (3, 'u', 'b', 'f', 1, 'log', 'no JSON', '2026-11-22 07:00:00');"#,
+        r"App\Exceptions\CartException: cart <num> lost",
+        Some("/srv/app/Cart.php:12 ?"),
+    );
+}
+
+#[test]
+fn django_db_logger() {
+    check_preset(
+        "django_db_logger",
+        "CREATE TABLE django_db_logger_statuslog(id INTEGER PRIMARY KEY, logger_name TEXT, level INT, msg TEXT, trace TEXT, create_datetime TEXT);
+        INSERT INTO django_db_logger_statuslog VALUES (1, 'django.request', 40, 'Internal Server Error: /cart', 'Traceback (most recent call last):
+  File \"/srv/shop/views.py\", line 12, in checkout
+    total(cart)
+shop.errors.CartError: cart 7 lost', '2026-11-22 07:00:00.123');",
+        "shop.errors.CartError: cart <num> lost",
+        Some("/srv/shop/views.py:12 checkout"),
+    );
+}
+
+#[test]
+fn elmah() {
+    check_preset(
+        "elmah",
+        r#"CREATE TABLE ELMAH_Error(ErrorId TEXT, Application TEXT, Host TEXT, Type TEXT, Source TEXT, Message TEXT, User TEXT, StatusCode INT, TimeUtc TEXT, Sequence INTEGER PRIMARY KEY, AllXml TEXT);
+        INSERT INTO ELMAH_Error VALUES ('e', '/', 'web-1', 'Shop.CartException', 'Shop', 'cart 7 lost', 'ada', 500, '2026-11-22T07:00:00', 1,
+        '<error host="web-1" type="Shop.CartException" detail="Shop.CartException: cart 7 lost&#xD;&#xA;   at Shop.Cart.Total(Int32 id) in C:\src\Shop\Cart.cs:line 12&#xD;&#xA;   at System.Web.Mvc.Invoke(Object x)"><form><item name="password"><value string="hunter2" /></item></form></error>');"#,
+        "Shop.CartException: cart <num> lost",
+        Some("/src/Shop/Cart.cs:12 Shop.Cart.Total"),
+    );
+}
+
+#[test]
+fn a_column_may_be_inside_another_and_have_alternatives() {
+    let (_folder, path, writer) = database(
+        "delete",
+        r#"CREATE TABLE errors(id INTEGER PRIMARY KEY, what TEXT, extra TEXT, at TEXT);
+        INSERT INTO errors VALUES (1, 'E', '{"said":{"a.b":["x","lost"]}}', '2026-11-22 07:00:00');
+        INSERT INTO errors VALUES (2, 'E', 'no JSON', '2026-11-22 07:00:00');"#,
+    );
+    drop(writer);
+    let text = format!(
+        "version: 1\nsources: [{{name: a, kind: sqlite, path: '{}', table: errors, columns: {{type: what, message: 'extra -> $.said.\"a.b\"[1] | what', at: at}}}}]\n",
+        path.display()
+    );
+    let policy = Policy::load(&text, "p.yaml").expect("a policy");
+    let reading = crate::source::read(&policy.sources[0], Path::new("/"), &Filter::all(window()))
+        .expect("a reading");
+    let mut titles: Vec<String> = reading.issues.iter().map(Issue::title).collect();
+    titles.sort();
+    assert_eq!(titles, ["E: E", "E: lost"]);
+}
+
+#[test]
+fn a_check_tries_to_write_and_fails_every_time() {
+    let (folder, path) = fixture("bugsink.sqlite3");
+    let before = hashes(folder.path());
+    let text = format!(
+        "version: 1\nsources: [{{name: a, kind: sqlite, path: '{}', preset: bugsink}}]\n",
+        path.display()
+    );
+    let policy = Policy::load(&text, "p.yaml").expect("a policy");
+    let checked = crate::source::check(&policy.sources[0], Path::new("/")).expect("checked");
+    assert_eq!(hashes(folder.path()), before);
+    assert_eq!(checked.rung, Rung::Snapshot);
+    assert_eq!(checked.refused.len(), 8);
+    assert!(checked.facts[0].contains("566 rows"), "{:?}", checked.facts);
+    assert!(
+        !checked
+            .facts
+            .iter()
+            .any(|fact| fact.contains("`remote_addr`"))
+    );
+}
+
+#[test]
+fn a_missing_table_or_column_of_a_preset_is_the_users_to_correct() {
+    let (_folder, path, writer) =
+        database("delete", "CREATE TABLE solid_errors_occurrences(id INT)");
+    drop(writer);
+    for preset in ["solid_errors", "bugsink"] {
+        let err = read_preset(preset, "", &path).expect_err("no such table");
+        assert!(err.is::<UsageError>(), "{err:#}");
     }
 }
