@@ -98,7 +98,7 @@ fn run(repo: &Path, program: &str, args: &[&str], input: Stdio) -> anyhow::Resul
 
 /// A repository whose issues were seen, claimed, refused and fixed over and over.
 fn build(repo: &Path, n_issues: usize) -> anyhow::Result<()> {
-    support::build_repo(repo, |stream| support::write_file(stream, "f", "x\n"))?;
+    support::build_repo(repo, |stream| Ok(support::write_file(stream, "f", "x\n")?))?;
     if n_issues == 0 {
         return Ok(());
     }
