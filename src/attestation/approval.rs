@@ -107,7 +107,7 @@ fn claim(line: &[u8]) -> Option<Claim> {
 pub(super) fn claim_in(opened: Opened) -> Option<Claim> {
     let statement: Statement = serde_json::from_slice(&opened.payload).ok()?;
     let is_ours = statement.kind == STATEMENT_TYPE && statement.predicate_type == PREDICATE_TYPE;
-    is_ours.then(|| Claim {
+    is_ours.then_some(Claim {
         decision: statement.predicate,
         subject: statement.subject,
         opened,

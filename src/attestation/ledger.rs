@@ -490,7 +490,7 @@ mod tests {
             (format!("{}{good}", " ".repeat(5 << 20)), "bytes, at most"),
         ] {
             assert!(fact(&bad).contains(expected), "{}", fact(&bad));
-            check(&[bad.clone()], "unreadable");
+            check(std::slice::from_ref(&bad), "unreadable");
             check(&[bad, good.clone()], "stated");
         }
         check(&[], "missing");

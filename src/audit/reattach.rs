@@ -126,9 +126,8 @@ impl Lost {
             .by_tree
             .get(&about.tree_id)
             .map_or(&[][..], Vec::as_slice);
-        let has_parent = |at: &&usize| {
-            self.stated[**at].statement.predicate.trees.parent == parent_tree_id.to_string()
-        };
+        let parent = parent_tree_id.to_string();
+        let has_parent = |at: &&usize| self.stated[**at].statement.predicate.trees.parent == parent;
         if let Some(&at) = of_tree.iter().find(has_parent).or(of_tree.first()) {
             return Ok(Some((&self.stated[at], true)));
         }

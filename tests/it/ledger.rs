@@ -11,6 +11,9 @@ use crate::support::{Repo, python_with_pytest};
 
 const FIX: &str = "fix: total of an empty cart";
 
+/// How commits are rewritten, and what that is called.
+type Way<'a> = (&'a str, &'a dyn Fn(&Repo));
+
 /// Main, and a branch `koan/1` with a red test and then its fix.
 fn branch() -> Repo {
     let repo = Repo::python_sample();
@@ -126,7 +129,7 @@ fn a_range_is_found_again_after_a_squash_on_a_moved_base() {
 
 #[test]
 fn a_statement_is_found_again_however_its_commit_was_rewritten() {
-    let ways: [(&str, &dyn Fn(&Repo)); 5] = [
+    let ways: [Way; 5] = [
         ("amend", &|repo| {
             repo.git([
                 "commit",
