@@ -1,7 +1,7 @@
 //! The only place that knows `gix::Repository`: commits, trees, the index, notes and refs as the rest of the program needs them.
 //!
 //! Reading goes by raw objects: replace refs, grafts, the commit-graph, attributes, filters and text conversion are without effect. Objects
-//! that are made while judging (the tree of the index, the tree BEFORE) stay in memory; only [`notes`] writes.
+//! that are made while judging (the tree of the index, the tree BEFORE) stay in memory; only [`notes`] and [`refs`] write.
 
 pub mod caller;
 mod diff;
@@ -16,12 +16,15 @@ mod machine;
 mod merge;
 mod names;
 pub mod notes;
+pub mod notes_union;
 mod object;
 mod open;
 mod quarantine;
+pub mod refs;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tree;
+mod turn;
 
 use std::sync::{Arc, OnceLock};
 

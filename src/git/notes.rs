@@ -1,6 +1,6 @@
 //! Notes under `refs/notes/koan`: one JSON object a line, appended by compare-and-swap, laid out as git lays them out.
 //!
-//! This is the only part of the program that writes into a repository, and this ref is the only one it writes.
+//! Beside [`refs`](super::refs) this is the only part of the program that writes into a repository, and this ref is the only one it writes.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -28,7 +28,7 @@ const MESSAGE: &str = "Notes added by koan-guard";
 const FALLBACK: (&str, &str) = ("koan-guard", "koan-guard@localhost");
 
 /// How long other writers may keep us from writing.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the ref points at.
 struct Tip {
@@ -218,13 +218,16 @@ fn read(repo: &Repo, blob_id: ObjectId) -> anyhow::Result<Vec<u8>> {
 }
 
 /// The same repository, but new objects are written into it.
-fn on_disk(repo: &Repo) -> anyhow::Result<Repo> {
+pub(super) fn on_disk(repo: &Repo) -> anyhow::Result<Repo> {
     let mut repo = repo.clone();
     repo.inner.objects.take_object_memory();
     Ok(repo)
 }
 
-fn identity<'a>(repo: &'a Repo, time_buf: &'a mut TimeBuf) -> anyhow::Result<SignatureRef<'a>> {
+pub(super) fn identity<'a>(
+    repo: &'a Repo,
+    time_buf: &'a mut TimeBuf,
+) -> anyhow::Result<SignatureRef<'a>> {
     match repo.inner.committer() {
         Some(committer) => committer.context("read the committer"),
         None => Ok(SignatureRef {
@@ -240,7 +243,7 @@ fn full_name() -> anyhow::Result<&'static FullNameRef> {
 }
 
 /// Between a half of `pause` and one and a half, so that writers who met once do not meet again.
-fn jitter(pause: Duration) -> Duration {
+pub(super) fn jitter(pause: Duration) -> Duration {
     let random = RandomState::new().hash_one(()) % 1024;
     pause / 2 + pause * random as u32 / 1024
 }
