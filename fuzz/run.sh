@@ -6,7 +6,7 @@ cd "$(dirname -- "$0")/.."
 
 seconds=${1:-60}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- change commit digest message note policy report source
+[ $# -gt 0 ] || set -- change commit digest message note policy report source triage
 
 cargo fuzz --version >/dev/null 2>&1 || {
   echo 'fuzz/run.sh: cargo-fuzz is missing: cargo install cargo-fuzz' >&2

@@ -5,6 +5,9 @@ use crate::change::{Change, CommitMessage, Content, FileChange, FileMode, FileVe
 use crate::issue::Crash;
 use crate::perimeter::{self, Candidate, Shape};
 use crate::policy::{self, Level, Policy, Rule};
+use crate::triage::fold::{Signature, fold};
+use crate::triage::log::{self, Log};
+use crate::triage::operation::Operation;
 use crate::{attestation, git, proof, suite};
 
 /// An entry: it panics where something does not hold.
@@ -20,6 +23,7 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("policy", load_policy),
     ("report", report),
     ("source", source),
+    ("triage", logs),
 ];
 
 /// A policy that loads keeps the closed rules closed, and says the same of itself twice.
@@ -132,6 +136,25 @@ pub fn source(data: &[u8]) {
     let _ = suite::inline::test_regions(other);
     let _ = suite::inline::test_functions(other);
     let _ = suite::inline::new_smells(one, other);
+}
+
+/// Two logs of an issue, parted by a NUL: their union has every line of both and no other, whichever comes first, and its fold is the same.
+pub fn logs(data: &[u8]) {
+    let mut parts = data.splitn(2, |&byte| byte == 0);
+    let (one, other) = (parts.next().unwrap_or_default(), parts.next());
+    let other = other.unwrap_or_default();
+    let union = log::union(one, other);
+    assert_eq!(union, log::union(other, one));
+    assert_eq!(union, log::union(&union, one));
+    assert_eq!(log::n_missing(one, &union), 0);
+    assert_eq!(log::n_missing(other, &union), 0);
+    let n_new = log::n_missing(&union, one);
+    assert_eq!(n_new, log::n_missing(other, one));
+    let read = Log::read(&union);
+    let mut nobody = |_: &Operation| Ok(Signature::Bad);
+    let record = fold(&read, &mut nobody).expect("nothing is asked of anybody");
+    assert!(!record.is_confirmed_by_person());
+    assert_eq!(record.n_operations, read.operations.len());
 }
 
 fn content(version: &Option<FileVersion>) -> Option<&Content> {

@@ -37,6 +37,12 @@ impl Fingerprint {
         digits.len() == 24 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
     }
 
+    /// One that is written down: with its prefix, and all digits small.
+    pub fn parse(text: &str) -> Option<Fingerprint> {
+        let is_small = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        (Fingerprint::is_one(text) && is_small).then(|| Fingerprint(text.to_owned()))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

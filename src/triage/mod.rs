@@ -1,9 +1,14 @@
 //! Which errors come first, each term of the score shown, and which of them an agent may try.
 //!
-//! A rank says how much an error hurts; whether code can fix it is another question, and answered apart.
+//! A rank says how much an error hurts; whether code can fix it is another question, and answered apart. What people and agents did about an
+//! issue is a log of operations ([`log`]), and its state a [`fold`](mod@fold) over it.
 
 mod act;
+pub mod fold;
+pub mod log;
+pub mod operation;
 mod score;
+pub mod store;
 
 use serde::Serialize;
 
@@ -58,5 +63,7 @@ pub fn rank(issues: Vec<Issue>, window: &Window, scene: &Scene) -> Vec<Ranked> {
     ranked
 }
 
+#[cfg(test)]
+mod merging;
 #[cfg(test)]
 mod tests;
