@@ -39,7 +39,7 @@ pub struct Report {
     /// Hooks with what happened to each; hooks that were never ours are left out by [`uninstall`].
     pub hooks: Vec<(&'static str, Effect)>,
     /// Keys of the repository's configuration that were set or taken back.
-    pub settings: Vec<&'static str>,
+    pub settings: Vec<String>,
     /// Sentences about what will not work as one may think.
     pub caveats: Vec<String>,
 }
@@ -79,7 +79,7 @@ pub fn install(repo: &Repo, binary: &Path) -> anyhow::Result<Report> {
     };
     let (mut settings, mut report) = put_in(repo, binary, &HOOKS)?;
     report.caveats = caveats(repo, work_dir, &report.hooks_dir)?;
-    report.settings = settings.set()?;
+    report.settings = settings.set(&repo.remotes()?)?;
     Ok(report)
 }
 

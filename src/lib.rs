@@ -44,6 +44,7 @@ pub mod explain;
 pub mod extract;
 pub mod init;
 pub mod install;
+pub mod sync;
 
 // Use cases built on use cases.
 pub mod approve;
@@ -52,6 +53,7 @@ pub mod backtest;
 pub mod demo;
 pub mod hook;
 pub mod selftest;
+pub mod tracker;
 
 // Values into text.
 pub mod render;

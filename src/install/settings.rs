@@ -69,9 +69,9 @@ impl Settings {
         fs::create_dir_all(dir).with_context(|| format!("make folder `{}`", dir.display()))
     }
 
-    /// Sets what is not set; says which keys that were.
-    pub(super) fn set(&mut self) -> anyhow::Result<Vec<&'static str>> {
-        let mut keys = Vec::new();
+    /// Sets what is not set; says which keys that were. `remotes` are those to fetch the ledger from.
+    pub(super) fn set(&mut self, remotes: &[String]) -> anyhow::Result<Vec<String>> {
+        let mut keys: Vec<String> = Vec::new();
         let file = self.config_file();
         if !self
             .values(&file, REWRITE_REF)?
@@ -79,29 +79,48 @@ impl Settings {
             .any(|value| value == notes::REF)
         {
             self.add(&file, REWRITE_REF, notes::REF)?;
-            keys.push(REWRITE_REF);
+            keys.push(REWRITE_REF.to_owned());
         }
         // A strategy of the user's own choice stays.
         if self.values(&file, MERGE_STRATEGY)?.is_empty() {
             self.add(&file, MERGE_STRATEGY, "cat_sort_uniq")?;
-            keys.push(MERGE_STRATEGY);
+            keys.push(MERGE_STRATEGY.to_owned());
+        }
+        for name in remotes {
+            let key = fetch_key(name);
+            let there = self.values(&file, &key)?;
+            // A remote that fetches nothing by itself would fetch nothing else from now on.
+            let is_fetched = !there.is_empty() && Repo::is_ref_name(&format!("refs/koan/{name}"));
+            let missing = refspecs(name)
+                .into_iter()
+                .filter(|spec| !there.contains(spec));
+            let missing: Vec<String> = missing.filter(|_| is_fetched).collect();
+            for spec in &missing {
+                self.add(&file, &key, spec)?;
+            }
+            if !missing.is_empty() {
+                keys.push(key);
+            }
         }
         Ok(keys)
     }
 
     /// Takes back what the record says, and the record.
-    pub(super) fn take_back(self) -> anyhow::Result<Vec<&'static str>> {
+    pub(super) fn take_back(self) -> anyhow::Result<Vec<String>> {
         let file = self.config_file();
-        let mut keys = Vec::new();
-        for (key, value) in [(MERGE_STRATEGY, "cat_sort_uniq"), (REWRITE_REF, notes::REF)] {
-            let is_ours = self.record.settings.iter().any(|name| name == key);
-            if is_ours && self.values(&file, key)?.iter().any(|found| found == value) {
-                let args = ["--fixed-value", "--unset-all", key, value];
-                anyhow::ensure!(
-                    self.git_config(&file, &args)?.is_some(),
-                    "git did not unset `{key}`"
-                );
-                keys.push(key);
+        let mut keys: Vec<String> = Vec::new();
+        for key in self.record.settings.iter().rev() {
+            for value in values_of(key) {
+                if self.values(&file, key)?.contains(&value) {
+                    let args = ["--fixed-value", "--unset-all", key, &value];
+                    anyhow::ensure!(
+                        self.git_config(&file, &args)?.is_some(),
+                        "git did not unset `{key}`"
+                    );
+                    if keys.last() != Some(key) {
+                        keys.push(key.clone());
+                    }
+                }
             }
         }
         for dir in &self.record.made_dirs {
@@ -128,7 +147,7 @@ impl Settings {
         Ok(keys)
     }
 
-    fn add(&mut self, file: &Path, key: &'static str, value: &str) -> anyhow::Result<()> {
+    fn add(&mut self, file: &Path, key: &str, value: &str) -> anyhow::Result<()> {
         // Recorded first: what is recorded and missing is harmless, what is set and unrecorded would stay.
         if !self.record.settings.iter().any(|name| name == key) {
             self.record.settings.push(key.to_owned());
@@ -183,6 +202,32 @@ impl Settings {
             ),
         }
     }
+}
+
+/// What `install` may have set a key to.
+fn values_of(key: &str) -> Vec<String> {
+    let of_remote = key
+        .strip_prefix("remote.")
+        .and_then(|rest| rest.strip_suffix(".fetch"));
+    match (key, of_remote) {
+        (MERGE_STRATEGY, _) => vec!["cat_sort_uniq".to_owned()],
+        (REWRITE_REF, _) => vec![notes::REF.to_owned()],
+        (_, Some(name)) => refspecs(name).into(),
+        _ => Vec::new(),
+    }
+}
+
+fn fetch_key(remote: &str) -> String {
+    format!("remote.{remote}.fetch")
+}
+
+/// The ledger beside ours, where `git fetch` can overwrite nothing of it. A name without a star would have to be there.
+fn refspecs(remote: &str) -> [String; 3] {
+    [
+        format!("+{0}*:refs/notes/remotes/{remote}/koan*", notes::REF),
+        format!("+refs/koan/*:refs/koan/remotes/{remote}/*"),
+        "^refs/koan/remotes/*".to_owned(),
+    ]
 }
 
 fn record_path(common_dir: &Path) -> PathBuf {

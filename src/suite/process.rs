@@ -159,6 +159,20 @@ pub fn at_terminal(argv: &[&OsStr], dir: &Path) -> anyhow::Result<bool> {
     Ok(status.success())
 }
 
+/// The same for a tool whose standard output is wanted; it has the guard's own standard input and error, and may ask there.
+pub fn output_at_terminal(
+    argv: &[&OsStr],
+    dir: &Path,
+    env: &BTreeMap<OsString, OsString>,
+) -> anyhow::Result<(End, Vec<u8>)> {
+    let (program, mut command) = tool(argv, dir, env)?;
+    command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let output = command
+        .output()
+        .with_context(|| format!("run `{}`", program.display()))?;
+    Ok((End::from(output.status), output.stdout))
+}
+
 fn tool<'a>(
     argv: &[&'a OsStr],
     dir: &Path,

@@ -175,6 +175,7 @@ fn uninstall_restores_what_was_there() {
         "",
         "[notes]\n\trewriteRef = refs/notes/commits\n",
         "[notes]\n\trewriteRef = refs/notes/koan\n[notes \"koan\"]\n\tmergeStrategy = union\n",
+        "[remote \"origin\"]\n\turl = ../x\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n[remote \"bare\"]\n\turl = ../y\n",
     ] {
         let repo = Repo::empty();
         repo.write_script(".git/hooks/pre-commit", EARLIER);
