@@ -88,3 +88,4 @@ if [ -z "$all" ]; then
 fi
 cargo test --locked --features slow-tests "$@"
 cargo bench --locked --bench hook -- --quick
+cargo bench --locked --bench triage -- --quick

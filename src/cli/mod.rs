@@ -12,6 +12,8 @@ mod install;
 mod policy;
 mod selftest;
 mod settings;
+mod sync;
+mod triage;
 mod ui;
 
 use std::ffi::OsString;
@@ -44,6 +46,8 @@ enum Command {
     Policy(policy::PolicyArgs),
     Selftest(selftest::SelftestArgs),
     Extract(demo::ExtractArgs),
+    Triage(triage::TriageArgs),
+    Sync(sync::SyncArgs),
     Demo(demo::DemoArgs),
     Hook(hook::HookArgs),
     Gc(gc::GcArgs),
@@ -78,6 +82,8 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Policy(args) => policy::policy(args),
         Command::Selftest(args) => selftest::selftest(args),
         Command::Extract(args) => demo::extract(args),
+        Command::Triage(args) => triage::triage(args),
+        Command::Sync(args) => sync::sync(args),
         Command::Demo(args) => demo::demo(args),
         Command::Hook(args) => hook::hook(args),
         Command::Gc(args) => gc::gc(args),

@@ -9,6 +9,7 @@ pub mod push;
 mod runs;
 pub mod selftest;
 pub mod text;
+pub mod triage;
 mod words;
 
 pub use words::{Words, of_doubt, of_gap, of_progress};

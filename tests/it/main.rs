@@ -21,5 +21,7 @@ mod setup;
 mod steps;
 mod support;
 mod survive;
+mod sync;
+mod triage;
 mod trust;
 mod waivers;

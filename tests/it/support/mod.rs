@@ -135,7 +135,10 @@ impl Repo {
         let refs = self.lines_of_git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
         let refs: Vec<&str> = refs
             .lines()
-            .filter(|line| !line.starts_with("refs/notes/koan "))
+            .filter(|line| {
+                let own = ["refs/notes/koan ", "refs/notes/remotes/", "refs/koan/"];
+                !own.iter().any(|start| line.starts_with(start))
+            })
             .collect();
         [
             self.lines_of_git(&["status", "--porcelain"]),
