@@ -8,6 +8,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
+#[expect(dead_code, reason = "the other benchmarks use all of it")]
 mod support;
 
 use std::io::Write as _;

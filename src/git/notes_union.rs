@@ -12,6 +12,10 @@ use crate::change::FileMode;
 
 /// Writes the tree of `ours` with what `theirs` has more; both are trees of notes. A tree that has it all already is given back.
 pub fn union(repo: &Repo, ours: ObjectId, theirs: ObjectId) -> anyhow::Result<ObjectId> {
+    refs::sturdily(|| try_union(repo, ours, theirs))
+}
+
+fn try_union(repo: &Repo, ours: ObjectId, theirs: ObjectId) -> anyhow::Result<ObjectId> {
     let writer = on_disk(repo)?;
     let odb = &writer.inner;
     let mut notes = State::new(ours, odb).context("read the notes")?;

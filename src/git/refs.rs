@@ -17,6 +17,9 @@ use super::turn::Turn;
 use super::{Blob, Edit, Repo};
 use crate::change::{FileMode, RepoPath};
 
+/// How often a write is tried again.
+const MAX_SLIPS: u32 = 5;
+
 /// Nothing that is kept here is larger.
 const MAX_BYTES: usize = 64 << 20;
 
@@ -51,10 +54,15 @@ pub enum Attempt<T> {
 /// The ref is symbolic, or does not point at a commit.
 pub fn tip(repo: &Repo, name: &str) -> anyhow::Result<Tip> {
     let full_name: &FullNameRef = name.try_into().with_context(|| format!("name `{name}`"))?;
-    let found = repo
-        .inner
-        .try_find_reference(full_name)
-        .with_context(|| format!("read `{name}`"))?;
+    let find = || {
+        let found = repo.inner.try_find_reference(full_name);
+        found.with_context(|| format!("read `{name}`"))
+    };
+    // While git packs refs, one look may find it neither here nor there.
+    let found = match find()? {
+        None => find()?,
+        found => found,
+    };
     let Some(reference) = found.filter(|reference| reference.name() == full_name) else {
         return Ok(Tip {
             commit_id: None,
@@ -87,12 +95,12 @@ pub fn tree(
         repo.quarantine.is_none(),
         "nothing can be written while a push is being judged"
     );
-    let put = |(path, bytes)| Edit::Put {
-        path,
+    let put = |(path, bytes): &(RepoPath, Vec<u8>)| Edit::Put {
+        path: path.clone(),
         mode: FileMode::Regular,
-        content: Blob::Bytes(bytes),
+        content: Blob::Bytes(bytes.clone()),
     };
-    on_disk(repo)?.edit_tree(tree_id, files.into_iter().map(put).collect())
+    sturdily(|| on_disk(repo)?.edit_tree(tree_id, files.iter().map(put).collect()))
 }
 
 /// Writes a commit of a tree that is there.
@@ -105,11 +113,26 @@ pub fn commit_tree(
     let writer = on_disk(repo)?;
     let mut time_buf = TimeBuf::default();
     let who = identity(repo, &mut time_buf)?;
-    let commit = writer
-        .inner
-        .new_commit_as(who, who, format!("{message}\n"), tree_id, parent_ids)
-        .context("write a commit")?;
-    Ok(commit.id)
+    sturdily(|| {
+        let (message, parent_ids) = (format!("{message}\n"), parent_ids.clone());
+        let commit = writer
+            .inner
+            .new_commit_as(who, who, message, tree_id, parent_ids);
+        Ok(commit.context("write a commit")?.id)
+    })
+}
+
+/// `git gc` takes empty folders and loose refs away from under a writer: what fails is tried again a few times.
+pub(super) fn sturdily<T>(mut write: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let mut pause = Duration::from_millis(4);
+    for _ in 0..MAX_SLIPS {
+        if let Ok(done) = write() {
+            return Ok(done);
+        }
+        std::thread::sleep(jitter(pause));
+        pause *= 2;
+    }
+    write()
 }
 
 /// The e-mail address of whoever writes here, as git knows it.
@@ -191,7 +214,7 @@ impl Writer {
         steps::step("written");
         self.turn.announce(name, new_id)?;
         steps::step("announced");
-        let swapped = swap(repo, name, (old_id, new_id), message);
+        let swapped = sturdily(|| swap(repo, name, (old_id, new_id), message));
         steps::step("swapped");
         self.turn.done()?;
         swapped
@@ -259,6 +282,12 @@ pub fn patiently<T>(
         std::thread::sleep(jitter(pause));
         pause = (pause * 2).min(Duration::from_millis(250));
     }
+}
+
+/// Clears what a dead writer of ours left, so that git itself finds no lock in its way.
+pub fn settle(repo: &Repo) -> anyhow::Result<()> {
+    let turn = Turn::wait(repo, Instant::now() + PATIENCE);
+    turn.map(drop).context("wait for other writers")
 }
 
 impl<T> Attempt<T> {

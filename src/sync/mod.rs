@@ -47,6 +47,7 @@ pub fn sync(repo: &Repo, remote: &Remote) -> anyhow::Result<Vec<Exchange>> {
         wait(attempt);
         let before = all.iter().map(|(_, kept)| refs::tip(repo, kept));
         let before: Vec<Tip> = before.collect::<anyhow::Result<_>>()?;
+        refs::settle(repo)?;
         let there = remote.fetch(&all)?;
         let mut commits = Vec::new();
         for (at, (name, kept)) in all.iter().enumerate() {
@@ -115,6 +116,7 @@ fn remember(repo: &Repo, kept: &str, commit_id: ObjectId) -> anyhow::Result<()> 
 /// Brings the remote's triage state into ours. It is what a claim is decided by.
 pub fn receive_triage(repo: &Repo, remote: &Remote) -> anyhow::Result<()> {
     let kept = [(store::REF, remote.triage_ref())];
+    refs::settle(repo)?;
     if !remote.fetch(&kept)?.is_empty() {
         let theirs = refs::tip(repo, &kept[0].1)?;
         take_in(repo, store::REF, &theirs)?;

@@ -115,7 +115,7 @@ impl Remote {
         let remote = Remote {
             git_dir: std::path::absolute(repo.git_dir()).context("find the repository")?,
             env: environment(),
-            is_at_terminal: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
+            is_at_terminal: std::io::stdin().is_terminal(),
             name,
         };
         let is_plain = Repo::is_ref_name(&remote.triage_ref()) && !remote.name.starts_with('-');

@@ -464,7 +464,8 @@ fn converge_after_kills(n_rounds: u64) {
         if round % 7 == 3 {
             clones.git(&clones.server(), &["gc", "--quiet"]);
             // The next writer clears what a dead one left.
-            clones.guard(1, &["sync"]);
+            let answer = clones.guard(1, &["sync"]);
+            assert!(answer.starts_with("exit: 0\n"), "{answer}");
             clones.git(one, &["gc", "--quiet"]);
         }
         clones.guard(0, &["sync"]);
