@@ -185,6 +185,18 @@ fn a_message_of_a_hundred_megabytes() {
 }
 
 #[test]
+fn a_hundred_thousand_commits_with_a_finding_each() {
+    let hostile = Hostile::new(|stream| {
+        for n in 0..100_000 {
+            begin(stream, "topic", b"fix: a", (n == 0).then_some("main"));
+            let text = format!("on: {n}\n");
+            write_file(stream, ".github/workflows/a.yml", &text).expect("git reads");
+        }
+    });
+    hostile.check(JUDGE, 1, "path-protected");
+}
+
+#[test]
 fn a_hundred_thousand_files() {
     let hostile = Hostile::topic(|stream| {
         for n in 0..100_000 {

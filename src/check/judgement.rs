@@ -57,6 +57,16 @@ impl Judgement {
         answer: Answer,
     ) -> Judgement {
         let observed = policy.mode_of(lane.lane) == Mode::Observe;
+        let findings = answer.found.findings.into_iter();
+        let mut warnings: Vec<Finding> = findings
+            .filter(|finding| finding.level == Level::Warn)
+            .collect();
+        // A range may have a hundred thousand of these, and what was filtered keeps the room of all that there was.
+        warnings.shrink_to_fit();
+        let mut verdict = answer.verdict;
+        if let Verdict::Refused { findings, .. } = &mut verdict {
+            findings.shrink_to_fit();
+        }
         Judgement {
             name: name(subject),
             commit: subject.commit.as_ref().map(|commit| commit.id.to_string()),
@@ -65,13 +75,8 @@ impl Judgement {
             trusted: trusted.clone(),
             policy_digest: policy.digest.clone(),
             lane,
-            verdict: answer.verdict,
-            warnings: answer
-                .found
-                .findings
-                .into_iter()
-                .filter(|finding| finding.level == Level::Warn)
-                .collect(),
+            verdict,
+            warnings,
             waived: answer.found.waived,
             void_waivers: answer.found.void,
             evidence: answer.evidence,

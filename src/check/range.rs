@@ -52,7 +52,7 @@ pub fn check(
         .context("choose the policy of the range")?;
     let ids = repo.commits_between(Some(from), to)?;
     let mut range = RangeJudgement {
-        commits: Vec::new(),
+        commits: Vec::with_capacity(ids.len()),
         clean_merges: Vec::new(),
         whole: None,
         owed: BTreeSet::new(),

@@ -1,5 +1,6 @@
 //! Signatures of public functions that are no longer what they were, by the forms of lines in each language; no parser takes part.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use gix::bstr::ByteSlice as _;
@@ -53,17 +54,19 @@ pub(super) fn changed(files: &[Judged]) -> Vec<Objection> {
             }
         }
     }
+    // Each file is read once, and only if something is gone.
+    let files = LazyCell::new(|| {
+        let languages = production.clone().filter_map(|judged| {
+            let language = Language::of(judged.file)?;
+            let [old, new] = [&judged.file.old, &judged.file.new];
+            Some((language, language.signatures(old), language.signatures(new)))
+        });
+        languages.collect::<Vec<_>>()
+    });
     // What went to another file is still there.
     let is_elsewhere = |language: Language, name: &str| {
-        let mut added = production
-            .clone()
-            .filter(|judged| Language::of(judged.file) == Some(language));
-        added.any(|judged| {
-            let (old, new) = (
-                language.signatures(&judged.file.old),
-                language.signatures(&judged.file.new),
-            );
-            !old.contains_key(name) && new.contains_key(name)
+        files.iter().any(|(other, old, new)| {
+            *other == language && !old.contains_key(name) && new.contains_key(name)
         })
     };
     let lost = lost
