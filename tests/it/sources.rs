@@ -20,13 +20,22 @@ fn line(message: &str, minute: u32) -> String {
 
 fn shop() -> Repo {
     let repo = Repo::empty();
-    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/errors/solid_errors.sqlite3");
+    let fixture = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/errors/solid_errors.sqlite3"
+    );
     std::fs::copy(fixture, repo.beside("errors.sqlite3")).expect("the fixture");
-    repo.write("shop/cart.py", "def total(cart):\n    return sum(p[\"price\"] for p in cart)\n")
-        .write("tests/test_cart.py", "def test_nothing():\n    pass\n")
-        .write("log.jsonl", &[line("request failed", 1), line("request failed", 2)].concat())
-        .write(".koan-guard.yaml", POLICY)
-        .commit("feat: a shop");
+    repo.write(
+        "shop/cart.py",
+        "def total(cart):\n    return sum(p[\"price\"] for p in cart)\n",
+    )
+    .write("tests/test_cart.py", "def test_nothing():\n    pass\n")
+    .write(
+        "log.jsonl",
+        &[line("request failed", 1), line("request failed", 2)].concat(),
+    )
+    .write(".koan-guard.yaml", POLICY)
+    .commit("feat: a shop");
     repo
 }
 
@@ -35,13 +44,22 @@ fn two_sources_are_one_digest() {
     let repo = shop();
     let said = repo.guard(["extract", "--now", NOW, "--most", "1"]);
     assert!(said.starts_with("exit: 0"), "{said}");
-    for part in ["# Production errors: 1 of 15", "source `app`: sqlite, opened read only, 144 events", "source `log`: jsonl, read as a stream, 2 events"] {
+    for part in [
+        "# Production errors: 1 of 15",
+        "source `app`: sqlite, opened read only, 144 events",
+        "source `log`: jsonl, read as a stream, 2 events",
+    ] {
         assert!(said.contains(part), "no `{part}` in\n{said}");
     }
-    let said = repo.guard(["extract", "--now", NOW, "--since", "90m", "--format", "json"]);
+    let said = repo.guard([
+        "extract", "--now", NOW, "--since", "90m", "--format", "json",
+    ]);
     assert!(said.contains("is not a time"), "{said}");
     let said = repo.guard(["extract", "--now", NOW, "--since", "2h", "--format", "json"]);
-    assert!(said.contains("\"n_errors\": 1") && !said.contains("ada@"), "{said}");
+    assert!(
+        said.contains("\"n_errors\": 1") && !said.contains("ada@"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -66,7 +84,7 @@ fn the_brief_of_an_error_shows_the_code_of_head_and_the_command_that_judges() {
     let fingerprint = &digest[at..at + 27];
     let said = repo.guard(["brief", fingerprint, "--now", NOW]);
     for part in [
-        &format!("# Repair {fingerprint}"),
+        format!("# Repair {fingerprint}").as_str(),
         "| message: 'price' of [redacted:email]",
         "`shop/cart.py:2`",
         ">    2 |     return sum(p[\"price\"] for p in cart)",
@@ -77,5 +95,8 @@ fn the_brief_of_an_error_shows_the_code_of_head_and_the_command_that_judges() {
         assert!(said.contains(part), "no `{part}` in\n{said}");
     }
     let said = repo.guard(["brief", "k1:0000", "--now", NOW]);
-    assert!(said.starts_with("exit: 2") && said.contains("no error is called `k1:0000`"), "{said}");
+    assert!(
+        said.starts_with("exit: 2") && said.contains("no error is called `k1:0000`"),
+        "{said}"
+    );
 }
