@@ -149,9 +149,12 @@ impl<'a> Gatherer<'a> {
             .map(|cause| cleaner.message(trim_cut(cause), &mut flags))
             .collect();
         let fingerprint = if event.explicit.is_empty() {
-            let template = template.map(|text| match text == raw_message {
-                true => message.clone(),
-                false => cleaner.message(trim_cut(&text), &mut BTreeSet::new()),
+            let template = template.map(|text| {
+                if text == raw_message {
+                    message.clone()
+                } else {
+                    cleaner.message(trim_cut(&text), &mut BTreeSet::new())
+                }
             });
             let text = template.filter(|text| !text.is_empty());
             // Errors without a type, as those of Go: what the program says of all of them takes its place.
