@@ -69,7 +69,7 @@ fn a_check_says_what_is_read_and_that_nothing_is_written() {
         "exit: 0",
         "source `app`: sqlite, opened read only",
         "may read `solid_errors`.`exception_class`",
-        "refused: DELETE FROM \"solid_errors_occurrences\"",
+        "refused: DELETE FROM \"solid_errors_occurrences\": not authorized",
         "source `log`: jsonl, read as a stream",
     ] {
         assert!(said.contains(part), "no `{part}` in\n{said}");
