@@ -1,5 +1,7 @@
 //! One error of production as a task: where it crashed in `HEAD`, where a fix may go, and what will judge it. Nothing is written anywhere.
 
+mod suspects;
+
 use std::collections::BTreeSet;
 
 use crate::change::RepoPath;
@@ -10,6 +12,8 @@ use crate::policy::{Explanation, FileKind, Policy};
 use crate::source::Window;
 use crate::triage::{Ranked, Scene};
 use crate::usage::UsageError;
+
+pub use suspects::Suspect;
 
 /// What an agent is told.
 #[derive(Clone, Debug)]
@@ -22,6 +26,8 @@ pub struct Brief {
     pub places: Vec<Place>,
     /// Where the fix probably goes, likeliest first, and what the policy says of it.
     pub files: Vec<Explanation>,
+    /// Commits that may have brought it in; `None` if a shallow clone hides them.
+    pub suspects: Option<Vec<Suspect>>,
     /// Tests that speak of these files, by their names.
     pub tests: Vec<RepoPath>,
     /// Trailers that a commit must have.
@@ -71,6 +77,10 @@ pub fn of(repo: &Repo, policy: &Policy, asked: &Asked, name: &str) -> anyhow::Re
         )?,
         None => Vec::new(),
     };
+    let suspects = match head_id {
+        Some(head_id) => suspects::of(repo, head_id, &places, ranked.issue.tally.first_seen)?,
+        None => Some(Vec::new()),
+    };
     let mut likely: Vec<RepoPath> = Vec::new();
     for place in &places {
         if !likely.contains(&place.path) {
@@ -85,6 +95,7 @@ pub fn of(repo: &Repo, policy: &Policy, asked: &Asked, name: &str) -> anyhow::Re
         window,
         head: head_id.map(|id| id.to_string()),
         places,
+        suspects,
         trailers: policy.message.require_trailers.clone(),
         is_conventional: policy.message.conventional,
     })

@@ -197,8 +197,8 @@ impl Severity {
             "info" | "information" | "notice" | "log" | "20" => Severity::Info,
             "warn" | "warning" | "30" => Severity::Warning,
             "error" | "err" | "exception" | "40" => Severity::Error,
-            "fatal" | "critical" | "crit" | "panic" | "alert" | "emergency" | "emerg" | "50"
-            | "60" => Severity::Fatal,
+            "fatal" | "critical" | "crit" | "panic" | "dpanic" | "alert" | "emergency"
+            | "emerg" | "50" | "60" => Severity::Fatal,
             _ => return None,
         };
         Some(severity)

@@ -407,12 +407,10 @@ section!(
         /// The column of `table` that names a column of `join`: `{error_id: id}`.
         #[schemars(schema_with = "schema::texts")]
         on: Said<Entries<String>>,
-        /// Our names for its columns, where they are called otherwise: `column`, `table.column`, `column -> $.path` inside JSON, `column -> @name`
-        /// for an attribute inside XML, and ` | ` between alternatives.
+        /// Our names for its columns: `column`, `table.column`, `column -> $.path` in JSON, `column -> @name` in XML, alternatives with ` | `.
         #[schemars(schema_with = "schema::columns")]
         columns: Said<Entries<String>>,
-        /// Frames that a JSON column holds: `of`, `order` (`crash_first`, `crash_last`), and the members `file`, `line`, `function`, `application`,
-        /// `in_app`.
+        /// Frames in a JSON column: `of`, `order` (`crash_first`, `crash_last`), members `file`, `line`, `function`, `application`, `in_app`.
         #[schemars(schema_with = "schema::frames")]
         frames: Said<Entries<String>>,
         /// Only rows that have these values.
@@ -789,7 +787,7 @@ mod tests {
             "1:1: key `agent` is not supported by this version",
         );
         check(
-            "sources:\n  - {name: x, kind: postgres, url: A}\n",
+            "sources:\n  - {name: x, kind: postgres, url_env: A}\n",
             "2:31: key `url_env` is not supported",
         );
     }

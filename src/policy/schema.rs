@@ -467,10 +467,21 @@ mod tests {
             &format!("{perimeter}/forbid/items/properties/on/enum"),
             "perimeter: {forbid: [{id: a, pattern: x, on: @}]}",
         );
-        check_words(
-            "/properties/sources/items/properties/kind/enum",
-            "sources: [{name: a, kind: @, path: x, table: t, url: 'https://x.example', project: a, token_env: T}]",
-        );
+    }
+
+    #[test]
+    fn the_kinds_of_sources_are_those_that_are_read() {
+        let schema = parsed();
+        let kinds = schema.pointer("/properties/sources/items/properties/kind/enum");
+        assert_eq!(kinds, Some(&json!(["jsonl", "sentry", "sqlite"])));
+        for source in [
+            "kind: jsonl, path: x",
+            "kind: sentry, url: 'https://x.example', project: a, token_env: T",
+            "kind: sqlite, path: x, table: t",
+        ] {
+            let text = format!("version: 1\nsources: [{{name: a, {source}}}]");
+            Policy::load(&text, "p.yaml").expect(source);
+        }
     }
 
     #[test]

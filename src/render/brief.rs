@@ -72,6 +72,7 @@ fn write(
         text.push_str(&fence(&nonce, name, &shown.join("\n")));
     }
     push_places(&mut text, brief, n_places);
+    push_suspects(&mut text, brief);
     push_perimeter(&mut text, brief);
     push_steps(&mut text, brief);
     let hash = format!("{:x}", Sha256::digest(&text));
@@ -138,6 +139,33 @@ fn push_place(text: &mut String, place: &Place) {
         text.push_str(&format!("{mark}{n:>5} | {code}\n"));
     }
     text.push_str("~~~\n");
+}
+
+/// Subjects and names are other people's words, of the repository: quoted, on one line.
+fn push_suspects(text: &mut String, brief: &Brief) {
+    let Some(suspects) = &brief.suspects else {
+        text.push_str("\nWhich commits changed these lines is not known: the clone is shallow.\n");
+        return;
+    };
+    if suspects.is_empty() {
+        return;
+    }
+    text.push_str("\n## Commits that added lines around the crash before it was first seen\n\n");
+    for suspect in suspects {
+        let what = if suspect.added_the_line {
+            "the line itself"
+        } else {
+            "a line beside it"
+        };
+        text.push_str(&format!(
+            "- `{}` of {} by `{}`, {what} in `{}`: `{}`\n",
+            &suspect.id[..suspect.id.len().min(12)],
+            suspect.at,
+            inline(&suspect.author),
+            inline(&suspect.path.to_string()),
+            inline(&suspect.subject)
+        ));
+    }
 }
 
 fn push_perimeter(text: &mut String, brief: &Brief) {

@@ -9,6 +9,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::change::shown;
 use crate::extract::{Digest, SourceReport};
 use crate::issue::{DIGEST_SCHEMA, Frame, Issue};
 use crate::source::Checked;
@@ -177,12 +178,16 @@ pub fn checks(checks: &[(String, &'static str, Checked)]) -> String {
             push(&mut text, format_args!("  {key}: `{}`\n", inline(column)));
         }
         for fact in &checked.facts {
-            push(&mut text, format_args!("  {}\n", inline(fact)));
+            push(&mut text, format_args!("  {}\n", shown(fact.as_bytes())));
         }
         for (statement, answer) in &checked.refused {
             push(
                 &mut text,
-                format_args!("  refused: {}: {}\n", inline(statement), inline(answer)),
+                format_args!(
+                    "  refused: {}: {}\n",
+                    shown(statement.as_bytes()),
+                    shown(answer.as_bytes())
+                ),
             );
         }
     }

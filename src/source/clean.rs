@@ -60,6 +60,16 @@ impl Cleaner {
         }
     }
 
+    /// A release or an environment: one line, in which a commit's id is no secret.
+    pub fn label(&mut self, text: &str, flags: &mut BTreeSet<Flag>) -> String {
+        let is_commit = text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_commit {
+            return text.to_owned();
+        }
+        let text = self.redactor.prose(&escape(text, flags));
+        self.single_line(&text, MAX_NAME, flags)
+    }
+
     fn single_line(&mut self, text: &str, most: usize, flags: &mut BTreeSet<Flag>) -> String {
         let text = escape(text, flags).replace('\n', "\\n").replace('\t', " ");
         cut(&self.redactor.name(&text), most, flags)

@@ -120,11 +120,13 @@ impl<'a> Gatherer<'a> {
         causes.extend(trace.causes());
         let mut frames = trace.into_frames();
         if frames.is_empty() {
-            frames = event
-                .frames
-                .into_iter()
-                .map(|raw| rules.frame(raw))
-                .collect();
+            // Where a recorder marks its own frames, the others are not.
+            let is_marked = event.frames.iter().any(|raw| raw.in_app == Some(true));
+            let marked = event.frames.into_iter().map(|raw| RawFrame {
+                in_app: raw.in_app.or(is_marked.then_some(false)),
+                ..raw
+            });
+            frames = marked.map(|raw| rules.frame(raw)).collect();
             let place = event.place.map(|raw| rules.frame(raw));
             let is_there = |place: &Frame| {
                 let last = frames.last();
@@ -139,17 +141,25 @@ impl<'a> Gatherer<'a> {
         let frames = clean_frames(frames, cleaner, &mut flags);
         let error_type = error_type
             .map(|name| cleaner.name(&qualified(event.module.as_deref(), &name), &mut flags));
-        let message = cleaner.message(trim_cut(&message), &mut flags);
+        let (template, raw_message) = (event.template, message);
+        let message = cleaner.message(trim_cut(&raw_message), &mut flags);
         let causes: Vec<String> = causes
             .iter()
             .take(MAX_CAUSES)
             .map(|cause| cleaner.message(trim_cut(cause), &mut flags))
             .collect();
         let fingerprint = if event.explicit.is_empty() {
-            let template = event
-                .template
-                .map(|text| cleaner.message(trim_cut(&text), &mut BTreeSet::new()));
+            let template = template.map(|text| {
+                if text == raw_message {
+                    message.clone()
+                } else {
+                    cleaner.message(trim_cut(&text), &mut BTreeSet::new())
+                }
+            });
             let text = template.filter(|text| !text.is_empty());
+            // Errors without a type, as those of Go: what the program says of all of them takes its place.
+            let stand_in = text.as_deref().filter(|_| !frames.is_empty()).map(skeleton);
+            let error_type = error_type.clone().or(stand_in);
             Fingerprint::new(
                 error_type.as_deref(),
                 &frames,

@@ -229,8 +229,12 @@ fn no_secret_leaves_a_log() {
 fn no_secret_stands_in_an_error() {
     for (text, _) in secrets() {
         let mut stream = BufReader::new(text.as_bytes());
-        let err = jsonl::read(&mut stream, &Settings::default(), &filter()).expect_err("no JSON");
-        assert_eq!(seen(&format!("{err:?}")), Vec::<String>::new());
+        // One of them is JSON, which is no error.
+        let said = match jsonl::read(&mut stream, &Settings::default(), &filter()) {
+            Ok(reading) => format!("{reading:?}"),
+            Err(err) => format!("{err:?}"),
+        };
+        assert_eq!(seen(&said), Vec::<String>::new());
     }
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.sqlite3");

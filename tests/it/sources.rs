@@ -69,7 +69,7 @@ fn a_check_says_what_is_read_and_that_nothing_is_written() {
         "exit: 0",
         "source `app`: sqlite, opened read only",
         "may read `solid_errors`.`exception_class`",
-        "refused: DELETE FROM \"solid_errors_occurrences\"",
+        "refused: DELETE FROM \"solid_errors_occurrences\": not authorized",
         "source `log`: jsonl, read as a stream",
     ] {
         assert!(said.contains(part), "no `{part}` in\n{said}");
@@ -84,7 +84,7 @@ fn the_brief_of_an_error_shows_the_code_of_head_and_the_command_that_judges() {
     let fingerprint = &digest[at..at + 27];
     let said = repo.guard(["brief", fingerprint, "--now", NOW]);
     for part in [
-        &format!("# Repair {fingerprint}"),
+        format!("# Repair {fingerprint}").as_str(),
         "| message: 'price' of [redacted:email]",
         "`shop/cart.py:2`",
         ">    2 |     return sum(p[\"price\"] for p in cart)",

@@ -1,4 +1,5 @@
 use super::*;
+use crate::brief::Suspect;
 use crate::change::RepoPath;
 use crate::issue::{Fingerprint, Frame, Issue};
 use crate::policy::Policy;
@@ -40,6 +41,14 @@ fn brief(message: &str) -> Brief {
                 (2, "    1 - 2\u{1b}[2J".to_owned()),
             ],
         }],
+        suspects: Some(vec![Suspect {
+            id: "fedcba9876543210".to_owned(),
+            subject: "feat: `a` share".to_owned(),
+            author: "Ada".to_owned(),
+            at: "2026-11-20T08:00:00Z".parse().expect("a time"),
+            path: path.clone(),
+            added_the_line: true,
+        }]),
         files: vec![policy.explain(&path)],
         tests: vec![RepoPath::from("tests/lib.rs")],
         trailers: vec!["Koan-Issue".to_owned()],
@@ -62,6 +71,7 @@ fn a_brief_says_what_where_and_how_it_is_judged() {
         "- at most `perimeter.limits.",
         "- a test may go into `tests/lib.rs`",
         "and the trailer `Koan-Issue: k1:",
+        "- `fedcba987654` of 2026-11-20T08:00:00Z by `Ada`, the line itself in `src/lib.rs`: `feat: 'a' share`",
         "koan-guard check HEAD",
         "act: yes",
     ] {

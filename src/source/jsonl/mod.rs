@@ -208,7 +208,7 @@ impl Reader<'_> {
         let cleaner = &mut self.gatherer.cleaner;
         let mut clean = |text: Option<String>| {
             let text = text.filter(|text| !text.is_empty())?;
-            Some(cleaner.name(&text, &mut flags))
+            Some(cleaner.label(&text, &mut flags))
         };
         let release = clean(record.release);
         let environment = clean(record.environment);

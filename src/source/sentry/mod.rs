@@ -240,7 +240,7 @@ impl Reader<'_> {
             tag(event, "environment").or_else(|| payload(event).get("environment").and_then(text));
         let mut clean = |text: Option<String>| {
             let text = text.filter(|text| !text.is_empty())?;
-            Some(self.gatherer.cleaner.name(&text, &mut flags))
+            Some(self.gatherer.cleaner.label(&text, &mut flags))
         };
         let (release, environment) = (clean(release), clean(environment));
         let level = first(issue, &["level"])

@@ -200,7 +200,7 @@ impl Gathering<'_> {
         let mut flags = BTreeSet::new();
         let mut clean = |name| -> anyhow::Result<Option<String>> {
             let text: Option<String> = text(row, name)?.filter(|text| !text.is_empty());
-            Ok(text.map(|text| self.gatherer.cleaner.name(&text, &mut flags)))
+            Ok(text.map(|text| self.gatherer.cleaner.label(&text, &mut flags)))
         };
         let release = clean("release")?;
         let environment = clean("environment")?;

@@ -106,7 +106,7 @@ pub fn try_to_write(
         "CREATE TEMP TABLE koan_guard_probe(x)".to_owned(),
         "ATTACH ':memory:' AS koan_guard_probe".to_owned(),
         "PRAGMA query_only = 0".to_owned(),
-        "VACUUM".to_owned(),
+        "PRAGMA journal_mode = delete".to_owned(),
     ];
     let mut refused = Vec::new();
     for sql in statements {

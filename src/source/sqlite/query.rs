@@ -52,6 +52,9 @@ impl Queries {
             conditions => format!("WHERE {}", conditions.join(" AND ")),
         };
         let key = "type, module, stack, frames, file, function, message_key";
+        // What the table has not is the same in every row: grouping by it costs time and says nothing.
+        let group = group(columns);
+        let place = place_of(columns, &group);
         let undated = format!("SELECT count(*) FROM ({events}) WHERE at IS NULL OR at > {latest}");
         let age = format!("max(({until} - at) / 3600, 0)");
         Queries {
@@ -59,7 +62,7 @@ impl Queries {
             // With one max() SQLite takes the other columns from the row that has it.
             samples: format!(
                 "SELECT {key}, message, template, line, id, max(at) AS last, {users} AS n_users
-                 FROM ({events}) {inside} GROUP BY {key} ORDER BY sum(n) DESC, {key}",
+                 FROM ({events}) {inside} GROUP BY {group} ORDER BY sum(n) DESC, {group}",
                 users = if columns.has(Column::User) {
                     "count(DISTINCT user)"
                 } else {
@@ -68,13 +71,49 @@ impl Queries {
             ),
             ages: format!(
                 "SELECT {key}, {age} AS age, sum(n) AS n, min(at) AS first, max(at) AS last
-                 FROM ({events}) {inside} GROUP BY {key}, {age}"
+                 FROM ({events}) {inside} GROUP BY {group}, {age}"
             ),
             places: format!(
-                "SELECT DISTINCT {key}, release, environment, level, muted, resolved FROM ({events}) {inside}"
+                "SELECT {key}, release, environment, level, muted, resolved FROM ({events}) {inside} GROUP BY {place}"
             ),
         }
     }
+}
+
+/// The columns that tell groups apart, of those that there are.
+fn group(columns: &Columns) -> String {
+    let of_table = [
+        (Column::Type, "type"),
+        (Column::Module, "module"),
+        (Column::Stack, "stack"),
+        (Column::File, "file"),
+        (Column::Function, "function"),
+    ];
+    let mut names = known(columns, &of_table);
+    if columns.frames.is_some() {
+        names.push("frames");
+    }
+    names.push("message_key");
+    names.join(", ")
+}
+
+/// `group`, and the columns that tell places apart.
+fn place_of(columns: &Columns, group: &str) -> String {
+    let of_place = [
+        (Column::Release, "release"),
+        (Column::Environment, "environment"),
+        (Column::Level, "level"),
+        (Column::Muted, "muted"),
+        (Column::Resolved, "resolved"),
+    ];
+    let mut names = vec![group];
+    names.extend(known(columns, &of_place));
+    names.join(", ")
+}
+
+fn known<'a>(columns: &Columns, names: &[(Column, &'a str)]) -> Vec<&'a str> {
+    let known = names.iter().filter(|(column, _)| columns.has(*column));
+    known.map(|(_, name)| *name).collect()
 }
 
 /// How many rows the tables have.

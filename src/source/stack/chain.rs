@@ -275,7 +275,11 @@ impl CrashFirst {
         let place = PLACE_BELOW.captures(line);
         if let (Some(function), Some(found)) = (&above, &place) {
             let frame = form::frame(found, Some(function));
-            self.part().frames.push(frame);
+            let part = self.part();
+            // What seemed to be a type without a message was a function.
+            part.header
+                .pop_if(|line| line.trim_start().starts_with(function.as_str()));
+            part.frames.push(frame);
         } else if let Some(frame) = form::one_line(line) {
             if self.part().frames.is_empty()
                 && (is_ruby_header(line) || line.contains("panicked at "))

@@ -48,7 +48,7 @@ pub static PLACE_BELOW: LazyLock<Regex> = LazyLock::new(|| {
 
 pub static FUNCTION_ABOVE: LazyLock<Regex> = LazyLock::new(|| {
     compiled(
-        r"^(?:\s*\d+: +(?:0x[0-9a-f]+ - )?(?P<rust>\S.*)|(?:created by )?(?P<go>[\w./*()-]+\.[\w.*()-]+?)(?:\([^()]*\))?(?: in goroutine \d+)?)$",
+        r"^(?:\s*\d+: +(?:0x[0-9a-f]+ - )?(?P<rust>\S.*)|(?:created by )?(?P<go>[\w./*()-]+?\.[\w.*()-]+?)(?:\([^()]*\))?(?: in goroutine \d+)?)$",
     )
 });
 

@@ -276,6 +276,20 @@ fn panics_of_go_and_rust_say_what_they_are() {
 }
 
 #[test]
+fn where_a_go_logger_was_called_is_no_type() {
+    check_links(
+        "main.main\n\t/srv/zap/main.go:40\nruntime.main\n\t/usr/lib/go-1.19/src/runtime/proc.go:250",
+        &[],
+        "/srv/zap/main.go:40 main.main",
+    );
+    check_links(
+        "java.lang.NullPointerException\n\tat org.shop.Cart.total(Cart.java:12)",
+        &["java.lang.NullPointerException"],
+        "org/shop/Cart.java:12 org.shop.Cart.total",
+    );
+}
+
+#[test]
 fn elixir_says_whose_code_it_is() {
     check_links(
         "** (KeyError) key :price not found in: %{id: 70}\n    (elixir 1.14.0) lib/enum.ex:2468: Enum.\"-reduce/3-lists^foldl/2-0-\"/3\n    (shop 0.1.0) lib/shop/carts.ex:8: Shop.Carts.total/1\n    (phoenix 1.7.0) lib/phoenix/router.ex:9: Phoenix.Router.call/2",
