@@ -123,7 +123,16 @@ fn statement(json: &[u8]) -> Result<Statement, Oddity> {
             Oddity::Foreign(predicate_type)
         });
     }
-    let statement = read.map_err(|error| Oddity::Malformed(error.to_string()))?;
+    let statement = read.map_err(|error| {
+        // All of it stands on one line, and columns help nobody.
+        let said = error.to_string();
+        Oddity::Malformed(
+            said.split(" at line ")
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        )
+    })?;
     if statement.predicate.result != "accepted" {
         return Err(Oddity::NotAccepted(statement.predicate.result));
     }

@@ -16,8 +16,8 @@ use gix::objs::Kind;
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit};
 use gix::refs::{FullNameRef, Target};
 
-use super::Repo;
 use super::turn::Turn;
+use super::{Repo, refs};
 use crate::change::{Content, FileMode};
 
 /// The full name of the ref.
@@ -85,7 +85,7 @@ pub fn append_all(repo: &Repo, lines: &[(ObjectId, String)]) -> anyhow::Result<(
     testing::step("turn");
     let mut pause = Duration::from_millis(2);
     loop {
-        match try_append(&writer, lines, &mut turn)? {
+        match refs::sturdily(|| try_append(&writer, lines, &mut turn))? {
             Attempt::Written => return Ok(()),
             Attempt::TooLate(error) => {
                 let is_over = Instant::now() >= deadline;

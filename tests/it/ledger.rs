@@ -290,7 +290,7 @@ fn foreign_lines_are_told_of_and_stay() {
       line 2 of its note is left alone: `urn:koan-guard:fail-to-pass:v2` is of a version that koan-guard 0.1.0 does not read: upgrade it
       line 3 of its note is left alone: its `_type` is `https://in-toto.io/Statement/v2`, and `https://in-toto.io/Statement/v1` is what is read here
       line 4 of its note is left alone: it is a statement of another kind, `https://slsa.dev/provenance/v1`
-      line 5 of its note is left alone: it is not of the shape that its kind has: missing field `lane` at line 1 column 1283
+      line 5 of its note is left alone: it is not of the shape that its kind has: missing field `lane`
       line 6 of its note is left alone: it is not a JSON object of one line
       line 7 of its note is left alone: it is not a JSON object of one line
       made here by git, and no hook of the guard's ran: not installed then, or `core.hooksPath` led elsewhere

@@ -392,12 +392,12 @@ fn a_git_folder_that_cannot_be_written_costs_the_note_and_says_so() {
         "check HEAD",
     );
     if let Some(answer) = answer {
-        assert_snapshot!(answer, @r#"
+        assert_snapshot!(answer, @"
         exit: 3
         stdout:
         stderr:
-        error: write the note of e9eb8ae2e6cd3afd4de5c40b6e63750771e42842: write a note: Could not create temporary object file, path="./.git/objects": Read-only file system (os error 30) at path "[repo]/./.git/objects/.tmp[random]"
-        "#);
+        error: write the note of e9eb8ae2e6cd3afd4de5c40b6e63750771e42842: wait to write notes: open `./.git/koan-guard/writer.lock`: Read-only file system (os error 30)
+        ");
     }
 }
 
