@@ -2,7 +2,7 @@
 //! is judged like any other.
 //!
 //! How long it takes is a matter of benchmarks; here there is only a bound that an endless loop, or one with the square of its input, runs into.
-#![cfg(feature = "slow-tests")]
+#![cfg(feature = "hostile-tests")]
 
 #[allow(dead_code, reason = "the benchmarks use the rest")]
 #[path = "../benches/support/mod.rs"]
