@@ -1,6 +1,6 @@
 //! The sources of a policy: where production errors live, and how their tables are read.
 //!
-//! Presets for the tables of well-known libraries are policies too, in `sources/`: whatever they can say, anybody can say of a table of theirs.
+//! Presets for the tables of well-known libraries are policies too, in `policies/sources/`: whatever they can say, anybody can say of a table of theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,21 +105,27 @@ pub enum TokenPlace {
 
 /// Name and text of each preset.
 pub(super) const PRESETS: &[(&str, &str)] = &[
-    ("bugsink", include_str!("../../sources/bugsink.yaml")),
+    (
+        "bugsink",
+        include_str!("../../policies/sources/bugsink.yaml"),
+    ),
     (
         "django_db_logger",
-        include_str!("../../sources/django_db_logger.yaml"),
+        include_str!("../../policies/sources/django_db_logger.yaml"),
     ),
-    ("elmah", include_str!("../../sources/elmah.yaml")),
+    ("elmah", include_str!("../../policies/sources/elmah.yaml")),
     (
         "error_tracker",
-        include_str!("../../sources/error_tracker.yaml"),
+        include_str!("../../policies/sources/error_tracker.yaml"),
     ),
     (
         "solid_errors",
-        include_str!("../../sources/solid_errors.yaml"),
+        include_str!("../../policies/sources/solid_errors.yaml"),
     ),
-    ("telescope", include_str!("../../sources/telescope.yaml")),
+    (
+        "telescope",
+        include_str!("../../policies/sources/telescope.yaml"),
+    ),
 ];
 
 pub(super) const FRAME_KEYS: &[&str] = &[
