@@ -131,7 +131,9 @@ pub fn judge(
         Lane::Agent | Lane::Repair => proof::changed_inputs(&subject.change, policy),
     };
     let is_for_a_person = reverted.is_some() && !is_closed(&open) && inputs.is_empty();
-    let may_pass_green = policy.proof.reverts == Reverts::Allow && settings.place != Place::Topic;
+    let may_pass_green = policy.proof.reverts == Reverts::Allow
+        && settings.place != Place::Topic
+        && open.iter().all(is_of_any_revert);
     let (verdict, evidence, traces) = match (lane.lane, perimeter) {
         (_, Verdict::Refused { findings, .. }) if !is_for_a_person => {
             let gaps = inputs;
@@ -221,6 +223,22 @@ pub fn says_fix(message: &CommitMessage) -> bool {
     let mut trailers = message.trailers().into_iter();
     words.next().is_some_and(|word| WORDS.contains(&word))
         || trailers.any(|trailer| trailer.token.eq_ignore_ascii_case(ISSUE_TRAILER))
+}
+
+/// What a revert may be found to do by its nature: it is as large as what it takes back, loses the tests of that, and has git's own message.
+/// Protected paths, dependencies and all else stay a person's.
+fn is_of_any_revert(finding: &Finding) -> bool {
+    const IDS: [&str; 8] = [
+        "too-many-files",
+        "too-many-lines",
+        "too-many-hunks",
+        "too-many-directories",
+        "test-deleted",
+        "not-conventional",
+        "type-not-allowed",
+        "subject-too-long",
+    ];
+    finding.level != Level::Deny || IDS.contains(&finding.rule.info().id)
 }
 
 /// Whether something is found that nobody can decide otherwise.

@@ -395,6 +395,18 @@ fn an_exact_revert_passes_where_the_policy_lets_a_green_suite_decide() {
     let audit = repo.guard(["audit", "main..topic", "--base", "main"]);
     assert!(audit.contains(&format!("takes back {short}")), "{audit}");
 
+    // What is protected stays a person's.
+    repo.git(["switch", "--quiet", "main"]);
+    repo.write(".github/workflows/ci.yml", "on: push\n")
+        .write("cart.py", &format!("{CART_FIXED}\n\nRATE = 2\n"))
+        .commit("chore: a workflow and a rate");
+    repo.git(["switch", "--quiet", "--force-create", "topic"]);
+    repo.git(["revert", "--no-edit", "HEAD"]);
+    let answer = repo.guard(["check", "HEAD", "--base", "main"]);
+    assert!(!answer.starts_with("exit: 0\n"), "{answer}");
+    repo.git(["switch", "--quiet", "main"]);
+    repo.git(["reset", "--quiet", "--hard", "HEAD~1"]);
+
     // Somebody builds on the fix: without it, what they test breaks.
     repo.git(["switch", "--quiet", "main"]);
     repo.write(
