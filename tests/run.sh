@@ -87,7 +87,7 @@ export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 if [ -z "$all" ]; then
   exec cargo test --locked "$@"
 fi
-cargo test --locked --features slow-tests "$@"
+cargo test --locked --no-fail-fast --features slow-tests "$@"
 cargo bench --locked --bench hook -- --quick
 cargo bench --locked --bench ledger -- --quick
 cargo bench --locked --bench triage -- --quick

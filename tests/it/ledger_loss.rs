@@ -125,6 +125,11 @@ fn a_guard_that_is_killed_while_it_writes_leaves_the_old_or_the_new() {
         std::thread::sleep(Duration::from_millis(round * 5));
         child.kill().expect("kill");
         n_killed += usize::from(!child.wait().expect("end").success());
+        repo.git(["fsck", "--strict"]);
+        assert!((1..=2).contains(&notes(&repo).lines().count()));
+        // Whoever is killed leaves his lock; the next who writes takes it away.
+        let answer = repo.guard(["audit", "--reattach"]);
+        assert!(answer.starts_with("exit: 0\n"), "{answer}");
         check_sound(&repo);
     }
     assert!(n_killed > 0, "no round was fast enough");
