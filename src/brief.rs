@@ -61,7 +61,19 @@ const MAX_LINE: usize = 200;
 pub fn of(repo: &Repo, policy: &Policy, asked: &Asked, name: &str) -> anyhow::Result<Brief> {
     let digest = extract::digest(repo, policy, asked)?;
     let window = digest.window;
-    let ranked = find(digest.ranked, name)?;
+    about(repo, policy, find(digest.ranked, name)?, window)
+}
+
+/// The brief for an issue of a digest over `window`.
+///
+/// # Errors
+/// The repository cannot be read.
+pub fn about(
+    repo: &Repo,
+    policy: &Policy,
+    ranked: Ranked,
+    window: Window,
+) -> anyhow::Result<Brief> {
     let files = extract::files_of_head(repo)?;
     let scene = Scene {
         files: &files,
@@ -101,7 +113,11 @@ pub fn of(repo: &Repo, policy: &Policy, asked: &Asked, name: &str) -> anyhow::Re
     })
 }
 
-fn find(ranked: Vec<Ranked>, name: &str) -> anyhow::Result<Ranked> {
+/// The one issue whose fingerprint is, or begins with, `name`.
+///
+/// # Errors
+/// [`UsageError`] if it is none, or more than one.
+pub fn find(ranked: Vec<Ranked>, name: &str) -> anyhow::Result<Ranked> {
     let is_called = |ranked: &Ranked| {
         let fingerprint = ranked.issue.fingerprint.as_str();
         let digits = fingerprint.split_once(':').map_or("", |(_, digits)| digits);

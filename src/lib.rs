@@ -56,6 +56,9 @@ pub mod hook;
 pub mod selftest;
 pub mod tracker;
 
+// The loop, made of all of them.
+pub mod run;
+
 // Values into text.
 pub mod render;
 

@@ -136,6 +136,7 @@ pub(super) fn merge(layers: &[Layer]) -> anyhow::Result<Policy> {
     let message = merge.message()?;
     let sources = merge.sources()?;
     let waivers = merge.waivers()?;
+    let run = merge.run(&sources)?;
     Ok(Policy {
         mode,
         lanes,
@@ -144,6 +145,7 @@ pub(super) fn merge(layers: &[Layer]) -> anyhow::Result<Policy> {
         message,
         sources,
         waivers,
+        run,
         digest: digest(&merge.values),
         values: merge.values,
     })

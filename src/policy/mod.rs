@@ -15,6 +15,7 @@ mod pages;
 mod paths;
 mod preset;
 pub mod rule;
+pub mod run;
 mod runners;
 mod schema;
 mod sections;
@@ -39,6 +40,7 @@ pub use pages::Page;
 pub use paths::{Hit, PathSet, fold};
 pub use preset::presets;
 pub use rule::{Group, Level, Rule};
+pub use run::RunPolicy;
 pub use schema::{SCHEMA_PATH, schema};
 pub use services::{Preset, ServiceKind, ServicePolicy};
 pub use setup::{Network, SetupPolicy, TestGlobs};
@@ -62,6 +64,8 @@ pub struct Policy {
     pub sources: Vec<SourceConfig>,
     /// What a person lets pass.
     pub waivers: Vec<Waiver>,
+    /// The loop with an agent.
+    pub run: RunPolicy,
     /// SHA-256 of the effective values, hex: two policies that judge alike have one digest.
     pub digest: String,
     /// Every effective value with where it comes from.
