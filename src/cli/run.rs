@@ -115,7 +115,7 @@ pub fn run(args: RunCommandArgs) -> anyhow::Result<ExitStatus> {
     )?;
     let status = status(&report);
     ui::answer(&match is_text {
-        true => render::report(&report),
+        true => render::report(&report)?,
         false => json::answer(status as u8, "run", &report)?,
     })?;
     Ok(status)
@@ -127,7 +127,10 @@ fn options(
     policy: &policy::RunPolicy,
 ) -> anyhow::Result<Options> {
     let agent = args.agent.as_deref().map(policy_run::choice).transpose()?;
-    if args.cost.is_some_and(|cost| !cost.is_finite() || cost <= 0.0) {
+    if args
+        .cost
+        .is_some_and(|cost| !cost.is_finite() || cost <= 0.0)
+    {
         return Err(UsageError::new("`--cost` is more than nothing").into());
     }
     let number = |given: Option<NonZeroUsize>, or| given.map_or(or, NonZeroUsize::get);
@@ -153,7 +156,8 @@ fn options(
 /// 0 where everything that was begun was accepted, or nothing was to be done; 1 where something was refused; 3 where something is not known.
 fn status(report: &Report) -> ExitStatus {
     let is_changed = matches!(report.halt, Some(Halt::Changed(_)));
-    let is = |wanted: fn(&Outcome) -> bool| report.issues.iter().any(|issue| wanted(&issue.outcome));
+    let is =
+        |wanted: fn(&Outcome) -> bool| report.issues.iter().any(|issue| wanted(&issue.outcome));
     if is_changed || is(|outcome| matches!(outcome, Outcome::Refused { .. })) {
         ExitStatus::Refused
     } else if report.halt.is_some()

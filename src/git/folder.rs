@@ -373,7 +373,9 @@ mod tests {
         let room = tempfile::tempdir().expect("a folder");
         repo.export(tree_id, room.path()).expect("laid out");
         let tracked = repo.paths(tree_id).expect("paths");
-        let before = contents(room.path(), &tracked, Whose::Guards).expect("read").expect("fit");
+        let before = contents(room.path(), &tracked, Whose::Guards)
+            .expect("read")
+            .expect("fit");
         work(room.path());
         work(test.path());
         let edits = edits(room.path(), &tracked, &before, &|_| false);
@@ -463,10 +465,14 @@ mod tests {
         let shut = room.path().join("shut");
         fs::set_permissions(&shut, Permissions::from_mode(0o000)).expect("a mode");
         let none = BTreeSet::new();
-        let found = contents(room.path(), &none, Whose::Guards).expect("read").expect("fit");
+        let found = contents(room.path(), &none, Whose::Guards)
+            .expect("read")
+            .expect("fit");
         assert_eq!(found.0.len(), 1);
         put(room.path(), ".GIT/config", "");
-        let Unfit(why) = contents(room.path(), &none, Whose::Guards).expect("read").expect_err("no");
+        let Unfit(why) = contents(room.path(), &none, Whose::Guards)
+            .expect("read")
+            .expect_err("no");
         assert!(why.contains(".GIT"), "{why}");
     }
 

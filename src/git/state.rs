@@ -53,7 +53,10 @@ impl Repo {
             ("info/attributes", common_dir.join("info/attributes")),
             ("info/exclude", common_dir.join("info/exclude")),
             ("info/grafts", common_dir.join("info/grafts")),
-            ("objects/info/alternates", common_dir.join("objects/info/alternates")),
+            (
+                "objects/info/alternates",
+                common_dir.join("objects/info/alternates"),
+            ),
         ] {
             add_file(&mut parts, name, &path)?;
         }
@@ -61,7 +64,11 @@ impl Repo {
         // An empty `core.hooksPath` means that there is no other folder.
         folders.extend(self.hooks_dir().ok());
         for (n, folder) in folders.iter().enumerate() {
-            let name = if n == 0 { "hooks" } else { "hooks of core.hooksPath" };
+            let name = if n == 0 {
+                "hooks"
+            } else {
+                "hooks of core.hooksPath"
+            };
             add_folder(&mut parts, name, folder)?;
         }
         self.add_refs(&mut parts, is_own)?;
@@ -70,7 +77,10 @@ impl Repo {
             None => None,
             Some(folder) => {
                 let contents = folder::contents(folder, &tracked, Whose::Users)?;
-                Some(contents.map_err(|unfit| anyhow::anyhow!("look at the checkout: {}", unfit.0))?)
+                Some(
+                    contents
+                        .map_err(|unfit| anyhow::anyhow!("look at the checkout: {}", unfit.0))?,
+                )
             }
         };
         Ok(State { parts, checkout })
@@ -99,7 +109,10 @@ impl Repo {
     }
 
     /// Its entries, since git rewrites the rest of it for itself; and their paths.
-    fn add_index(&self, parts: &mut BTreeMap<String, String>) -> anyhow::Result<BTreeSet<RepoPath>> {
+    fn add_index(
+        &self,
+        parts: &mut BTreeMap<String, String>,
+    ) -> anyhow::Result<BTreeSet<RepoPath>> {
         let index = gix::index::File::at_or_default(
             self.inner.index_path(),
             self.inner.object_hash(),
@@ -224,7 +237,11 @@ mod tests {
         let before = test.open().state(&own).expect("a state");
         change(&test);
         let after = test.open().state(&own).expect("a state");
-        let said: Vec<String> = before.changes(&after).iter().map(ToString::to_string).collect();
+        let said: Vec<String> = before
+            .changes(&after)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(said, expected);
     }
 
@@ -235,11 +252,26 @@ mod tests {
             |test| fs::write(test.path().join(".git/hooks/pre-commit"), "#!").expect("a hook"),
             &["hooks/pre-commit (new)"],
         );
-        check(|test| drop(test.git(&["config", "a.b", "c"])), &["config (changed)"]);
-        check(|test| drop(test.git(&["branch", "x"])), &["refs/heads/x (new)"]);
-        check(|test| drop(test.git(&["checkout", "-q", "--detach"])), &["HEAD (changed)"]);
-        check(|test| drop(test.write("f", "2\n")), &["the checkout's f (changed)"]);
-        check(|test| drop(test.write("new", "")), &["the checkout's new (changed)"]);
+        check(
+            |test| drop(test.git(&["config", "a.b", "c"])),
+            &["config (changed)"],
+        );
+        check(
+            |test| drop(test.git(&["branch", "x"])),
+            &["refs/heads/x (new)"],
+        );
+        check(
+            |test| drop(test.git(&["checkout", "-q", "--detach"])),
+            &["HEAD (changed)"],
+        );
+        check(
+            |test| drop(test.write("f", "2\n")),
+            &["the checkout's f (changed)"],
+        );
+        check(
+            |test| drop(test.write("new", "")),
+            &["the checkout's new (changed)"],
+        );
         check(
             |test| drop(test.git(&["rm", "-q", "--cached", "f"])),
             &["index (changed)"],
@@ -248,7 +280,10 @@ mod tests {
 
     #[test]
     fn what_is_the_guards_or_nobodys_is_not() {
-        check(|test| drop(test.git(&["update-ref", "refs/koan/x", "HEAD"])), &[]);
+        check(
+            |test| drop(test.git(&["update-ref", "refs/koan/x", "HEAD"])),
+            &[],
+        );
         check(|test| drop(test.write("x.log", "")), &[]);
         check(|test| drop(test.git(&["status"])), &[]);
         check(|test| drop(test.git(&["pack-refs", "--all"])), &[]);

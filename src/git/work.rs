@@ -34,15 +34,14 @@ impl Repo {
                 email: email.as_str().into(),
                 time: committer.time,
             },
-            None => committer,
+            None => match self.inner.author() {
+                Some(author) => author.context("read the author")?,
+                None => committer,
+            },
         };
-        let commit = self.inner.new_commit_as(
-            committer,
-            author,
-            &work.message,
-            tree_id,
-            [work.parent_id],
-        );
+        let commit =
+            self.inner
+                .new_commit_as(committer, author, &work.message, tree_id, [work.parent_id]);
         Ok(commit.context("make a commit")?.id)
     }
 
@@ -53,8 +52,8 @@ impl Repo {
             "nothing can be written while a push is being judged"
         );
         let data = self.object(commit_id, Kind::Commit)?;
-        let commit = CommitRef::from_bytes(&data, self.inner.object_hash())
-            .context("read the commit")?;
+        let commit =
+            CommitRef::from_bytes(&data, self.inner.object_hash()).context("read the commit")?;
         let parent = self.commit(work.parent_id)?;
         refs::sturdily(|| {
             let writer = on_disk(self)?;

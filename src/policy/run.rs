@@ -284,13 +284,19 @@ impl Merge<'_> {
     pub(super) fn run(&mut self, sources: &[SourceConfig]) -> anyhow::Result<RunPolicy> {
         let agent = self.agent_of_run()?;
         let tokens: Vec<&str> = sources.iter().filter_map(token_of).collect();
-        let env = self.list("run.env", |file| &file.run.env, |name| {
-            value::variable(name)?;
-            match tokens.contains(&name) {
-                true => Err(format!("`{name}` is the key of a source of errors: no agent is given it")),
-                false => Ok(()),
-            }
-        })?;
+        let env = self.list(
+            "run.env",
+            |file| &file.run.env,
+            |name| {
+                value::variable(name)?;
+                match tokens.contains(&name) {
+                    true => Err(format!(
+                        "`{name}` is the key of a source of errors: no agent is given it"
+                    )),
+                    false => Ok(()),
+                }
+            },
+        )?;
         Ok(RunPolicy {
             agent,
             args: self.ordered("run.args", |file| &file.run.args)?,
@@ -300,7 +306,12 @@ impl Merge<'_> {
                 (1, MAX_ATTEMPTS),
                 Stricter::Smaller,
             )?,
-            max: self.number("run.max", |file| &file.run.max, (1, MAX_ISSUES), Stricter::Smaller)?,
+            max: self.number(
+                "run.max",
+                |file| &file.run.max,
+                (1, MAX_ISSUES),
+                Stricter::Smaller,
+            )?,
             time: self.duration("run.time", |file| &file.run.time)?,
             budget: self.duration("run.budget", |file| &file.run.budget)?,
             env,
@@ -380,7 +391,11 @@ impl Merge<'_> {
     }
 
     /// The last list that is said is all of it: its order matters.
-    fn ordered(&mut self, key: &str, get: impl Fn(&file::PolicyFile) -> &List) -> Read<Vec<String>> {
+    fn ordered(
+        &mut self,
+        key: &str,
+        get: impl Fn(&file::PolicyFile) -> &List,
+    ) -> Read<Vec<String>> {
         let mut last: Vec<At<String>> = Vec::new();
         let mut origin = None;
         for (layer, at) in self.said(get) {
@@ -424,7 +439,10 @@ fn absolute(text: &str) -> Result<(), String> {
     let below = text.strip_prefix('/').unwrap_or_default();
     match !text.chars().any(char::is_control) && below.split('/').all(is_plain) {
         true => Ok(()),
-        false => Err(format!("`{}` is no absolute path below `/`", file::shown(text))),
+        false => Err(format!(
+            "`{}` is no absolute path below `/`",
+            file::shown(text)
+        )),
     }
 }
 
@@ -498,7 +516,10 @@ mod tests {
         assert_eq!(run.agent, Some(AgentChoice::Line("./fix.sh".into())));
         assert_eq!(run.args, ["-m", "x"]);
         assert_eq!((run.attempts, run.time.as_secs()), (3, 300));
-        assert_eq!(run.author.map(|author| author.email), Some("b@example.org".into()));
+        assert_eq!(
+            run.author.map(|author| author.email),
+            Some("b@example.org".into())
+        );
         let named = policy("{agent: codex}").expect("a policy");
         assert_eq!(named.agent, Some(AgentChoice::Named("codex".into())));
     }
@@ -522,17 +543,33 @@ mod tests {
         let source = "sources: [{name: a, kind: sentry, url: 'https://x.example', project: p, org: o, token_env: ERRORS}]";
         let text = format!("version: 1\n{source}\nrun: {{env: [OTHER, ERRORS]}}\n");
         let error = Policy::load(&text, "p.yaml").expect_err("a token");
-        assert!(error.to_string().contains("key of a source of errors"), "{error:#}");
+        assert!(
+            error.to_string().contains("key of a source of errors"),
+            "{error:#}"
+        );
     }
 
     #[test]
     fn a_word_on_the_command_line_is_a_name_or_a_command() {
-        assert_eq!(AgentChoice::read("codex"), Ok(AgentChoice::Named("codex".into())));
-        assert_eq!(AgentChoice::read("./a"), Ok(AgentChoice::Line("./a".into())));
-        assert_eq!(AgentChoice::read("a b"), Ok(AgentChoice::Line("a b".into())));
+        assert_eq!(
+            AgentChoice::read("codex"),
+            Ok(AgentChoice::Named("codex".into()))
+        );
+        assert_eq!(
+            AgentChoice::read("./a"),
+            Ok(AgentChoice::Line("./a".into()))
+        );
+        assert_eq!(
+            AgentChoice::read("a b"),
+            Ok(AgentChoice::Line("a b".into()))
+        );
         let error = AgentChoice::read("codx").expect_err("neither");
         assert!(error.contains("did you mean `codex`?"), "{error}");
-        for (line, name) in [("/x/fix.sh -a", "fix.sh"), ("'$(x)' y", "x"), ("; y", "command")] {
+        for (line, name) in [
+            ("/x/fix.sh -a", "fix.sh"),
+            ("'$(x)' y", "x"),
+            ("; y", "command"),
+        ] {
             assert_eq!(AgentChoice::Line(line.into()).name(), name);
         }
     }

@@ -23,9 +23,12 @@ pub fn event(event: &Event) -> Option<String> {
             "detect",
             "",
             format!(
-                "{} events of {} errors, from {}",
-                detected.events,
-                detected.errors,
+                "{} of {}, from {}",
+                n_of(
+                    usize::try_from(detected.events).unwrap_or(usize::MAX),
+                    "event"
+                ),
+                n_of(detected.errors, "error"),
                 n_of(detected.sources, "source")
             ),
         ),
@@ -46,7 +49,9 @@ pub fn event(event: &Event) -> Option<String> {
         } => stage("fix", issue, format!("{agent}, attempt {n} of {of}")),
         Event::Judging { issue } => stage("verify", issue, "perimeter and proof".into()),
         Event::Tried { issue, report } => stage("verify", issue, tried(report)),
-        Event::Traced { issue, branch } => stage("trace", issue, format!("branch {branch}, and its note")),
+        Event::Traced { issue, branch } => {
+            stage("trace", issue, format!("branch {branch}, and its note"))
+        }
         Event::Proof { .. } | Event::Done { .. } => None,
     }
 }
@@ -67,39 +72,68 @@ pub fn shortfall(short: &Shortfall) -> String {
 }
 
 /// The whole summary.
-pub fn report(report: &Report) -> String {
+///
+/// # Errors
+/// Writing to a text fails, which it does not.
+pub fn report(report: &Report) -> Result<String, fmt::Error> {
     let mut out = String::new();
-    // Writing to a string does not fail.
-    drop(write(report, &mut out));
-    out
+    write(report, &mut out)?;
+    Ok(out)
 }
 
 fn write(report: &Report, out: &mut String) -> fmt::Result {
     let head = report.head.get(..10).unwrap_or(&report.head);
     if report.is_dry {
-        writeln!(out, "A run of {} on {head}, dry: nobody was called\n", report.agent)?;
+        writeln!(
+            out,
+            "A run of {} on {head}, dry: nobody was called\n",
+            report.agent
+        )?;
     } else {
         writeln!(out, "A run of {} on {head}\n", report.agent)?;
     }
-    section(out, "Fixed", &issues(report, |it| matches!(it, Outcome::Accepted { .. })), accepted)?;
-    section(out, "Planned", &issues(report, |it| matches!(it, Outcome::Planned { .. })), planned)?;
+    section(
+        out,
+        "Fixed",
+        &issues(report, |it| matches!(it, Outcome::Accepted { .. })),
+        accepted,
+    )?;
+    section(
+        out,
+        "Planned",
+        &issues(report, |it| matches!(it, Outcome::Planned { .. })),
+        planned,
+    )?;
     section(
         out,
         "Refused, which is what the guard is for",
         &issues(report, |it| matches!(it, Outcome::Refused { .. })),
         refused,
     )?;
-    section(out, "Undecided, for a person", &issues(report, |it| matches!(it, Outcome::Undecided { .. })), refused)?;
+    section(
+        out,
+        "Undecided, for a person",
+        &issues(report, |it| matches!(it, Outcome::Undecided { .. })),
+        refused,
+    )?;
     section(
         out,
         "Not done",
-        &issues(report, |it| matches!(it, Outcome::Undone { .. } | Outcome::Taken { .. })),
+        &issues(report, |it| {
+            matches!(it, Outcome::Undone { .. } | Outcome::Taken { .. })
+        }),
         undone,
     )?;
     if !report.skipped.is_empty() {
         writeln!(out, "Left alone")?;
         for skipped in report.skipped.iter().take(MANY) {
-            writeln!(out, "- {} {}: {}", skipped.issue, line(&skipped.title), line(&skipped.why))?;
+            writeln!(
+                out,
+                "- {} {}: {}",
+                skipped.issue,
+                line(&skipped.title),
+                line(&skipped.why)
+            )?;
         }
         let n_more = report.skipped.len().saturating_sub(MANY);
         if n_more > 0 {
@@ -108,7 +142,10 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
         writeln!(out)?;
     }
     for issue in &report.given_back {
-        writeln!(out, "given back: {issue}, which a run that died had claimed")?;
+        writeln!(
+            out,
+            "given back: {issue}, which a run that died had claimed"
+        )?;
     }
     if !report.left.is_empty() {
         writeln!(out, "next: {}", report.left.join(", "))?;
@@ -151,7 +188,13 @@ fn accepted(issue: &IssueReport, out: &mut String) -> fmt::Result {
     else {
         return Ok(());
     };
-    writeln!(out, "- {} ({}, {})", line(subject), issue.issue, line(&issue.title))?;
+    writeln!(
+        out,
+        "- {} ({}, {})",
+        line(subject),
+        issue.issue,
+        line(&issue.title)
+    )?;
     let commit = commit.get(..10).unwrap_or(commit);
     writeln!(out, "  {commit} on branch {branch}, {}", spent(issue))?;
     for test in fail_to_pass.iter().take(MANY) {
@@ -177,22 +220,42 @@ fn planned(issue: &IssueReport, out: &mut String) -> fmt::Result {
         return Ok(());
     };
     writeln!(out, "- {}, {}", issue.issue, line(&issue.title))?;
-    writeln!(out, "  with a brief of about {brief_tokens} tokens: {}", line(call))?;
+    writeln!(
+        out,
+        "  with a brief of about {brief_tokens} tokens: {}",
+        line(call)
+    )?;
     writeln!(out, "  what is proved would be on branch {branch}")
 }
 
 fn refused(issue: &IssueReport, out: &mut String) -> fmt::Result {
-    let (Outcome::Refused { rules, kept } | Outcome::Undecided { rules, kept }) = &issue.outcome else {
+    let (Outcome::Refused { rules, kept } | Outcome::Undecided { rules, kept }) = &issue.outcome
+    else {
         return Ok(());
     };
-    writeln!(out, "- {}, {}: {}", issue.issue, line(&issue.title), rules.join(", "))?;
-    let last = issue.attempts.iter().rev().find(|attempt| !attempt.rules.is_empty());
+    writeln!(
+        out,
+        "- {}, {}: {}",
+        issue.issue,
+        line(&issue.title),
+        rules.join(", ")
+    )?;
+    let last = issue
+        .attempts
+        .iter()
+        .rev()
+        .find(|attempt| !attempt.rules.is_empty());
     let said = last.iter().flat_map(|attempt| attempt.said.lines()).skip(1);
-    for said in said.take_while(|line| !line.starts_with("warning")).take(MANY) {
+    let is_reason = |line: &&str| !line.starts_with("warning") && !line.starts_with("  lane ");
+    for said in said.take_while(is_reason).take(MANY) {
         writeln!(out, "  {}", line(said))?;
     }
     match kept {
-        Some(kept) => writeln!(out, "  {}; the work is kept: git show {kept}^", spent(issue)),
+        Some(kept) => writeln!(
+            out,
+            "  {}; the work is kept: git show {kept}^",
+            spent(issue)
+        ),
         None => writeln!(out, "  {}; the work is not kept", spent(issue)),
     }
 }
@@ -203,7 +266,13 @@ fn undone(issue: &IssueReport, out: &mut String) -> fmt::Result {
     };
     let mut lines = why.lines();
     let first = lines.next().unwrap_or_default();
-    writeln!(out, "- {}, {}: {}", issue.issue, line(&issue.title), line(first))?;
+    writeln!(
+        out,
+        "- {}, {}: {}",
+        issue.issue,
+        line(&issue.title),
+        line(first)
+    )?;
     for said in lines.take(MANY) {
         writeln!(out, "  {}", line(said))?;
     }
@@ -274,7 +343,11 @@ fn sums(report: &Report, out: &mut String) -> fmt::Result {
             seconds(report.own_milliseconds)
         )?;
     }
-    let network = if report.limits.has_network { "network" } else { "no network" };
+    let network = if report.limits.has_network {
+        "network"
+    } else {
+        "no network"
+    };
     writeln!(
         out,
         "the agent: sandbox L{}, {network}",

@@ -108,7 +108,9 @@ impl Agent {
         let AgentChoice::Line(line) = &self.choice else {
             return Vec::new();
         };
-        let words = line.split_whitespace().map(|word| word.trim_matches(['\'', '"']));
+        let words = line
+            .split_whitespace()
+            .map(|word| word.trim_matches(['\'', '"']));
         let paths = words.map(PathBuf::from).filter(|path| path.is_absolute());
         paths.filter(|path| path.is_file()).collect()
     }
@@ -132,7 +134,11 @@ impl Agent {
             (AgentChoice::Named(name), None) => anyhow::bail!("no agent `{name}` is shipped"),
             (AgentChoice::Named(_), Some(spec)) => spec,
         };
-        env.extend(spec.env.iter().map(|(name, value)| (name.into(), value.into())));
+        env.extend(
+            spec.env
+                .iter()
+                .map(|(name, value)| (name.into(), value.into())),
+        );
         let stdin = match spec.prompt {
             PromptBy::Stdin => format!("exec <\"${BRIEF_VARIABLE}\"; "),
             PromptBy::Argument | PromptBy::File => String::new(),
@@ -160,7 +166,10 @@ impl Agent {
         let call = self.call(policy, is_confined, ("BRIEF", Path::new("BRIEF")))?;
         let words = call.argv.iter().skip(4);
         let words: Vec<String> = words.map(|word| word.display().to_string()).collect();
-        let is_stdin = self.spec.as_ref().is_some_and(|spec| spec.prompt == PromptBy::Stdin);
+        let is_stdin = self
+            .spec
+            .as_ref()
+            .is_some_and(|spec| spec.prompt == PromptBy::Stdin);
         Ok(words.join(" ") + if is_stdin { " < BRIEF" } else { "" })
     }
 
@@ -325,9 +334,17 @@ mod tests {
         for agent in run::agents().filter(|agent| *agent != "aider") {
             check(agent, "", ("", None, None));
             check(agent, "panic!\n{\"type\":", ("", None, None));
-            check(agent, "{\"type\":1,\"result\":[],\"usage\":7}", ("", None, None));
+            check(
+                agent,
+                "{\"type\":1,\"result\":[],\"usage\":7}",
+                ("", None, None),
+            );
         }
-        check("claude", r#"{"result":"x","total_cost_usd":-5}"#, ("x", None, None));
+        check(
+            "claude",
+            r#"{"result":"x","total_cost_usd":-5}"#,
+            ("x", None, None),
+        );
     }
 
     #[test]
@@ -348,7 +365,10 @@ mod tests {
             shown("codex", false),
             "codex exec --json --skip-git-repo-check --ephemeral -s workspace-write -m x - < BRIEF"
         );
-        assert_eq!(shown("opencode", true), "opencode run --format json -m x BRIEF");
+        assert_eq!(
+            shown("opencode", true),
+            "opencode run --format json -m x BRIEF"
+        );
     }
 
     #[test]
@@ -358,8 +378,13 @@ mod tests {
             choice: AgentChoice::Line("./fix.sh | tee log".into()),
             spec: None,
         };
-        let call = agent.call(&policy.run, true, ("p", Path::new("/b"))).expect("a call");
+        let call = agent
+            .call(&policy.run, true, ("p", Path::new("/b")))
+            .expect("a call");
         assert_eq!(call.argv[2], "exec <\"$KOAN_BRIEF\"\n./fix.sh | tee log");
-        assert_eq!(agent.words(), ["git", ".", "fix.sh", "tee", "log"].map(str::to_owned));
+        assert_eq!(
+            agent.words(),
+            ["git", ".", "fix.sh", "tee", "log"].map(str::to_owned)
+        );
     }
 }

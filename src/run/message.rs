@@ -15,7 +15,10 @@ const MAX_SUBJECT: usize = 90;
 
 /// How long the agent's part of a subject may be.
 pub fn subject_length(policy: &MessagePolicy) -> usize {
-    policy.subject_length.min(MAX_SUBJECT).saturating_sub(PREFIX.len())
+    policy
+        .subject_length
+        .min(MAX_SUBJECT)
+        .saturating_sub(PREFIX.len())
 }
 
 /// `place` is where it crashed, `answer` what the agent said at last.
@@ -52,7 +55,9 @@ fn plain(said: &str, most: usize) -> Option<String> {
     let said = words.join(" ");
     let said = said.trim_matches(|c: char| "`\"'".contains(c));
     let said = match said.split_once(':') {
-        Some((first, rest)) if first == "fix" || (first.starts_with("fix(") && first.ends_with(')')) => {
+        Some((first, rest))
+            if first == "fix" || (first.starts_with("fix(") && first.ends_with(')')) =>
+        {
             rest.trim()
         }
         _ => said,
@@ -73,7 +78,11 @@ fn of_crash(issue: &Issue, place: Option<&Place>, most: usize) -> String {
         text.chars().filter(is_plain).collect()
     };
     let what = name(issue.error_type.as_deref().unwrap_or_default());
-    let what = if what.is_empty() { "error".to_owned() } else { what };
+    let what = if what.is_empty() {
+        "error".to_owned()
+    } else {
+        what
+    };
     let function = place.and_then(|place| place.function.as_deref()).map(name);
     let file = place.map(|place| name(&String::from_utf8_lossy(place.path.file_name())));
     let whereabouts = function.filter(|text| !text.is_empty()).or(file);
@@ -117,7 +126,10 @@ mod tests {
 
     #[test]
     fn the_subject_is_the_agents_where_it_is_plain() {
-        check("I did it.\nSUBJECT: total of an empty cart\n", "fix: total of an empty cart");
+        check(
+            "I did it.\nSUBJECT: total of an empty cart\n",
+            "fix: total of an empty cart",
+        );
         check("SUBJECT: fix(cart): the total.", "fix: the total");
         check("SUBJECT: one\nSUBJECT:  two  words ", "fix: two words");
     }
@@ -142,7 +154,8 @@ mod tests {
 
     #[test]
     fn trailers_are_the_guards() {
-        let policy = "version: 1\nmessage: {require_trailers: [Ticket, Signed-off-by, Koan-Issue]}\n";
+        let policy =
+            "version: 1\nmessage: {require_trailers: [Ticket, Signed-off-by, Koan-Issue]}\n";
         let name = crash("E", None).0.fingerprint.to_string();
         assert_eq!(
             text(policy, ("E", Some("f")), ""),

@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use gix::ObjectId;
 use jiff::Timestamp;
 
@@ -40,7 +40,9 @@ use crate::triage::{Ranked, Scene};
 use crate::usage::UsageError;
 use agent::Agent;
 use pick::{Known, Skipped};
-use report::{AttemptReport, Detected, Halt, IssueReport, Limits, Outcome, Report, Spent, milliseconds};
+use report::{
+    AttemptReport, Detected, Halt, IssueReport, Limits, Outcome, Report, Spent, milliseconds,
+};
 use slot::{Desk, Slot};
 use work::Session;
 
@@ -81,14 +83,37 @@ pub struct Texts<'a> {
 /// What happens right now.
 pub enum Event<'a> {
     Detected(Detected),
-    Prioritized { n_picked: usize, n_skipped: usize },
-    Claimed { issue: &'a str },
-    Trying { issue: &'a str, n: usize, of: usize, agent: &'a str },
-    Judging { issue: &'a str },
-    Proof { issue: &'a str, progress: Progress },
-    Tried { issue: &'a str, report: &'a AttemptReport },
-    Traced { issue: &'a str, branch: &'a str },
-    Done { report: &'a IssueReport },
+    Prioritized {
+        n_picked: usize,
+        n_skipped: usize,
+    },
+    Claimed {
+        issue: &'a str,
+    },
+    Trying {
+        issue: &'a str,
+        n: usize,
+        of: usize,
+        agent: &'a str,
+    },
+    Judging {
+        issue: &'a str,
+    },
+    Proof {
+        issue: &'a str,
+        progress: Progress,
+    },
+    Tried {
+        issue: &'a str,
+        report: &'a AttemptReport,
+    },
+    Traced {
+        issue: &'a str,
+        branch: &'a str,
+    },
+    Done {
+        report: &'a IssueReport,
+    },
 }
 
 /// Walks the whole way.
@@ -145,7 +170,10 @@ pub fn run(
         detected,
         issues: Vec::new(),
         skipped,
-        left: left.iter().map(|ranked| ranked.issue.fingerprint.to_string()).collect(),
+        left: left
+            .iter()
+            .map(|ranked| ranked.issue.fingerprint.to_string())
+            .collect(),
         given_back,
         halt: None,
         limits: limits(policy, &sandbox),
@@ -160,7 +188,13 @@ pub fn run(
     let settings = Settings {
         lane: LaneChoice::Fixed(Lane::Repair),
         budget: Some(Budget::new(options.budget, false)),
-        known_issues: Some(digest.ranked.iter().map(|ranked| Crash::from(&ranked.issue)).collect()),
+        known_issues: Some(
+            digest
+                .ranked
+                .iter()
+                .map(|ranked| Crash::from(&ranked.issue))
+                .collect(),
+        ),
         ..settings
     };
     let trusted_id = ObjectId::from_hex(trusted_commit.as_bytes())?;
@@ -179,15 +213,23 @@ pub fn run(
         window: digest.window,
         digest_hash: work::hash(&(texts.digest)(&digest)),
         deadline: begun.0 + options.budget,
-        before: &repo.state(&work::is_own_ref).context("look at the repository")?,
+        before: &repo
+            .state(&work::is_own_ref)
+            .context("look at the repository")?,
         spent: Mutex::default(),
         halt: Mutex::default(),
     };
     let (issues, not_begun) = work_on(&session, repo, picked)?;
     report.issues = issues;
     report.left.splice(0..0, not_begun);
-    report.halt = session.halt.into_inner().unwrap_or_else(PoisonError::into_inner);
-    report.spent = session.spent.into_inner().unwrap_or_else(PoisonError::into_inner);
+    report.halt = session
+        .halt
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    report.spent = session
+        .spent
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     Ok(timed(report, begun))
 }
 
@@ -216,30 +258,32 @@ fn work_on(
             .map(|_| {
                 let repo = repo.clone();
                 let (next, reports) = (&next, &reports);
-                scope.spawn(move || -> anyhow::Result<()> {
-                    while !session.is_over()? {
+                scope.spawn(move || {
+                    while !session.is_over() {
                         let Some(ranked) = next() else { break };
                         let report = session.work(&repo, &ranked);
                         (session.tell)(&Event::Done { report: &report });
                         let mut reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
                         reports.push(report);
                     }
-                    Ok(())
                 })
             })
             .collect();
-        let ends = workers.into_iter().map(|worker| match worker.join() {
-            Ok(end) => end,
-            Err(_) => bail!("a worker of the run failed"),
-        });
-        ends.collect::<anyhow::Result<Vec<()>>>()
+        let ends: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
+        ends.iter().all(|end| end.is_ok())
     });
-    worked?;
-    let _ = session.is_over()?;
+    // Whoever panicked has given its claim back, and nobody knows what else.
+    ensure!(worked, "a worker of the run failed");
     let left = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let left = left.map(|ranked| ranked.issue.fingerprint.to_string());
+    let left: Vec<String> = left
+        .map(|ranked| ranked.issue.fingerprint.to_string())
+        .collect();
+    if !left.is_empty() || ending::is_asked_for() {
+        // Says why.
+        session.is_over();
+    }
     let reports = reports.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok((reports, left.collect()))
+    Ok((reports, left))
 }
 
 /// An agent is shut in as far as tests must be.
@@ -356,6 +400,9 @@ pub fn was_stopped(report: &Report) -> bool {
 }
 
 /// The policy of `HEAD`, as `check` finds it.
-pub fn policy_of_head(repo: &Repo, settings: &Settings) -> anyhow::Result<(trust::Trusted, Policy)> {
+pub fn policy_of_head(
+    repo: &Repo,
+    settings: &Settings,
+) -> anyhow::Result<(trust::Trusted, Policy)> {
     trust::policy(repo, settings.trusted_tip.as_ref(), repo.head_id()?)
 }

@@ -30,10 +30,7 @@ pub struct Known<'a> {
 }
 
 /// Those that may be tried, the most pressing first, and the others with the reason.
-pub fn pick(
-    ranked: Vec<Ranked>,
-    known: &Known,
-) -> anyhow::Result<(Vec<Ranked>, Vec<Skipped>)> {
+pub fn pick(ranked: Vec<Ranked>, known: &Known) -> anyhow::Result<(Vec<Ranked>, Vec<Skipped>)> {
     let records: BTreeMap<&Fingerprint, &Record> = known
         .entries
         .iter()
@@ -43,14 +40,20 @@ pub fn pick(
     let (mut picked, mut skipped) = (Vec::new(), Vec::new());
     for ranked in ranked {
         let record = records.get(&ranked.issue.fingerprint).copied();
-        let n_refusals = area(&ranked, known.scene).and_then(|area| refusals.get(&area).map(|n| (area, *n)));
+        let n_refusals =
+            area(&ranked, known.scene).and_then(|area| refusals.get(&area).map(|n| (area, *n)));
         let why = match record.and_then(|record| of_record(record, known.now)) {
             Some(why) => Some(why),
             None => of_act(&ranked, record, known.now),
         };
         let why = match (why, n_refusals) {
             (None, Some((area, n))) if n >= known.stop_loss.refusals => Some(format!(
-                "needs a person: {n} refusals in `{area}` within {} days",
+                "needs a person: {n} refusals in `{}` within {} days",
+                if area.as_bytes().is_empty() {
+                    ".".to_owned()
+                } else {
+                    area.to_string()
+                },
                 known.stop_loss.days
             )),
             (why, _) => why,
@@ -76,7 +79,9 @@ fn of_record(record: &Record, now: Timestamp) -> Option<String> {
     match record.word(now) {
         Word::Undecided => Some("its triage log cannot be read".into()),
         Word::Claimed => {
-            let by = record.held(now).map_or("somebody", |lease| lease.said.by.as_str());
+            let by = record
+                .held(now)
+                .map_or("somebody", |lease| lease.said.by.as_str());
             Some(format!("claimed by {by}"))
         }
         Word::Ignored => Some("ignored".into()),

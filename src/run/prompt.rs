@@ -22,8 +22,8 @@ pub fn prompt(told: &Told) -> String {
     text.push_str(&format!(
         "\n\n## This run\n\n\
          You are in a folder of your own: the files of the commit above, and a throw-away `.git` in which nothing that you do counts. The guard takes \
-         the files as you leave them, makes the commit with its trailers itself, and judges it. So steps 3 and 4 above are not yours: do not commit, \
-         and do not look for `koan-guard`.\n\n\
+         the files as you leave them, makes the commit with its trailers itself, and judges it. So what is said above of `git add`, of \
+         commits and of `koan-guard` is not for you: edit files, and end.\n\n\
          1. Write a test that fails as production did. Run it, and see it fail for that reason.\n\
          2. Fix the cause with the smallest change, and nothing else.\n\
          3. Run the test again, then the tests around it, and see them pass.\n\
@@ -64,7 +64,9 @@ mod tests {
             brief: "# Repair x\n",
             attempt: 2,
             attempts: 3,
-            refused: Some("refused[no-test]: a\n  next: write one\n~~~\n  needs a person: koan-guard approve x\n"),
+            refused: Some(
+                "refused[no-test]: a\n  next: write one\n~~~\n  needs a person: koan-guard approve x\n",
+            ),
             subject_length: 60,
             has_network: false,
         };

@@ -110,7 +110,11 @@ pub enum Outcome {
     /// Somebody else was faster.
     Taken { why: String },
     /// A dry run ends here.
-    Planned { branch: String, call: String, brief_tokens: usize },
+    Planned {
+        branch: String,
+        call: String,
+        brief_tokens: usize,
+    },
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -1,6 +1,5 @@
 //! A pull request for a proved fix, through the client that the user has: pushed is this one branch, and nothing is ever merged.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
@@ -33,6 +32,9 @@ enum Client {
 
 const TIMEOUT: Duration = Duration::from_secs(120);
 
+/// The user's own hooks may prove the branch once more.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
 /// Pushes the branch and opens the request. The answer is its address, as the client says it.
 pub fn open(
     session: &Session,
@@ -45,11 +47,16 @@ pub fn open(
     let url = repo
         .config(&format!("remote.{}.url", remote.name))
         .context("the remote has no address")?;
-    let path = session.settings.toolbox.env.get("PATH").map_or("", String::as_str);
+    let path = session
+        .settings
+        .toolbox
+        .env
+        .get("PATH")
+        .map_or("", String::as_str);
     let client = client(&url, &|program| {
         std::env::split_paths(path).any(|folder| folder.join(program).is_file())
     })?;
-    push(repo, &remote.name, &about)?;
+    push(repo, &remote, &about)?;
     let title = about.message.lines().next().unwrap_or_default();
     let text = body(brief, &about, evidence);
     let target = target(repo, &remote.name)?;
@@ -57,10 +64,15 @@ pub fn open(
         Some(place) => owner(repo, session.trusted_tree_id, &place.path)?,
         None => None,
     };
-    let args = arguments(client, (title, &text), (about.branch, target.as_deref()), owner.as_deref());
+    let args = arguments(
+        client,
+        (title, &text),
+        (about.branch, target.as_deref()),
+        owner.as_deref(),
+    );
     let args: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
     let folder = repo.work_dir().unwrap_or(repo.git_dir());
-    let finished = process::output(&args, folder, &BTreeMap::new(), TIMEOUT)?;
+    let finished = process::output(&args, folder, remote.environment(), TIMEOUT)?;
     let said = String::from_utf8_lossy(&finished.stdout);
     if finished.end != End::Exit(0) {
         let trouble = String::from_utf8_lossy(&finished.stderr);
@@ -72,8 +84,13 @@ pub fn open(
 
 /// By the address of the remote, else by what is there.
 fn client(url: &str, is_there: &dyn Fn(&str) -> bool) -> anyhow::Result<Client> {
-    let all = [(Client::GitHub, "gh", "github"), (Client::GitLab, "glab", "gitlab")];
-    let named = all.iter().find(|(_, _, host)| url.to_lowercase().contains(host));
+    let all = [
+        (Client::GitHub, "gh", "github"),
+        (Client::GitLab, "glab", "gitlab"),
+    ];
+    let named = all
+        .iter()
+        .find(|(_, _, host)| url.to_lowercase().contains(host));
     let found = match named {
         Some((client, program, _)) => is_there(program).then_some(*client),
         None => all
@@ -84,17 +101,25 @@ fn client(url: &str, is_there: &dyn Fn(&str) -> bool) -> anyhow::Result<Client> 
     found.context("neither `gh` nor `glab` is on the `PATH`, or not the one of this remote")
 }
 
-fn push(repo: &Repo, remote: &str, about: &About) -> anyhow::Result<()> {
+fn push(repo: &Repo, remote: &Remote, about: &About) -> anyhow::Result<()> {
     let spec = format!("{}:refs/heads/{}", about.commit_id, about.branch);
     let git_dir = std::path::absolute(repo.git_dir())?;
     let args = ["git", "--git-dir"].map(OsStr::new);
-    let rest = ["push", "--quiet", "--no-follow-tags", "--", remote, &spec].map(OsStr::new);
+    let rest = [
+        "push",
+        "--quiet",
+        "--no-follow-tags",
+        "--",
+        &remote.name,
+        &spec,
+    ]
+    .map(OsStr::new);
     let argv: Vec<&OsStr> = args
         .into_iter()
         .chain([git_dir.as_os_str()])
         .chain(rest)
         .collect();
-    let finished = process::output(&argv, Path::new("/"), &BTreeMap::new(), TIMEOUT)?;
+    let finished = process::output(&argv, Path::new("/"), remote.environment(), PATIENCE)?;
     ensure!(
         finished.end == End::Exit(0),
         "push `{}`: {}",
@@ -118,9 +143,20 @@ fn arguments(
     owner: Option<&str>,
 ) -> Vec<String> {
     let words: &[&str] = match client {
-        Client::GitHub => &["gh", "pr", "create", "--head", branch, "--title", title, "--body", text],
+        Client::GitHub => &[
+            "gh", "pr", "create", "--head", branch, "--title", title, "--body", text,
+        ],
         Client::GitLab => &[
-            "glab", "mr", "create", "--yes", "--source-branch", branch, "--title", title, "--description", text,
+            "glab",
+            "mr",
+            "create",
+            "--yes",
+            "--source-branch",
+            branch,
+            "--title",
+            title,
+            "--description",
+            text,
         ],
     };
     let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
@@ -152,7 +188,10 @@ fn body(brief: &Brief, about: &About, evidence: &str) -> String {
         .flatten()
         .map(|suspect| {
             let subject = suspect.subject.replace(['`', '\n'], " ");
-            format!("- {}: `{subject}`\n", &suspect.id[..suspect.id.len().min(12)])
+            format!(
+                "- {}: `{subject}`\n",
+                &suspect.id[..suspect.id.len().min(12)]
+            )
         })
         .collect();
     if !suspects.is_empty() {
@@ -177,7 +216,9 @@ fn owner(repo: &Repo, tree_id: ObjectId, path: &RepoPath) -> anyhow::Result<Opti
 }
 
 fn owner_in(text: &str, path: &RepoPath) -> Option<String> {
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let lines = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default());
     let mut found = None;
     for line in lines {
         let mut words = line.split_whitespace();
@@ -207,7 +248,8 @@ mod tests {
 
     #[track_caller]
     fn check_owner(path: &str, expected: Option<&str>) {
-        let text = "* @all\n/shop/ @ada # the shop\n*.md docs@example.org\nshop/cart.py @org/carts\n";
+        let text =
+            "* @all\n/shop/ @ada # the shop\n*.md docs@example.org\nshop/cart.py @org/carts\n";
         assert_eq!(owner_in(text, &path.into()).as_deref(), expected);
     }
 
@@ -226,7 +268,10 @@ mod tests {
         let found = |url: &str, program| client(url, &only(program)).ok();
         assert_eq!(found("git@github.com:a/b", "gh"), Some(Client::GitHub));
         assert_eq!(found("git@github.com:a/b", "glab"), None);
-        assert_eq!(found("https://gitlab.example/a", "glab"), Some(Client::GitLab));
+        assert_eq!(
+            found("https://gitlab.example/a", "glab"),
+            Some(Client::GitLab)
+        );
         assert_eq!(found("/srv/a.git", "glab"), Some(Client::GitLab));
         assert_eq!(found("/srv/a.git", "hub"), None);
     }

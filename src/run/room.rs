@@ -56,6 +56,7 @@ const TOOL_SETTINGS: &[&str] = &["PATH", "RUSTUP_TOOLCHAIN", "PYENV_VERSION"];
 /// Makes the commit that an agent may look at.
 const GIT_SCRIPT: &str = "\
 git init --quiet . &&
+git config user.name 'An agent' && git config user.email agent@localhost &&
 git update-index --add -z --stdin <\"$HOME/koan-files\" &&
 git -c core.hooksPath=/dev/null commit --quiet --no-verify --allow-empty --message='The files of HEAD'
 rc=$?; rm -f \"$HOME/koan-files\"; exit $rc";
@@ -96,10 +97,11 @@ impl<'a> Furnished<'a> {
         };
         for place in policy.home.iter().map(Path::new) {
             let path = Path::new(home).join(place);
-            let is_file = fs::metadata(&path)
-                .is_ok_and(|data| data.is_file() && data.len() <= MAX_HOME_FILE);
+            let is_file =
+                fs::metadata(&path).is_ok_and(|data| data.is_file() && data.len() <= MAX_HOME_FILE);
             if is_file {
-                let bytes = fs::read(&path).with_context(|| format!("read `{}`", path.display()))?;
+                let bytes =
+                    fs::read(&path).with_context(|| format!("read `{}`", path.display()))?;
                 self.room.write_home(place, &bytes)?;
             }
         }
@@ -177,7 +179,12 @@ impl<'a> Furnished<'a> {
             let is_shown = self.shown.iter().any(|(_, place)| at.starts_with(place));
             is_shown || self.area.has_installed(at) || self.leaves.is_match(path)
         };
-        folder::edits(&self.room.tree(), self.tracked, &self.before, &is_left_behind)
+        folder::edits(
+            &self.room.tree(),
+            self.tracked,
+            &self.before,
+            &is_left_behind,
+        )
     }
 }
 

@@ -150,7 +150,10 @@ impl Claim<'_> {
         ending::put_away(|| {
             match act(self.desk, &self.issue, wish)? {
                 Outcome::Done(_) | Outcome::Refused(Refusal::NotClaimed) => {}
-                Outcome::Refused(refusal) => bail!("the claim of {} was not ours any more: {refusal:?}", self.issue),
+                Outcome::Refused(refusal) => bail!(
+                    "the claim of {} was not ours any more: {refusal:?}",
+                    self.issue
+                ),
             }
             remove(&self.record)
         })
@@ -175,7 +178,9 @@ fn give_back(desk: Desk, record: &Path) -> anyhow::Result<Option<String>> {
         Err(err) => return Err(err).with_context(|| format!("read `{}`", record.display())),
     };
     let held: Option<Held> = serde_json::from_slice(&text).ok();
-    let issue = held.as_ref().and_then(|held| Fingerprint::parse(&held.issue));
+    let issue = held
+        .as_ref()
+        .and_then(|held| Fingerprint::parse(&held.issue));
     let (Some(held), Some(issue)) = (held, issue) else {
         // Half written: nothing was claimed yet.
         remove(record)?;
@@ -228,6 +233,10 @@ fn folder(desk: Desk, n: usize) -> anyhow::Result<PathBuf> {
     hash.update(repo.as_os_str().as_bytes());
     hash.update(format!("\0room {n}"));
     let digest = hash.finalize();
-    let name: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    let name: String = digest
+        .iter()
+        .take(12)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     Ok(desk.cache_dir.join(name))
 }

@@ -31,6 +31,7 @@ use crate::suite::sandbox::{Sandbox, launcher};
 use crate::tracker::{self, Refusal, Tracker, Wish};
 use crate::triage::Ranked;
 use crate::triage::operation::{Kind, Operation};
+use crate::usage::UsageError;
 use crate::verdict::Verdict;
 
 /// Everything that the workers of one run share.
@@ -63,6 +64,8 @@ pub fn is_own_ref(name: &str) -> bool {
         || ["refs/notes/remotes/", "refs/koan/", "refs/heads/koan/"]
             .iter()
             .any(|start| name.starts_with(start))
+        // What a push of a fix leaves here.
+        || (name.starts_with("refs/remotes/") && name.contains("/koan/"))
 }
 
 /// The branch of a fix; a colon cannot be part of a ref.
@@ -81,7 +84,10 @@ struct Judged {
 enum Tried {
     Judged(Box<Judged>),
     /// There is nothing to judge.
-    Nothing { word: &'static str, said: String },
+    Nothing {
+        word: &'static str,
+        said: String,
+    },
 }
 
 impl Session<'_> {
@@ -90,8 +96,13 @@ impl Session<'_> {
         let begun = (Instant::now(), launcher::time_of_jobs());
         let mut attempts = Vec::new();
         let outcome = self.try_issue(repo, ranked, &mut attempts);
-        let outcome = outcome.unwrap_or_else(|error| Outcome::Undone {
-            why: format!("{error:#}"),
+        let outcome = outcome.unwrap_or_else(|error| {
+            let usage = error.downcast_ref::<UsageError>();
+            let hint = usage.and_then(|usage| usage.hint.as_ref());
+            let hint = hint.map_or(String::new(), |hint| format!("\nhint: {hint}"));
+            Outcome::Undone {
+                why: format!("{error:#}{hint}"),
+            }
         });
         let time = begun.0.elapsed();
         let own = time.saturating_sub(launcher::time_of_jobs().saturating_sub(begun.1));
@@ -123,21 +134,23 @@ impl Session<'_> {
                 return Ok(Outcome::Taken { why });
             }
         };
-        (self.tell)(&Event::Claimed { issue: issue.as_str() });
+        (self.tell)(&Event::Claimed {
+            issue: issue.as_str(),
+        });
         match self.attempts(repo, &slot, &brief, attempts) {
             Ok(Some(judged)) => self.conclude(repo, claim, &brief, &judged, attempts),
             Ok(None) => {
                 let last = attempts.last();
                 let why = last.map_or("not begun".to_owned(), |last| last.said.clone());
-                claim.end(&Wish::Release {
-                    because: Some(one_line(&why)),
-                })?;
+                // Others read it: nothing that an agent printed.
+                let word = last.map_or("not begun", |last| last.word);
+                let because = Some(format!("{word}, after {} attempts", attempts.len()));
+                claim.end(&Wish::Release { because })?;
                 Ok(Outcome::Undone { why })
             }
             Err(error) => {
-                claim.end(&Wish::Release {
-                    because: Some(one_line(&format!("{error:#}"))),
-                })?;
+                let because = Some("the run could not go on".to_owned());
+                claim.end(&Wish::Release { because })?;
                 Err(error)
             }
         }
@@ -165,7 +178,7 @@ impl Session<'_> {
         let mut last: Option<Box<Judged>> = None;
         let mut refused: Option<String> = None;
         for n in 1..=attempts {
-            if self.is_over()? {
+            if self.is_over() {
                 break;
             }
             let agent = self.agent.name();
@@ -183,7 +196,8 @@ impl Session<'_> {
                 subject_length: message::subject_length(&self.policy.message),
                 has_network: self.policy.run.network == crate::policy::Network::Allow,
             };
-            let (tried, mut report) = self.attempt(repo, &room, brief, &prompt::prompt(&told), n)?;
+            let (tried, mut report) =
+                self.attempt(repo, &room, brief, &prompt::prompt(&told), n)?;
             let said = match &tried {
                 Tried::Judged(judged) => (self.texts.judgement)(&judged.judgement)?,
                 Tried::Nothing { said, .. } => said.clone(),
@@ -269,13 +283,19 @@ impl Session<'_> {
             End::Exit(code) => {
                 return nothing(
                     "agent-failed",
-                    format!("refused[agent-failed]: it ended with exit code {code}{}", last_words()),
+                    format!(
+                        "refused[agent-failed]: it ended with exit code {code}{}",
+                        last_words()
+                    ),
                 );
             }
             End::Signal(signal) => {
                 return nothing(
                     "agent-failed",
-                    format!("refused[agent-failed]: it was ended by signal {signal}{}", last_words()),
+                    format!(
+                        "refused[agent-failed]: it was ended by signal {signal}{}",
+                        last_words()
+                    ),
                 );
             }
         }
@@ -293,7 +313,12 @@ impl Session<'_> {
         let work = Work {
             parent_id: self.head_id,
             edits,
-            message: message::message(&self.policy.message, crash, &self.agent.name(), &said.answer),
+            message: message::message(
+                &self.policy.message,
+                crash,
+                &self.agent.name(),
+                &said.answer,
+            ),
             author: author.map(|author| (author.name.clone(), author.email.clone())),
         };
         let commit_id = repo.draft(&work)?;
@@ -388,9 +413,12 @@ impl Session<'_> {
         }
         let issue = brief.ranked.issue.fingerprint.as_str();
         let branch = self.new_branch(repo, issue, *commit_id)?;
-        claim.end(&Wish::Fixed {
+        let fixed = Wish::Fixed {
             commit: commit_id.to_string(),
-        })?;
+        };
+        if let Err(error) = claim.end(&fixed) {
+            remarks.push(format!("the triage log does not say so yet: {error:#}"));
+        }
         (self.tell)(&Event::Traced {
             issue,
             branch: &branch,
@@ -429,13 +457,17 @@ impl Session<'_> {
         } = judged;
         let rules = rules(&judgement.verdict);
         let agent = self.agent.name();
-        let attempts = if n_attempts == 1 { "attempt" } else { "attempts" };
+        let attempts = if n_attempts == 1 {
+            "attempt"
+        } else {
+            "attempts"
+        };
         // First what others have to know.
         claim.end(&Wish::Refused {
-            because: one_line(&format!(
+            because: format!(
                 "{} after {n_attempts} {attempts} of {agent}",
                 rules.join(", ")
-            )),
+            ),
         })?;
         let mut kept = None;
         if !judgement.observed && !refusal::has_secret(judgement) {
@@ -467,7 +499,9 @@ impl Session<'_> {
 
     /// Whether something of the user's is not as it was, which ends the whole run.
     fn compare(&self, repo: &Repo) -> anyhow::Result<()> {
-        let now = repo.state(&is_own_ref).context("look whether anything has changed")?;
+        let now = repo
+            .state(&is_own_ref)
+            .context("look whether anything has changed")?;
         let changes = self.before.changes(&now);
         if changes.is_empty() {
             return Ok(());
@@ -487,7 +521,7 @@ impl Session<'_> {
     }
 
     /// Whether nothing more is to be begun.
-    pub fn is_over(&self) -> anyhow::Result<bool> {
+    pub fn is_over(&self) -> bool {
         if ending::is_asked_for() {
             self.halt(Halt::Signal);
         } else if Instant::now() >= self.deadline {
@@ -495,14 +529,20 @@ impl Session<'_> {
         }
         let spent = *self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let options = self.options;
-        if options.max_tokens.is_some_and(|most| spent.tokens.unwrap_or(0) >= most) {
+        if options
+            .max_tokens
+            .is_some_and(|most| spent.tokens.unwrap_or(0) >= most)
+        {
             self.halt(Halt::Budget("tokens".into()));
         }
-        if options.max_dollars.is_some_and(|most| spent.dollars.unwrap_or(0.0) >= most) {
+        if options
+            .max_dollars
+            .is_some_and(|most| spent.dollars.unwrap_or(0.0) >= most)
+        {
             self.halt(Halt::Budget("money".into()));
         }
         let halt = self.halt.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(halt.is_some())
+        halt.is_some()
     }
 
     pub fn desk<'d>(&'d self, repo: &'d Repo) -> Desk<'d> {
@@ -518,7 +558,11 @@ impl Session<'_> {
     /// As long as all attempts may take, and their proofs.
     fn lease(&self) -> SignedDuration {
         let attempts = u32::try_from(self.options.attempts).unwrap_or(u32::MAX);
-        let each = self.policy.run.time.saturating_add(Duration::from_secs(1800));
+        let each = self
+            .policy
+            .run
+            .time
+            .saturating_add(Duration::from_secs(1800));
         let all = SignedDuration::try_from(each.saturating_mul(attempts));
         all.unwrap_or(tracker::LEASE)
             .clamp(tracker::LEASE, SignedDuration::from_hours(6 * 24))
@@ -563,9 +607,13 @@ fn judged_parts<'j>(judged: &'j Judged, branch: &'j str) -> request::About<'j> {
 fn rules(verdict: &Verdict) -> Vec<String> {
     let mut ids: Vec<String> = match verdict {
         Verdict::Refused { findings, gaps } => {
-            let findings = findings.iter().filter(|finding| finding.level == Level::Deny);
+            let findings = findings
+                .iter()
+                .filter(|finding| finding.level == Level::Deny);
             let findings = findings.map(|finding| finding.rule.id().to_owned());
-            findings.chain(gaps.iter().map(|gap| gap.id().to_owned())).collect()
+            findings
+                .chain(gaps.iter().map(|gap| gap.id().to_owned()))
+                .collect()
         }
         Verdict::Undecided { doubts } => doubts.iter().map(|doubt| doubt.id().to_owned()).collect(),
         Verdict::Pending(_) => vec!["no-fix".to_owned()],
@@ -590,7 +638,11 @@ fn taken(refusal: &Refusal) -> String {
 fn last_words(stderr: &[u8], stdout: &[u8]) -> String {
     const N_LINES: usize = 8;
     const MAX_LINE: usize = 300;
-    let bytes = if stderr.trim_ascii().is_empty() { stdout } else { stderr };
+    let bytes = if stderr.trim_ascii().is_empty() {
+        stdout
+    } else {
+        stderr
+    };
     let text = String::from_utf8_lossy(bytes);
     let lines: Vec<String> = text
         .lines()
@@ -602,11 +654,6 @@ fn last_words(stderr: &[u8], stdout: &[u8]) -> String {
         .collect();
     let last = &lines[lines.len().saturating_sub(N_LINES)..];
     last.iter().map(|line| format!("\n  | {line}")).collect()
-}
-
-fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().take(300).collect()
 }
 
 pub fn hash(text: &str) -> String {

@@ -209,8 +209,18 @@ pub fn on_path(toolbox: &Toolbox, words: &[String]) -> anyhow::Result<Vec<PathBu
 /// Where names of hosts are looked up, and who is trusted there: what a command with a network needs of the user's machine.
 pub fn for_network(toolbox: &Toolbox) -> (BTreeMap<OsString, OsString>, Vec<PathBuf>) {
     const NAMES: &[&str] = &[
-        "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy",
-        "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "NODE_EXTRA_CA_CERTS",
     ];
     let mut env = BTreeMap::new();
     let mut readable = Vec::from_iter(fs::canonicalize("/etc/resolv.conf"));
