@@ -17,6 +17,7 @@ mod policy;
 mod prune;
 mod range;
 mod run;
+mod run_clients;
 mod selftest;
 mod server;
 mod services;
