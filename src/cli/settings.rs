@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 
 use crate::check::lane::{LaneChoice, Pusher};
 use crate::check::{Place, Settings, range, trust};
-use crate::git::Repo;
+use crate::git::{Repo, turn};
 use crate::issue::Crash;
 use crate::policy::{self, Lane};
 use crate::proof::{Budget, Effort};
@@ -99,6 +99,7 @@ pub fn settings(
         }),
     };
     let cache_dir = cache_dir()?;
+    turn::sweep(repo);
     Ok(Settings {
         lane,
         trusted_tip: trust::tip(repo, args.base.as_deref())?,

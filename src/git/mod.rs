@@ -27,7 +27,7 @@ pub mod refused;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tree;
-mod turn;
+pub mod turn;
 
 use std::sync::{Arc, OnceLock};
 
