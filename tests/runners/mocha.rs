@@ -143,6 +143,7 @@ fn options_of_the_project_are_taken_and_those_that_hide_failures_are_not() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn every_command_of_the_script_counts() {
     let run = |scripts: &str| {
         project("it('a', () => {});")
@@ -356,6 +357,7 @@ fn a_framework_that_is_changed_under_way_is_not_believed() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_test_without_an_end_is_timed_out() {
     let mut project = project("it('a', () => {});\nit('b', () => { for (;;); });");
     project.timeout = Duration::from_secs(8);
