@@ -26,6 +26,7 @@ mod steps;
 mod support;
 mod survive;
 mod sync;
+mod transports;
 mod triage;
 mod trust;
 mod waivers;
