@@ -144,6 +144,7 @@ const MAX_IN_RANGES: usize = 1_000_000;
 
 /// Looks at every commit of the question.
 pub fn audit(repo: &Repo, question: &Question) -> anyhow::Result<Audit> {
+    let repo = &repo.for_many();
     let mut notes = notes::Reader::new(repo)?;
     let ids = repo.commits_between(question.from, question.to)?;
     let mut audit = Audit {

@@ -216,7 +216,8 @@ passed test/b.js::one > late
 #[test]
 fn the_environment_is_the_one_of_the_script() {
     let run = |script: &str| {
-        project("it('a', () => { throw new Error(`env ${process.env.NODE_ENV}`); });")
+        let test = "it('a', () => { const { NODE_ENV, BABEL_ENV, LD_PRELOAD } = process.env; throw new Error(`env ${NODE_ENV} ${BABEL_ENV} ${LD_PRELOAD}`); });";
+        project(test)
             .file(
                 "package.json",
                 &format!("{{\"scripts\": {{\"test\": \"{script}\"}}}}"),
@@ -224,9 +225,13 @@ fn the_environment_is_the_one_of_the_script() {
             .touched(&["test/shop.js"])
     };
     for (script, expected) in [
-        ("mocha", "env undefined"),
-        ("NODE_ENV=test mocha", "env test"),
-        ("cross-env NODE_ENV=other nyc mocha", "env other"),
+        ("mocha", "env undefined undefined undefined"),
+        ("NODE_ENV=test mocha", "env test undefined"),
+        ("cross-env NODE_ENV=other nyc mocha", "env other undefined"),
+        (
+            "BABEL_ENV=commonjs LD_PRELOAD=/x.so mocha",
+            "env undefined commonjs undefined",
+        ),
     ] {
         let run = run(script);
         let detail = run.results.values().next().map(|result| &result.detail);
