@@ -8,12 +8,15 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::demo::time_of;
 use super::exit::ExitStatus;
-use super::settings::Format;
+use super::settings::{Format, JudgeArgs, LaneArg, RunArgs, settings};
 use super::ui;
+use crate::check::{Place, trust};
+use crate::extract::{self, Asked};
 use crate::git::Repo;
-use crate::policy::{self, agents};
-use crate::render::{json, triage as render};
+use crate::policy::{self, Policy, agents};
+use crate::render::{digest, json, triage as render};
 use crate::sync::Remote;
 use crate::tracker::{Hand, LEASE, Outcome, Tracker, Wish};
 use crate::triage::fold::Word;
@@ -40,6 +43,17 @@ enum TriageCommand {
     Show(OneArgs),
     /// Show what was done about an issue, line by line
     Log(OneArgs),
+    /// Read the sources and explain an error's rank, term by term, and whether an agent may try it
+    Explain {
+        /// An error by its fingerprint, or the beginning of one
+        issue: String,
+        /// Judge ages as of this time (RFC 3339; default: now)
+        #[arg(long, value_name = "TIME")]
+        now: Option<String>,
+        /// The trusted revision whose policy names the sources
+        #[arg(long, visible_alias = "trusted-ref", value_name = "REV")]
+        base: Option<String>,
+    },
     /// Say, as a person, that an issue is worth a fix
     Confirm {
         #[command(flatten)]
@@ -131,6 +145,7 @@ pub fn triage(args: TriageArgs) -> anyhow::Result<ExitStatus> {
         TriageCommand::List { all, reading } => list(all, &reading),
         TriageCommand::Show(args) => show(&args),
         TriageCommand::Log(args) => log(&args),
+        TriageCommand::Explain { issue, now, base } => explain(&issue, now, base),
         TriageCommand::Confirm { deciding, because } => decide(deciding, Wish::Confirm { because }),
         TriageCommand::Ignore {
             deciding,
@@ -193,6 +208,31 @@ fn show(args: &OneArgs) -> anyhow::Result<ExitStatus> {
     }
     ui::answer(&out)?;
     Ok(status)
+}
+
+fn explain(name: &str, now: Option<String>, base: Option<String>) -> anyhow::Result<ExitStatus> {
+    let repo = Repo::discover()?;
+    let policy = policy_of(&repo, base)?;
+    let now = match now {
+        Some(time) => time_of(&time, Timestamp::now())?,
+        None => Timestamp::now(),
+    };
+    let ranked = extract::digest(&repo, &policy, &Asked::recent(now))?.find(name)?;
+    ui::answer(&digest::explain(&ranked))?;
+    Ok(ExitStatus::Accepted)
+}
+
+/// The policy of the trusted revision.
+pub(super) fn policy_of(repo: &Repo, base: Option<String>) -> anyhow::Result<Policy> {
+    let judge = JudgeArgs {
+        lane: LaneArg::Auto,
+        base,
+        pusher: None,
+        issues: None,
+    };
+    let settings = settings(repo, &judge, &RunArgs::default(), Place::Check)?;
+    let (_, policy) = trust::policy(repo, settings.trusted_tip.as_ref(), repo.head_id()?)?;
+    Ok(policy)
 }
 
 fn log(args: &OneArgs) -> anyhow::Result<ExitStatus> {
