@@ -10,6 +10,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
+pub use recurrences::{Past, recurrences};
+
 use crate::change::RepoPath;
 use crate::git::Repo;
 use crate::issue::{Fingerprint, Issue};
@@ -67,9 +69,8 @@ pub struct SourceReport {
 /// errors would look like all of them.
 pub fn digest(repo: &Repo, policy: &Policy, asked: &Asked) -> anyhow::Result<Digest> {
     let read = read(policy, folder(repo), &asked.filter()?)?;
-    let releases = &policy.triage.releases;
-    let pasts = recurrences::pasts(repo, releases, folder(repo), &read.issues, asked.now)?;
-    let recurrences = recurrences::recurrences(&read.issues, &pasts, asked.now);
+    let pasts = pasts(repo, policy, &read.issues, asked.now)?;
+    let recurrences = recurrences(&read.issues, &pasts, asked.now);
     let files = files_of_head(repo)?;
     Ok(read.rank(&Scene {
         files: &files,
@@ -77,6 +78,29 @@ pub fn digest(repo: &Repo, policy: &Policy, asked: &Asked) -> anyhow::Result<Dig
         triage: &policy.triage,
         recurrences: &recurrences,
     }))
+}
+
+/// The errors in no order, and what is known of the past of each.
+///
+/// # Errors
+/// As [`digest`].
+pub fn look_back(
+    repo: &Repo,
+    policy: &Policy,
+    asked: &Asked,
+) -> anyhow::Result<(Window, Vec<Issue>, BTreeMap<Fingerprint, Past>)> {
+    let read = read(policy, folder(repo), &asked.filter()?)?;
+    let pasts = pasts(repo, policy, &read.issues, asked.now)?;
+    Ok((read.window, read.issues, pasts))
+}
+
+fn pasts(
+    repo: &Repo,
+    policy: &Policy,
+    issues: &[Issue],
+    now: Timestamp,
+) -> anyhow::Result<BTreeMap<Fingerprint, Past>> {
+    recurrences::pasts(repo, &policy.triage.releases, folder(repo), issues, now)
 }
 
 /// What each source would read, and proof that it cannot be written to.

@@ -59,6 +59,7 @@ pub mod brief;
 pub mod demo;
 pub mod hook;
 pub mod selftest;
+pub mod verify;
 
 // Values into text.
 pub mod render;

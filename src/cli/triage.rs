@@ -16,11 +16,13 @@ use crate::check::{Place, trust};
 use crate::extract::{self, Asked};
 use crate::git::Repo;
 use crate::policy::{self, Policy, agents};
-use crate::render::{digest, json, triage as render};
+use crate::render::{digest, json, triage as render, verify as render_verify};
 use crate::sync::Remote;
 use crate::tracker::{Hand, LEASE, Outcome, Tracker, Wish};
+use crate::triage::Outcome as TriageOutcome;
 use crate::triage::fold::Word;
 use crate::usage::UsageError;
+use crate::verify;
 
 /// Say what is known of issues, and who is on them
 #[derive(Args, Debug)]
@@ -53,6 +55,22 @@ enum TriageCommand {
         /// The trusted revision whose policy names the sources
         #[arg(long, visible_alias = "trusted-ref", value_name = "REV")]
         base: Option<String>,
+    },
+    /// Say which fixes hold in production, by what should have been seen, which came back or moved, and which cannot be told yet
+    ///
+    /// An error that came back is open again, and the note of its fix is marked. Exit 1: one came back or moved.
+    Verify {
+        /// Write nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Errors since this time, or of so long (RFC 3339, `28d`, `12h`; default: 28 days)
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// Judge ages as of this time (RFC 3339; default: now)
+        #[arg(long, value_name = "TIME")]
+        now: Option<String>,
+        #[command(flatten)]
+        reading: Reading,
     },
     /// Say, as a person, that an issue is worth a fix
     Confirm {
@@ -146,6 +164,12 @@ pub fn triage(args: TriageArgs) -> anyhow::Result<ExitStatus> {
         TriageCommand::Show(args) => show(&args),
         TriageCommand::Log(args) => log(&args),
         TriageCommand::Explain { issue, now, base } => explain(&issue, now, base),
+        TriageCommand::Verify {
+            dry_run,
+            since,
+            now,
+            reading,
+        } => verify(dry_run, since, now, reading),
         TriageCommand::Confirm { deciding, because } => decide(deciding, Wish::Confirm { because }),
         TriageCommand::Ignore {
             deciding,
@@ -220,6 +244,45 @@ fn explain(name: &str, now: Option<String>, base: Option<String>) -> anyhow::Res
     let ranked = extract::digest(&repo, &policy, &Asked::recent(now))?.find(name)?;
     ui::answer(&digest::explain(&ranked))?;
     Ok(ExitStatus::Accepted)
+}
+
+fn verify(
+    dry_run: bool,
+    since: Option<String>,
+    now: Option<String>,
+    reading: Reading,
+) -> anyhow::Result<ExitStatus> {
+    let repo = Repo::discover()?;
+    let policy = policy_of(&repo, reading.base)?;
+    let now = match now {
+        Some(time) => time_of(&time, Timestamp::now())?,
+        None => Timestamp::now(),
+    };
+    let asked = Asked {
+        since: since.map(|time| time_of(&time, now)).transpose()?,
+        ..Asked::recent(now)
+    };
+    let verified = verify::verify(&repo, &policy, &asked)?;
+    if !dry_run {
+        verify::record(&repo, &verified, Timestamp::now())?;
+    }
+    let is_bad = |outcome: &TriageOutcome| {
+        matches!(
+            outcome,
+            TriageOutcome::Regressed { .. } | TriageOutcome::Moved { .. }
+        )
+    };
+    let status = match verified.iter().any(|one| is_bad(&one.outcome)) {
+        true => ExitStatus::Refused,
+        false => ExitStatus::Accepted,
+    };
+    let mut out = String::new();
+    match reading.format {
+        Format::Text => render_verify::text(&verified, &mut out)?,
+        Format::Json => out = json::answer(status as u8, "fixes", &render_verify::json(&verified))?,
+    }
+    ui::answer(&out)?;
+    Ok(status)
 }
 
 /// The policy of the trusted revision.

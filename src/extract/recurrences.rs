@@ -14,7 +14,7 @@ use crate::tracker::Tracker;
 use crate::triage::fold::{Base, Record, Word};
 use crate::triage::{Doubt, Fix, Holds, Recurrence, Recurrences};
 
-/// An issue that was fixed, and which of its releases have the fix.
+/// What was done about an issue, and which of the releases that were read have its fix.
 #[derive(Clone, Debug)]
 pub struct Past {
     pub record: Record,
@@ -35,22 +35,29 @@ pub fn pasts(
     let fixes = fixes::of(repo, &records)?;
     let releases = Releases::open(repo, policy, folder)?;
     let mut pasts = BTreeMap::new();
-    let by_name = issues.iter().map(|issue| (&issue.fingerprint, issue));
-    let by_name: BTreeMap<&Fingerprint, &Issue> = by_name.collect();
+    // Those of all issues: an error in a release with the fix says that it runs.
+    let mut commits = BTreeMap::new();
+    if !fixes.is_empty() {
+        for release in issues.iter().flat_map(|issue| &issue.releases) {
+            if !commits.contains_key(release) {
+                commits.insert(release, releases.commit_of(release)?);
+            }
+        }
+    }
     for (name, record) in records {
         let mut past = Past {
             record,
             fix: None,
             holds: BTreeMap::new(),
         };
-        if let (Some(known), Some(issue)) = (fixes.get(&name), by_name.get(&name)) {
+        if let Some(known) = fixes.get(&name) {
             past.fix = Some(known.fix(repo, &name, &releases)?);
-            for release in &issue.releases {
-                let holds = match releases.commit_of(release)? {
-                    Some(id) => known.is_in(repo, &name, id)?,
-                    None => Holds::Unknown(Doubt::Unmapped(release.clone())),
+            for (release, commit_id) in &commits {
+                let holds = match commit_id {
+                    Some(id) => known.is_in(repo, &name, *id)?,
+                    None => Holds::Unknown(Doubt::Unmapped((*release).clone())),
                 };
-                past.holds.insert(release.clone(), holds);
+                past.holds.insert((*release).clone(), holds);
             }
         }
         pasts.insert(name, past);

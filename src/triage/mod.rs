@@ -4,6 +4,7 @@
 //! issue is a log of operations ([`log`]), and its state a [`fold`](mod@fold) over it.
 
 mod act;
+mod exposure;
 pub mod fold;
 mod incident;
 pub mod log;
@@ -13,6 +14,7 @@ mod score;
 pub mod store;
 
 pub use act::{Act, Reason, Scene};
+pub use exposure::{Exposure, Outcome, Unknown, outcome};
 pub use incident::{Incident, incidents};
 pub use recurrence::{Doubt, Fix, Holds, Recurrence, Recurrences};
 pub use score::{Factor, Score, Terms};

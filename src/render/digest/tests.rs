@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::change::RepoPath;
-use crate::issue::{Fingerprint, Flag, Severity, Tally};
+use crate::issue::{Fingerprint, Flag, Frame, Severity, Tally};
 use crate::policy::{FileKind, TriagePolicy};
 use crate::source::{Rung, Window};
 use crate::triage::{self, Recurrences, Scene};
