@@ -108,6 +108,11 @@ pub enum Remark {
     UnknownKey,
     /// A signature that is not one over what the statement says.
     BrokenSignature,
+    /// Production has seen the error again, in this release, although it has the fix.
+    Regressed {
+        issue: String,
+        release: Option<String>,
+    },
     /// A line of the note that says nothing to us, and stays.
     Odd {
         line: usize,
@@ -253,6 +258,12 @@ fn entry(
                 line: *n,
                 fact: oddity.fact(),
             }),
+            (Line::Regression(mark), _) if mark.commit() == Some(&*about.commit_id) => {
+                remarks.push(Remark::Regressed {
+                    issue: mark.predicate.issue.clone(),
+                    release: mark.predicate.release.clone(),
+                });
+            }
             (Line::Statement(stated), Some(Relation::Range)) => {
                 let counts = !question.verifies || verify::counts(question, stated)?;
                 if let (true, Some(range)) = (counts, &stated.statement.predicate.range) {

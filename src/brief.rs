@@ -1,6 +1,8 @@
 //! One error of production as a task: where it crashed in `HEAD`, where a fix may go, and what will judge it. Nothing is written anywhere.
 
+mod owners;
 mod suspects;
+mod tried;
 
 use std::collections::BTreeSet;
 
@@ -10,10 +12,11 @@ use crate::git::Repo;
 use crate::issue::Frame;
 use crate::policy::{Explanation, FileKind, Policy};
 use crate::source::Window;
-use crate::triage::{Ranked, Scene};
-use crate::usage::UsageError;
+use crate::triage::{Ranked, Recurrences, Scene};
 
+use owners::Owners;
 pub use suspects::Suspect;
+pub use tried::Tried;
 
 /// What an agent is told.
 #[derive(Clone, Debug)]
@@ -28,6 +31,10 @@ pub struct Brief {
     pub files: Vec<Explanation>,
     /// Commits that may have brought it in; `None` if a shallow clone hides them.
     pub suspects: Option<Vec<Suspect>>,
+    /// Who owns those files, as `CODEOWNERS` of `HEAD` has it; files that nobody owns are left out.
+    pub owners: Vec<(RepoPath, Vec<String>)>,
+    /// What was tried before and refused, the newest first.
+    pub tried: Vec<Tried>,
     /// Tests that speak of these files, by their names.
     pub tests: Vec<RepoPath>,
     /// Trailers that a commit must have.
@@ -61,11 +68,13 @@ const MAX_LINE: usize = 200;
 pub fn of(repo: &Repo, policy: &Policy, asked: &Asked, name: &str) -> anyhow::Result<Brief> {
     let digest = extract::digest(repo, policy, asked)?;
     let window = digest.window;
-    let ranked = find(digest.ranked, name)?;
+    let ranked = digest.find(name)?;
     let files = extract::files_of_head(repo)?;
     let scene = Scene {
         files: &files,
         kind_of: &|path: &RepoPath| policy.kind_of(path),
+        triage: &policy.triage,
+        recurrences: &Recurrences::new(),
     };
     let head_id = repo.head_id()?;
     let places = match head_id {
@@ -88,7 +97,16 @@ pub fn of(repo: &Repo, policy: &Policy, asked: &Asked, name: &str) -> anyhow::Re
         }
     }
     likely.truncate(MAX_FILES);
+    let owners = match head_id {
+        Some(head_id) => Owners::of(repo, repo.commit(head_id)?.tree_id)?,
+        None => Owners::default(),
+    };
+    let owned = likely
+        .iter()
+        .map(|path| (path.clone(), owners.of_path(path)));
     Ok(Brief {
+        owners: owned.filter(|(_, owners)| !owners.is_empty()).collect(),
+        tried: tried::of(repo, &ranked.issue.fingerprint, asked.now)?,
         tests: tests(&likely, &files, policy),
         files: likely.iter().map(|path| policy.explain(path)).collect(),
         ranked,
@@ -99,26 +117,6 @@ pub fn of(repo: &Repo, policy: &Policy, asked: &Asked, name: &str) -> anyhow::Re
         trailers: policy.message.require_trailers.clone(),
         is_conventional: policy.message.conventional,
     })
-}
-
-fn find(ranked: Vec<Ranked>, name: &str) -> anyhow::Result<Ranked> {
-    let is_called = |ranked: &Ranked| {
-        let fingerprint = ranked.issue.fingerprint.as_str();
-        let digits = fingerprint.split_once(':').map_or("", |(_, digits)| digits);
-        name.len() >= 4 && (fingerprint.starts_with(name) || digits.starts_with(name))
-    };
-    let mut found = ranked.into_iter().filter(is_called);
-    match (found.next(), found.next()) {
-        (Some(one), None) => Ok(one),
-        (None, _) => Err(UsageError::with_hint(
-            format!("no error is called `{}`", crate::change::shown(name.as_bytes())),
-            "`koan-guard extract` lists them; give a fingerprint, or at least its first four characters",
-        )
-        .into()),
-        (Some(_), Some(_)) => {
-            Err(UsageError::new(format!("more than one error is called `{name}`")).into())
-        }
-    }
 }
 
 fn places(

@@ -4,6 +4,7 @@
 
 mod crash;
 mod fingerprint;
+mod grouping;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 
 pub use crash::{Crash, DIGEST_SCHEMA};
 pub use fingerprint::{Fingerprint, skeleton};
+pub use grouping::{Circle, Grouping, SplitBy};
 
 /// A group of events that one fix would end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub struct Issue {
     pub flags: BTreeSet<Flag>,
     /// The source's own name for the newest event.
     pub sample_event_id: Option<String>,
+    /// What stood beside an event, as far as the policy names it.
+    pub context: BTreeMap<String, String>,
 }
 
 /// One line of a stack trace, as recorded.
@@ -109,6 +113,7 @@ impl Issue {
             environments: BTreeSet::new(),
             flags: BTreeSet::new(),
             sample_event_id: None,
+            context: BTreeMap::new(),
         }
     }
 

@@ -66,6 +66,8 @@ section!(
         message: MessageFile,
         /// Where the errors of production are.
         sources: Said<Vec<At<SourceFile>>>,
+        /// How errors are grouped and ranked, and how their releases are commits.
+        triage: TriageFile,
         /// Findings that a person lets pass, for a while.
         waivers: Said<Vec<At<WaiverFile>>>,
     }
@@ -449,6 +451,40 @@ section!(
         /// The file that holds the token.
         #[schemars(schema_with = "schema::text")]
         token_file: Said<String>,
+    }
+);
+
+section!(
+    /// Errors of production, as the project sees them.
+    TriageFile {
+        /// Classes of exceptions by which the program says no, as it should: by their whole names, or the last part of them.
+        #[schemars(schema_with = "schema::lines")]
+        expected: List,
+        /// What parts of the code weigh, 0 to 100, by globs; 30 where nothing is said, and the highest of several.
+        #[schemars(schema_with = "schema::weights")]
+        areas: Said<Entries<u64>>,
+        /// Fingerprints that are one issue with another one, each to that one.
+        #[schemars(schema_with = "schema::merges")]
+        merge: Said<Entries<String>>,
+        /// Fingerprints that are several issues, each to what tells these apart.
+        #[schemars(schema_with = "schema::splits")]
+        split: Said<Entries<String>>,
+        /// Values beside an error that an agent may see, redacted: their paths in an event of a log or a server, as `extra.order_id`.
+        #[schemars(schema_with = "schema::contexts")]
+        context: List,
+        /// How the name of a release is a commit.
+        releases: ReleasesFile,
+    }
+);
+section!(
+    /// Releases. One that is the id of a commit needs none of this.
+    ReleasesFile {
+        /// The tag of a release, in which `{release}` stands for its name; `v{release}` and `{release}` where nothing is said.
+        #[schemars(schema_with = "schema::tag")]
+        tag: Said<String>,
+        /// A file of JSON lines that says what was deployed: `release`, `commit`, `environment`, `at`.
+        #[schemars(schema_with = "schema::text")]
+        deployments: Said<String>,
     }
 );
 

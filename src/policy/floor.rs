@@ -4,8 +4,8 @@
 //! means something to one project (runners, services) has no place in it: saying it is an error.
 
 use super::file::{
-    AgentFile, HookFile, LanesFile, MessageFile, PerimeterFile, PolicyFile, ProofFile, RepairFile,
-    Said, SandboxFile,
+    AgentFile, HookFile, LanesFile, MessageFile, PerimeterFile, PolicyFile, ProofFile,
+    ReleasesFile, RepairFile, Said, SandboxFile, TriageFile,
 };
 use super::file::{At, wrong};
 use super::merge::Read;
@@ -95,6 +95,15 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
                 require_trailers: _,
             },
         sources,
+        triage:
+            TriageFile {
+                expected,
+                areas,
+                merge,
+                split,
+                context,
+                releases: ReleasesFile { tag, deployments },
+            },
         waivers,
     } = file;
     let mut refused = Vec::new();
@@ -118,6 +127,13 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
     refused.extend(place("proof.services", services));
     refused.extend(place("message.types", types));
     refused.extend(place("sources", sources));
+    refused.extend(place("triage.expected", expected));
+    refused.extend(place("triage.areas", areas));
+    refused.extend(place("triage.merge", merge));
+    refused.extend(place("triage.split", split));
+    refused.extend(place("triage.context", context));
+    refused.extend(place("triage.releases.tag", tag));
+    refused.extend(place("triage.releases.deployments", deployments));
     refused.extend(place("waivers", waivers));
     if let Some((key, at)) = refused.first() {
         let message =

@@ -135,6 +135,7 @@ pub(super) fn merge(layers: &[Layer]) -> anyhow::Result<Policy> {
     let proof = merge.proof()?;
     let message = merge.message()?;
     let sources = merge.sources()?;
+    let triage = merge.triage()?;
     let waivers = merge.waivers()?;
     Ok(Policy {
         mode,
@@ -143,6 +144,7 @@ pub(super) fn merge(layers: &[Layer]) -> anyhow::Result<Policy> {
         proof,
         message,
         sources,
+        triage,
         waivers,
         digest: digest(&merge.values),
         values: merge.values,

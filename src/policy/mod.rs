@@ -22,6 +22,7 @@ mod services;
 mod setup;
 mod sources;
 mod stdlib;
+mod triage;
 mod value;
 mod waivers;
 
@@ -46,6 +47,7 @@ pub use sources::{
     Field, FramesConfig, Inner, JoinConfig, ServerConfig, SourceConfig, SourceKind, StackConfig,
     TableConfig, TokenPlace, source_presets,
 };
+pub use triage::{ReleasePolicy, TriagePolicy};
 pub use value::{Pattern, duration};
 pub use waivers::Waiver;
 
@@ -60,6 +62,8 @@ pub struct Policy {
     pub proof: ProofPolicy,
     pub message: MessagePolicy,
     pub sources: Vec<SourceConfig>,
+    /// How errors are grouped and ranked.
+    pub triage: TriagePolicy,
     /// What a person lets pass.
     pub waivers: Vec<Waiver>,
     /// SHA-256 of the effective values, hex: two policies that judge alike have one digest.

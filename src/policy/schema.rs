@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::file::{At, Entries, Names, PolicyFile, RunnerFile, Runners, Said};
 use super::preset::PRESETS;
-use super::{Policy, Rule, later, runners, sources};
+use super::{Policy, Rule, later, runners, sources, triage};
 use crate::change::Content;
 
 /// Where the schema stands beside the policy, so that editors find it without a network. It is protected as the policy is.
@@ -178,6 +178,23 @@ values! {
         "type": "object",
         "additionalProperties": {"type": "string", "enum": sources::LEVELS},
     });
+    weights: json_schema!({
+        "type": "object",
+        "propertyNames": {"minLength": 1, "maxLength": super::paths::MAX_GLOB},
+        "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 100},
+    });
+    merges: json_schema!({
+        "type": "object",
+        "propertyNames": {"pattern": FINGERPRINT},
+        "additionalProperties": {"type": "string", "pattern": FINGERPRINT},
+    });
+    splits: json_schema!({
+        "type": "object",
+        "propertyNames": {"pattern": FINGERPRINT},
+        "additionalProperties": one_of(triage::SPLITS.iter().map(|(name, _)| *name)),
+    });
+    contexts: list_of(&json_schema!({"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,100}$"}));
+    tag: json_schema!({"type": "string", "pattern": "^[^{}]*\\{release\\}[^{}]*$"});
     variable: json_schema!({"type": "string", "pattern": VARIABLE});
     rules: rules_by_id();
     open_rule: one_of(Rule::ALL.iter().filter(|rule| !rule.info().closed).map(|rule| rule.id()));
@@ -186,6 +203,8 @@ values! {
 
 /// Names that are git's, the loader's or the guard's own are told apart when the policy is read.
 const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+
+const FINGERPRINT: &str = "^k1:[0-9a-f]{24}$";
 
 fn glob() -> Schema {
     json_schema!({"type": "string", "minLength": 1, "maxLength": super::paths::MAX_GLOB})
@@ -344,6 +363,8 @@ mod tests {
         "version: 1\nsources: [{name: a, kind: sqlite, path: e.db, preset: solid_errors, redact: {order: 'ORD-[0-9]+'}, app_root: ['/srv/*/']}]",
         "version: 1\nsources: [{name: a, kind: jsonl, path: '-', levels: {'5': warning}}]",
         "version: 1\nsources: [{name: a, kind: sentry, url: 'https://x.example', project: '1', token_env: TOKEN}]",
+        "version: 1\ntriage: {expected: [A], areas: {'a/**': 7}, merge: {'k1:000000000000000000000001': 'k1:000000000000000000000002'}}",
+        "version: 1\ntriage: {split: {'k1:000000000000000000000002': message}, releases: {tag: 'r-{release}', deployments: d.jsonl}}",
     ];
 
     #[test]
@@ -398,6 +419,10 @@ mod tests {
             "version: 1\nsources: [{name: a, kind: sqlite, path: x, preset: rails}]",
             "version: 1\nsources: [{name: a, kind: sqlite, path: x, table: t, frames: {off: a}}]",
             "version: 1\nsources: [{name: a, kind: sqlite, path: x, table: t, levels: {'1': bad}}]",
+            "version: 1\ntriage: {areas: {'a/**': 101}}",
+            "version: 1\ntriage: {merge: {a: b}}",
+            "version: 1\ntriage: {split: {'k1:000000000000000000000002': it}}",
+            "version: 1\ntriage: {releases: {tag: v1}}",
         ] {
             assert!(Policy::load(text, "p.yaml").is_err(), "read: {text}");
             assert!(wrong(&schema, &yaml(text)).is_some(), "accepted: {text}");

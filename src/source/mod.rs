@@ -1,6 +1,7 @@
 //! Where production errors live, read only. What leaves this module is redacted and harmless to print.
 
 mod clean;
+mod context;
 mod gather;
 pub mod jsonl;
 mod redact;
@@ -18,8 +19,8 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use jiff::{SignedDuration, Timestamp};
 use regex::Regex;
 
-use crate::issue::{Issue, Severity};
-use crate::policy::{SourceConfig, SourceKind};
+use crate::issue::{Grouping, Issue, Severity};
+use crate::policy::{SourceConfig, SourceKind, TriagePolicy};
 
 /// More distinct issues than this are counted, not listed: the rarest stay out.
 pub const MAX_ISSUES: usize = 10_000;
@@ -95,14 +96,26 @@ pub struct Settings {
     rules: stack::Rules,
     levels: BTreeMap<String, Severity>,
     redact: BTreeMap<String, String>,
+    grouping: Grouping,
+    /// Values beside an error that are read.
+    context: Vec<String>,
 }
 
 /// Reads a source. `folder` is where its relative path begins.
 ///
 /// # Errors
 /// [`UsageError`](crate::usage::UsageError) if what the policy names is not there; any other error means that nothing is known.
-pub fn read(source: &SourceConfig, folder: &Path, filter: &Filter) -> anyhow::Result<Reading> {
-    let settings = Settings::of(source)?;
+pub fn read(
+    source: &SourceConfig,
+    triage: &TriagePolicy,
+    folder: &Path,
+    filter: &Filter,
+) -> anyhow::Result<Reading> {
+    let settings = Settings {
+        grouping: triage.grouping.clone(),
+        context: triage.context.clone(),
+        ..Settings::of(source)?
+    };
     match &source.kind {
         SourceKind::Sqlite { path, table } => {
             sqlite::read(&folder.join(path), table, &settings, filter)
@@ -154,6 +167,8 @@ impl Settings {
             },
             levels: source.levels.clone(),
             redact: source.redact.clone(),
+            grouping: Grouping::default(),
+            context: Vec::new(),
         })
     }
 }

@@ -16,6 +16,7 @@ mod observe;
 mod policy;
 mod prune;
 mod range;
+mod secrets;
 mod selftest;
 mod server;
 mod services;

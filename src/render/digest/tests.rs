@@ -4,10 +4,10 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::change::RepoPath;
-use crate::issue::{Fingerprint, Flag, Severity, Tally};
-use crate::policy::FileKind;
+use crate::issue::{Fingerprint, Flag, Frame, Severity, Tally};
+use crate::policy::{FileKind, TriagePolicy};
 use crate::source::{Rung, Window};
-use crate::triage::{self, Scene};
+use crate::triage::{self, Recurrences, Scene};
 
 fn digest(message: &str) -> Digest {
     let now = "2026-11-22T08:00:00Z".parse().expect("a time");
@@ -42,6 +42,8 @@ fn digest(message: &str) -> Digest {
     let scene = Scene {
         files: &files,
         kind_of: &|_| FileKind::Production,
+        triage: &TriagePolicy::default(),
+        recurrences: &Recurrences::new(),
     };
     Digest {
         window,
@@ -247,10 +249,11 @@ fn only_so_many_errors_are_shown_and_the_rest_is_counted() {
 #[test]
 fn each_term_says_what_it_adds() {
     let mut digest = digest("attempt to subtract");
-    digest.ranked[0]
-        .score
-        .factors
-        .push((triage::State::Muted, 0.25));
+    digest.ranked[0].score.factors.push(triage::Factor {
+        state: triage::State::Regressed,
+        times: 1.15,
+        plus: 3.0,
+    });
     assert_snapshot!(score(&digest.ranked[0]), @"
     frequency  0.24 x 22.0 =  5.2
     severity   0.70 x 20.0 = 14.0
@@ -259,7 +262,7 @@ fn each_term_says_what_it_adds() {
     spike      0.00 x 13.0 =  0.0
     repetition 0.07 x 10.0 =  0.7
     area       0.30 x 10.0 =  3.0
-    muted      x 0.25
+    regressed  x 1.15 + 3
     score      37.0
     ");
 }

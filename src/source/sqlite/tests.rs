@@ -438,7 +438,12 @@ fn read_preset(preset: &str, more: &str, path: &Path) -> anyhow::Result<Reading>
         path.display()
     );
     let policy = Policy::load(&text, "p.yaml").expect("a policy");
-    crate::source::read(&policy.sources[0], Path::new("/"), &Filter::all(window()))
+    crate::source::read(
+        &policy.sources[0],
+        &policy.triage,
+        Path::new("/"),
+        &Filter::all(window()),
+    )
 }
 
 fn fixture(name: &str) -> (TempDir, PathBuf) {
@@ -537,7 +542,8 @@ fn one_environment_or_release_can_be_asked_for() {
             releases: texts(releases),
             ..Filter::all(window())
         };
-        let reading = crate::source::read(&policy.sources[0], Path::new("/"), &filter);
+        let reading =
+            crate::source::read(&policy.sources[0], &policy.triage, Path::new("/"), &filter);
         reading.expect("a reading").n_events
     };
     let (staging, production) = (n_events(&["staging"], &[]), n_events(&["production"], &[]));
@@ -627,8 +633,13 @@ fn a_column_may_be_inside_another_and_have_alternatives() {
         path.display()
     );
     let policy = Policy::load(&text, "p.yaml").expect("a policy");
-    let reading = crate::source::read(&policy.sources[0], Path::new("/"), &Filter::all(window()))
-        .expect("a reading");
+    let reading = crate::source::read(
+        &policy.sources[0],
+        &policy.triage,
+        Path::new("/"),
+        &Filter::all(window()),
+    )
+    .expect("a reading");
     let mut titles: Vec<String> = reading.issues.iter().map(Issue::title).collect();
     titles.sort();
     assert_eq!(titles, ["E: E", "E: lost"]);
