@@ -1,4 +1,6 @@
-//! Reads recent errors from the configured sources into a ranked digest. Nothing is written anywhere.
+//! Reads recent errors from the configured sources into a ranked digest. Nothing is written to them.
+
+mod cursors;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -40,6 +42,8 @@ pub struct Asked {
     pub until: Option<Timestamp>,
     pub environments: Vec<String>,
     pub releases: Vec<String>,
+    /// Only what no earlier run of this kind has read.
+    pub only_new: bool,
 }
 
 /// What was read where, without the issues.
@@ -68,8 +72,30 @@ pub fn digest(repo: &Repo, policy: &Policy, asked: &Asked) -> anyhow::Result<Dig
         files: &files,
         kind_of: &|path: &RepoPath| policy.kind_of(path),
     };
-    read_and_rank(&policy.sources, folder(repo), &asked.filter()?, &scene)
+    let starts = if asked.only_new {
+        cursors::read(repo, &policy.sources)?
+    } else {
+        Starts::new()
+    };
+    read_and_rank(
+        &policy.sources,
+        folder(repo),
+        &asked.filter()?,
+        &starts,
+        &scene,
+    )
 }
+
+/// Remembers that everything up to the end of `digest` has been read, for the next one that asks for what is new.
+///
+/// # Errors
+/// It cannot be written down.
+pub fn advance(repo: &Repo, policy: &Policy, digest: &Digest) -> anyhow::Result<()> {
+    cursors::write(repo, &policy.sources, digest.window.until)
+}
+
+/// Where the reading of a source begins, by its name; the others begin with the window.
+type Starts = BTreeMap<String, Timestamp>;
 
 /// What each source would read, and proof that it cannot be written to.
 ///
@@ -109,11 +135,18 @@ impl Asked {
             until: None,
             environments: Vec::new(),
             releases: Vec::new(),
+            only_new: false,
         }
     }
 
     fn filter(&self) -> anyhow::Result<Filter> {
-        let until = self.until.unwrap_or(self.now);
+        let (end, lead) = if self.only_new {
+            // Everything later is the next run's.
+            (self.now.checked_sub(cursors::SETTLED)?, 0)
+        } else {
+            (self.now, Filter::MAX_SKEW)
+        };
+        let until = self.until.unwrap_or(end);
         let mut window = Window::days_before(until, WINDOW_DAYS)?;
         window.from = self.since.unwrap_or(window.from);
         if window.from >= window.until {
@@ -123,6 +156,7 @@ impl Asked {
         Ok(Filter {
             window,
             now: self.now,
+            lead,
             environments: self.environments.clone(),
             releases: self.releases.clone(),
         })
@@ -157,13 +191,27 @@ fn read_and_rank(
     sources: &[SourceConfig],
     folder: &Path,
     filter: &Filter,
+    starts: &Starts,
     scene: &Scene,
 ) -> anyhow::Result<Digest> {
     need_sources(sources)?;
+    let mut window = filter.window;
+    let begins = sources.iter().map(|config| {
+        let start = starts.get(&config.name);
+        start.copied().unwrap_or(filter.window.from)
+    });
+    window.from = begins.min().unwrap_or(window.from);
     let mut reports = Vec::new();
     let mut issues: BTreeMap<Fingerprint, Issue> = BTreeMap::new();
     for config in sources {
-        let reading = source::read(config, folder, filter)
+        let mut filter = filter.clone();
+        filter.window.from = *starts.get(&config.name).unwrap_or(&filter.window.from);
+        if filter.window.from >= filter.window.until {
+            let until = filter.window.from;
+            let message = format!("source `{}` has been read up to {until}", config.name);
+            return Err(UsageError::with_hint(message, cursors::LATER).into());
+        }
+        let reading = source::read(config, folder, &filter)
             .with_context(|| format!("source `{}`", config.name))?;
         reports.push(SourceReport {
             name: config.name.clone(),
@@ -186,7 +234,6 @@ fn read_and_rank(
             }
         }
     }
-    let window = filter.window;
     let issues: Vec<Issue> = issues
         .into_values()
         .filter(|issue| issue.tally.n_events > 0)
@@ -231,7 +278,13 @@ mod tests {
             },
         };
         let window = Window::days_before(now(), WINDOW_DAYS)?;
-        read_and_rank(sources, folder, &Filter::all(window), &scene)
+        read_and_rank(
+            sources,
+            folder,
+            &Filter::all(window),
+            &Starts::new(),
+            &scene,
+        )
     }
 
     #[test]

@@ -80,6 +80,8 @@ pub struct Filter {
     pub window: Window,
     /// What is later is from the future.
     pub now: Timestamp,
+    /// In seconds: events may be this much later than the end of the window.
+    pub lead: i64,
     /// Empty for all.
     pub environments: Vec<String>,
     /// Empty for all.
@@ -228,6 +230,7 @@ impl Filter {
         Filter {
             window,
             now: window.until,
+            lead: Filter::MAX_SKEW,
             environments: Vec::new(),
             releases: Vec::new(),
         }
@@ -245,7 +248,7 @@ impl Filter {
         );
         if at > self.now.as_second() + Filter::MAX_SKEW {
             Place::Future
-        } else if at <= from || at > until + Filter::MAX_SKEW {
+        } else if at <= from || at > until + self.lead {
             Place::Outside
         } else {
             let hours = (until - at).max(0) / 3_600;

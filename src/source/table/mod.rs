@@ -245,7 +245,7 @@ pub fn pointer(newest: &str) -> &str {
 /// The seconds that a reading looks at: later than the first, up to the second; what is later than the third is from the future.
 pub fn seconds(filter: &Filter) -> (i64, i64, i64) {
     let latest = filter.now.as_second() + Filter::MAX_SKEW;
-    let until = filter.window.until.as_second() + Filter::MAX_SKEW;
+    let until = filter.window.until.as_second() + filter.lead;
     (filter.window.from.as_second(), until.min(latest), latest)
 }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "stories use what they need")]
 
 pub mod http;
+pub mod postgres;
 pub mod samples;
 
 use std::ffi::OsStr;
