@@ -1,5 +1,6 @@
-//! Reads recent errors from the configured sources into a ranked digest. Nothing is written anywhere.
+//! Reads recent errors from the configured sources into a ranked digest. Nothing is written to them.
 
+mod cursors;
 mod fixes;
 mod recurrences;
 mod releases;
@@ -45,6 +46,8 @@ pub struct Asked {
     pub until: Option<Timestamp>,
     pub environments: Vec<String>,
     pub releases: Vec<String>,
+    /// Only what no earlier run of this kind has read.
+    pub only_new: bool,
 }
 
 /// What was read where, without the issues.
@@ -68,7 +71,7 @@ pub struct SourceReport {
 /// [`UsageError`] if the policy names no source, or one that is not there. One source that cannot be read spoils the digest: a part of the
 /// errors would look like all of them.
 pub fn digest(repo: &Repo, policy: &Policy, asked: &Asked) -> anyhow::Result<Digest> {
-    let read = read(policy, folder(repo), &asked.filter()?)?;
+    let read = read(repo, policy, asked)?;
     let pasts = pasts(repo, policy, &read.issues, asked.now)?;
     let recurrences = recurrences(&read.issues, &pasts, asked.now);
     let files = files_of_head(repo)?;
@@ -89,7 +92,7 @@ pub fn look_back(
     policy: &Policy,
     asked: &Asked,
 ) -> anyhow::Result<(Window, Vec<Issue>, BTreeMap<Fingerprint, Past>)> {
-    let read = read(policy, folder(repo), &asked.filter()?)?;
+    let read = read(repo, policy, asked)?;
     let pasts = pasts(repo, policy, &read.issues, asked.now)?;
     Ok((read.window, read.issues, pasts))
 }
@@ -102,6 +105,17 @@ fn pasts(
 ) -> anyhow::Result<BTreeMap<Fingerprint, Past>> {
     recurrences::pasts(repo, &policy.triage.releases, folder(repo), issues, now)
 }
+
+/// Remembers that everything up to the end of `digest` has been read, for the next one that asks for what is new.
+///
+/// # Errors
+/// It cannot be written down.
+pub fn advance(repo: &Repo, policy: &Policy, digest: &Digest) -> anyhow::Result<()> {
+    cursors::write(repo, &policy.sources, digest.window.until)
+}
+
+/// Where the reading of a source begins, by its name; the others begin with the window.
+type Starts = BTreeMap<String, Timestamp>;
 
 /// What each source would read, and proof that it cannot be written to.
 ///
@@ -167,11 +181,18 @@ impl Asked {
             until: None,
             environments: Vec::new(),
             releases: Vec::new(),
+            only_new: false,
         }
     }
 
     fn filter(&self) -> anyhow::Result<Filter> {
-        let until = self.until.unwrap_or(self.now);
+        let (end, lead) = if self.only_new {
+            // Everything later is the next run's.
+            (self.now.checked_sub(cursors::SETTLED)?, 0)
+        } else {
+            (self.now, Filter::MAX_SKEW)
+        };
+        let until = self.until.unwrap_or(end);
         let mut window = Window::days_before(until, WINDOW_DAYS)?;
         window.from = self.since.unwrap_or(window.from);
         if window.from >= window.until {
@@ -181,6 +202,7 @@ impl Asked {
         Ok(Filter {
             window,
             now: self.now,
+            lead,
             environments: self.environments.clone(),
             releases: self.releases.clone(),
         })
@@ -213,22 +235,48 @@ struct Read {
     issues: Vec<Issue>,
 }
 
-/// `folder` is where the relative paths of sources begin.
-fn read(policy: &Policy, folder: &Path, filter: &Filter) -> anyhow::Result<Read> {
-    read_all(&policy.sources, &policy.triage, folder, filter)
+fn read(repo: &Repo, policy: &Policy, asked: &Asked) -> anyhow::Result<Read> {
+    let starts = if asked.only_new {
+        cursors::read(repo, &policy.sources)?
+    } else {
+        Starts::new()
+    };
+    let filter = asked.filter()?;
+    read_all(
+        &policy.sources,
+        &policy.triage,
+        folder(repo),
+        &filter,
+        &starts,
+    )
 }
 
+/// `folder` is where the relative paths of sources begin.
 fn read_all(
     sources: &[SourceConfig],
     triage: &TriagePolicy,
     folder: &Path,
     filter: &Filter,
+    starts: &Starts,
 ) -> anyhow::Result<Read> {
     need_sources(sources)?;
+    let mut window = filter.window;
+    let begins = sources.iter().map(|config| {
+        let start = starts.get(&config.name);
+        start.copied().unwrap_or(filter.window.from)
+    });
+    window.from = begins.min().unwrap_or(window.from);
     let mut reports = Vec::new();
     let mut issues: BTreeMap<Fingerprint, Issue> = BTreeMap::new();
     for config in sources {
-        let reading = source::read(config, triage, folder, filter)
+        let mut filter = filter.clone();
+        filter.window.from = *starts.get(&config.name).unwrap_or(&filter.window.from);
+        if filter.window.from >= filter.window.until {
+            let until = filter.window.from;
+            let message = format!("source `{}` has been read up to {until}", config.name);
+            return Err(UsageError::with_hint(message, cursors::LATER).into());
+        }
+        let reading = source::read(config, triage, folder, &filter)
             .with_context(|| format!("source `{}`", config.name))?;
         reports.push(SourceReport {
             name: config.name.clone(),
@@ -253,7 +301,7 @@ fn read_all(
     }
     let issues = issues.into_values();
     Ok(Read {
-        window: filter.window,
+        window,
         sources: reports,
         issues: issues.filter(|issue| issue.tally.n_events > 0).collect(),
     })
@@ -304,7 +352,13 @@ mod tests {
             recurrences: &Recurrences::new(),
         };
         let window = Window::days_before(now(), WINDOW_DAYS)?;
-        let read = read_all(sources, scene.triage, folder, &Filter::all(window))?;
+        let read = read_all(
+            sources,
+            scene.triage,
+            folder,
+            &Filter::all(window),
+            &Starts::new(),
+        )?;
         Ok(read.rank(&scene))
     }
 

@@ -176,7 +176,8 @@ impl Tally {
         });
     }
 
-    fn absorb(&mut self, other: Tally) {
+    /// Takes in what was counted elsewhere.
+    pub fn absorb(&mut self, other: Tally) {
         self.n_events += other.n_events;
         for (age, n) in other.by_age {
             *self.by_age.entry(age).or_default() += n;

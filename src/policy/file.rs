@@ -436,9 +436,33 @@ section!(
         /// Patterns that are redacted beside those that are built in, by the name that stands in their place.
         #[schemars(schema_with = "schema::texts")]
         redact: Said<Entries<String>>,
-        /// The address of the server, without a path.
+        /// The address of the server: of `sentry` without a path, of `postgres` as `postgres://role@host:5432/database`, without a password.
         #[schemars(schema_with = "schema::text")]
         url: Said<String>,
+        /// The environment variable that holds the whole address, a password too; for `postgres`.
+        #[schemars(schema_with = "schema::variable")]
+        url_env: Said<String>,
+        /// The environment variable that holds the password.
+        #[schemars(schema_with = "schema::variable")]
+        password_env: Said<String>,
+        /// The file that holds the password.
+        #[schemars(schema_with = "schema::text")]
+        password_file: Said<String>,
+        /// The schema of the tables, `public` where nothing is said.
+        #[schemars(schema_with = "schema::text")]
+        schema: Said<String>,
+        /// Whether the way to the server is encrypted, and its certificate checked: `required` for every other machine, where nothing is said.
+        #[schemars(schema_with = "schema::tls")]
+        tls: Said<String>,
+        /// A file of certificates (PEM) of those who may sign the server's, in the place of the well-known ones.
+        #[schemars(schema_with = "schema::text")]
+        ca_file: Said<String>,
+        /// The one role that may be used though it could write. Every other one that could is refused.
+        #[schemars(schema_with = "schema::text")]
+        allow_writer_role: Said<String>,
+        /// How long a reading of a database may take: `10s` for `sqlite` and `30s` for `postgres`, where nothing is said.
+        #[schemars(schema_with = "schema::duration")]
+        timeout: Said<String>,
         /// The organization's name in addresses; empty where the server has none.
         #[schemars(schema_with = "schema::identifier")]
         org: Said<String>,
@@ -512,8 +536,6 @@ const LATER: &[&str] = &[
     "network",
     "preset",
     "source_sensitive",
-    "strict_role",
-    "url_env",
     "weights",
     "writable",
 ];
@@ -821,10 +843,6 @@ mod tests {
         check(
             "agent: {command: [x]}\n",
             "1:1: key `agent` is not supported by this version",
-        );
-        check(
-            "sources:\n  - {name: x, kind: postgres, url_env: A}\n",
-            "2:31: key `url_env` is not supported",
         );
     }
 

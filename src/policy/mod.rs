@@ -13,6 +13,7 @@ mod lint;
 mod merge;
 mod pages;
 mod paths;
+mod postgres;
 mod preset;
 pub mod rule;
 mod runners;
@@ -38,6 +39,7 @@ pub use floor::Floor;
 pub use lint::{Warning, lint};
 pub use pages::Page;
 pub use paths::{Hit, PathSet, fold};
+pub use postgres::{PostgresConfig, Tls, Url};
 pub use preset::presets;
 pub use rule::{Group, Level, Rule};
 pub use schema::{SCHEMA_PATH, schema};
@@ -789,8 +791,8 @@ mode: observe
                 "2:27: unknown value `sqlit`; did you mean `sqlite`?",
             ),
             (
-                "sources: [{name: a, kind: postgres}]",
-                "2:27: kind `postgres` is not supported by this version",
+                "sources: [{name: a, kind: postgres, table: t}]",
+                "2:11: this entry of `sources` has no `url` or `url_env`",
             ),
             (
                 "sources: [{name: a, kind: sqlite, path: x}]",

@@ -138,7 +138,8 @@ values! {
     style: one_of(["conventional", "off"]);
     runner: one_of(runners::BUILT_IN.iter().copied().chain(["node:test"]));
     service: one_of(["postgres", "mysql", "redis"]);
-    source: one_of(["jsonl", "sentry", "sqlite"]);
+    source: one_of(["jsonl", "postgres", "sentry", "sqlite"]);
+    tls: one_of(["required", "off"]);
     source_preset: one_of(sources::PRESETS.iter().map(|(name, _)| *name));
     commit_types: list_of(&one_of(later::COMMIT_TYPES.iter().copied()));
     variations: list_of(&one_of(["clock", "hash-seed"]));
@@ -365,6 +366,7 @@ mod tests {
         "version: 1\nsources: [{name: a, kind: sentry, url: 'https://x.example', project: '1', token_env: TOKEN}]",
         "version: 1\ntriage: {expected: [A], areas: {'a/**': 7}, merge: {'k1:000000000000000000000001': 'k1:000000000000000000000002'}}",
         "version: 1\ntriage: {split: {'k1:000000000000000000000002': message}, releases: {tag: 'r-{release}', deployments: d.jsonl}}",
+        "version: 1\nsources: [{name: a, kind: postgres, url: 'postgres://a@x.example/b', password_env: P, table: t, schema: s, tls: required, ca_file: c, allow_writer_role: a, timeout: 1m}]",
     ];
 
     #[test]
@@ -498,9 +500,13 @@ mod tests {
     fn the_kinds_of_sources_are_those_that_are_read() {
         let schema = parsed();
         let kinds = schema.pointer("/properties/sources/items/properties/kind/enum");
-        assert_eq!(kinds, Some(&json!(["jsonl", "sentry", "sqlite"])));
+        assert_eq!(
+            kinds,
+            Some(&json!(["jsonl", "postgres", "sentry", "sqlite"]))
+        );
         for source in [
             "kind: jsonl, path: x",
+            "kind: postgres, url: 'postgres://a@x.example/b', table: t",
             "kind: sentry, url: 'https://x.example', project: a, token_env: T",
             "kind: sqlite, path: x, table: t",
         ] {

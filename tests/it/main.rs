@@ -14,6 +14,8 @@ mod ledger;
 mod ledger_loss;
 mod observe;
 mod policy;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod prune;
 mod range;
 mod secrets;

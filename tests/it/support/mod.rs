@@ -4,6 +4,7 @@
 
 pub mod errors;
 pub mod http;
+pub mod postgres;
 pub mod samples;
 pub mod secrets;
 
