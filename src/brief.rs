@@ -6,6 +6,8 @@ mod tried;
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use crate::change::RepoPath;
 use crate::extract::{self, Asked};
 use crate::git::Repo;
@@ -68,7 +70,19 @@ const MAX_LINE: usize = 200;
 pub fn of(repo: &Repo, policy: &Policy, asked: &Asked, name: &str) -> anyhow::Result<Brief> {
     let digest = extract::digest(repo, policy, asked)?;
     let window = digest.window;
-    let ranked = digest.find(name)?;
+    about(repo, policy, digest.find(name)?, (window, asked.now))
+}
+
+/// The brief for an issue of a digest over a window, as of a time.
+///
+/// # Errors
+/// The repository cannot be read.
+pub fn about(
+    repo: &Repo,
+    policy: &Policy,
+    ranked: Ranked,
+    (window, now): (Window, Timestamp),
+) -> anyhow::Result<Brief> {
     let files = extract::files_of_head(repo)?;
     let scene = Scene {
         files: &files,
@@ -106,7 +120,7 @@ pub fn of(repo: &Repo, policy: &Policy, asked: &Asked, name: &str) -> anyhow::Re
         .map(|path| (path.clone(), owners.of_path(path)));
     Ok(Brief {
         owners: owned.filter(|(_, owners)| !owners.is_empty()).collect(),
-        tried: tried::of(repo, &ranked.issue.fingerprint, asked.now)?,
+        tried: tried::of(repo, &ranked.issue.fingerprint, now)?,
         tests: tests(&likely, &files, policy),
         files: likely.iter().map(|path| policy.explain(path)).collect(),
         ranked,

@@ -61,6 +61,9 @@ pub mod hook;
 pub mod selftest;
 pub mod verify;
 
+// The loop, made of all of them.
+pub mod run;
+
 // Values into text.
 pub mod render;
 

@@ -72,7 +72,8 @@ pub struct Kept {
     pub refusal: Option<Refusal>,
 }
 
-fn has_secret(judgement: &Judgement) -> bool {
+/// Whether a secret stands in what was judged: it is kept nowhere then.
+pub fn has_secret(judgement: &Judgement) -> bool {
     let findings: &[Finding] = match &judgement.verdict {
         Verdict::Refused { findings, .. } => findings,
         _ => &[],

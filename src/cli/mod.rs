@@ -11,6 +11,7 @@ mod gc;
 mod hook;
 mod install;
 mod policy;
+mod run;
 mod selftest;
 mod settings;
 mod sync;
@@ -50,6 +51,7 @@ enum Command {
     Triage(triage::TriageArgs),
     Sync(sync::SyncArgs),
     Brief(brief::BriefArgs),
+    Run(Box<run::RunCommandArgs>),
     Demo(demo::DemoArgs),
     Hook(hook::HookArgs),
     Gc(gc::GcArgs),
@@ -87,6 +89,7 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Triage(args) => triage::triage(args),
         Command::Sync(args) => sync::sync(args),
         Command::Brief(args) => brief::brief(args),
+        Command::Run(args) => run::run(*args),
         Command::Demo(args) => demo::demo(args),
         Command::Hook(args) => hook::hook(args),
         Command::Gc(args) => gc::gc(args),

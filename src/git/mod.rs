@@ -1,12 +1,13 @@
 //! The only place that knows `gix::Repository`: commits, trees, the index, notes and refs as the rest of the program needs them.
 //!
 //! Reading goes by raw objects: replace refs, grafts, the commit-graph, attributes, filters and text conversion are without effect. Objects
-//! that are made while judging (the tree of the index, the tree BEFORE) stay in memory; only [`notes`], [`refs`] and [`refused`] write.
+//! that are made while judging (the tree of the index, the tree BEFORE) stay in memory; only [`notes`], [`refs`], [`refused`] and [`work`] write.
 
 pub mod caller;
 mod diff;
 mod disguise;
 mod export;
+pub mod folder;
 mod fsck;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -24,10 +25,12 @@ mod quarantine;
 mod reflog;
 pub mod refs;
 pub mod refused;
+pub mod state;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tree;
 pub mod turn;
+pub mod work;
 
 use std::sync::{Arc, OnceLock};
 

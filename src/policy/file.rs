@@ -70,6 +70,8 @@ section!(
         triage: TriageFile,
         /// Findings that a person lets pass, for a while.
         waivers: Said<Vec<At<WaiverFile>>>,
+        /// The loop with an agent.
+        run: super::run::RunFile,
     }
 );
 section!(
@@ -551,6 +553,11 @@ pub(super) fn parse(text: &str, name: &str) -> Result<PolicyFile, UsageError> {
             "{name}: the file is too large: {n_bytes} bytes, at most {MAX_BYTES}"
         )));
     }
+    shape(text, name)
+}
+
+/// Reads a text of ours or of a person's into any shape.
+pub(super) fn shape<T: DeserializeOwned>(text: &str, name: &str) -> Result<T, UsageError> {
     serde_saphyr::from_str_with_options(text, options()).map_err(|err| explain(&err, text, name))
 }
 

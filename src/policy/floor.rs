@@ -9,6 +9,7 @@ use super::file::{
 };
 use super::file::{At, wrong};
 use super::merge::Read;
+use super::run::RunFile;
 use super::{Rule, value};
 use crate::usage::UsageError;
 
@@ -105,6 +106,22 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
                 releases: ReleasesFile { tag, deployments },
             },
         waivers,
+        run:
+            RunFile {
+                agent,
+                command,
+                args,
+                attempts: _,
+                max: _,
+                time,
+                budget,
+                env: run_env,
+                home,
+                readable,
+                network: _,
+                stop_loss: _,
+                author,
+            },
     } = file;
     let mut refused = Vec::new();
     refused.extend(place("lanes.agent.agents", agents));
@@ -135,6 +152,15 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
     refused.extend(place("triage.releases.tag", tag));
     refused.extend(place("triage.releases.deployments", deployments));
     refused.extend(place("waivers", waivers));
+    refused.extend(place("run.agent", agent));
+    refused.extend(place("run.command", command));
+    refused.extend(place("run.args", args));
+    refused.extend(place("run.time", time));
+    refused.extend(place("run.budget", budget));
+    refused.extend(place("run.env", run_env));
+    refused.extend(place("run.home", home));
+    refused.extend(place("run.readable", readable));
+    refused.extend(place("run.author", author));
     if let Some((key, at)) = refused.first() {
         let message =
             format!("`{key}` has no place in a floor, which only makes policies stricter");

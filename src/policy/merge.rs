@@ -137,6 +137,7 @@ pub(super) fn merge(layers: &[Layer]) -> anyhow::Result<Policy> {
     let sources = merge.sources()?;
     let triage = merge.triage()?;
     let waivers = merge.waivers()?;
+    let run = merge.run(&sources)?;
     Ok(Policy {
         mode,
         lanes,
@@ -146,6 +147,7 @@ pub(super) fn merge(layers: &[Layer]) -> anyhow::Result<Policy> {
         sources,
         triage,
         waivers,
+        run,
         digest: digest(&merge.values),
         values: merge.values,
     })

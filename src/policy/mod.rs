@@ -16,6 +16,7 @@ mod paths;
 mod postgres;
 mod preset;
 pub mod rule;
+pub mod run;
 mod runners;
 mod schema;
 mod sections;
@@ -42,6 +43,7 @@ pub use paths::{Hit, PathSet, fold};
 pub use postgres::{PostgresConfig, Tls, Url};
 pub use preset::presets;
 pub use rule::{Group, Level, Rule};
+pub use run::RunPolicy;
 pub use schema::{SCHEMA_PATH, schema};
 pub use services::{Preset, ServiceKind, ServicePolicy};
 pub use setup::{Network, SetupPolicy, TestGlobs};
@@ -68,6 +70,8 @@ pub struct Policy {
     pub triage: TriagePolicy,
     /// What a person lets pass.
     pub waivers: Vec<Waiver>,
+    /// The loop with an agent.
+    pub run: RunPolicy,
     /// SHA-256 of the effective values, hex: two policies that judge alike have one digest.
     pub digest: String,
     /// Every effective value with where it comes from.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::file::{At, Entries, Names, PolicyFile, RunnerFile, Runners, Said};
 use super::preset::PRESETS;
-use super::{Policy, Rule, later, runners, sources, triage};
+use super::{Policy, Rule, later, run, runners, sources, triage};
 use crate::change::Content;
 
 /// Where the schema stands beside the policy, so that editors find it without a network. It is protected as the policy is.
@@ -149,6 +149,10 @@ values! {
     sandbox_level: json_schema!({"type": "integer", "minimum": 0, "maximum": 3});
     subject_length: json_schema!({"type": "integer", "minimum": 10, "maximum": 1_000});
     port: json_schema!({"type": "integer", "minimum": 1_024, "maximum": 65_535});
+    attempts: json_schema!({"type": "integer", "minimum": 1, "maximum": run::MAX_ATTEMPTS});
+    some_issues: json_schema!({"type": "integer", "minimum": 1, "maximum": run::MAX_ISSUES});
+    days: json_schema!({"type": "integer", "minimum": 1, "maximum": run::MAX_DAYS});
+    agent: one_of(run::agents());
     duration: json_schema!({"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"});
     identifier: json_schema!({"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$"});
     text: json_schema!({"type": "string", "minLength": 1});
@@ -361,6 +365,8 @@ mod tests {
         "version: 1\nproof: {setup: [npm ci], setup_env: [TOKEN], setup_network: deny, sandbox: {min_level: 3}}",
         "version: 1\nmessage: {style: off, types: [fix], subject_length: 72, require_trailers: [Koan-Issue]}",
         "version: 1\nsources: [{name: a, kind: sqlite, path: e.db, table: e, columns: {type: class}}]",
+        "version: 1\nrun: {agent: codex, args: [-m, x], attempts: 10, max: 100, time: 5m, budget: 2h, env: [A_KEY], network: allow, stop_loss: {refusals: 1, days: 365}}",
+        "version: 1\nrun: {command: ./fix, home: [.x/y], readable: [/opt/x], author: 'A <a@b.c>'}",
         "version: 1\nsources: [{name: a, kind: sqlite, path: e.db, preset: solid_errors, redact: {order: 'ORD-[0-9]+'}, app_root: ['/srv/*/']}]",
         "version: 1\nsources: [{name: a, kind: jsonl, path: '-', levels: {'5': warning}}]",
         "version: 1\nsources: [{name: a, kind: sentry, url: 'https://x.example', project: '1', token_env: TOKEN}]",

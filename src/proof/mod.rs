@@ -44,7 +44,7 @@ pub use case::{
 };
 pub use neighbours::SpecialCase;
 pub use runs::prove;
-pub use setup::{ServiceEvidence, SetupEvidence};
+pub use setup::{Installed, ServiceEvidence, SetupEvidence, Site, install};
 pub use signature::{Compared, Known, Named, Standing};
 pub use split::changed_inputs;
 

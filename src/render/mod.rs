@@ -8,6 +8,7 @@ pub mod digest;
 pub mod json;
 pub mod policy;
 pub mod push;
+pub mod run;
 mod runs;
 pub mod selftest;
 pub mod text;

@@ -7,6 +7,7 @@ mod folders;
 mod inspect;
 mod kept;
 pub mod manifest;
+pub mod room;
 pub mod services;
 pub mod setup;
 mod shown;

@@ -1,5 +1,6 @@
 //! Child processes: the one door to them, with a group, a clean environment, limits on time and output, and no survivor.
 
+pub mod ending;
 #[cfg(target_os = "linux")]
 mod pidfd;
 #[cfg(not(target_os = "linux"))]
@@ -268,7 +269,11 @@ impl Group {
                 let status = self.kill()?;
                 return Ok(ended.map(|_| status));
             }
-            let left = until - now;
+            if ending::is_asked_for() {
+                self.kill()?;
+                bail!("{}", ending::WHY);
+            }
+            let left = (until - now).min(ending::LOOK);
             if ended.is_some() {
                 wait_readable(streams, &[], left)?;
             } else if watch.wait(streams, left)? {

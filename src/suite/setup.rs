@@ -190,6 +190,49 @@ pub fn programs(toolbox: &Toolbox, lines: &[String]) -> anyhow::Result<Vec<PathB
     Ok(roots.into_iter().collect())
 }
 
+/// What must be read for programs of the user's to be started by their names: their own folders, and those of the `PATH`.
+pub fn on_path(toolbox: &Toolbox, words: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+    let home = toolbox.env.get("HOME").map(PathBuf::from);
+    let mut readable: BTreeSet<PathBuf> = programs(toolbox, words)?.into_iter().collect();
+    let folders = toolbox.env.get("PATH").map_or("", String::as_str);
+    readable.extend(std::env::split_paths(folders).filter(|folder| folder.is_absolute()));
+    // A single file elsewhere, which its link on the `PATH` leads to.
+    for word in words {
+        if let Some(program) = super::runner::on_path(toolbox, word) {
+            readable.extend(fs::canonicalize(program));
+        }
+    }
+    readable.retain(|path| path.exists() && !is_too_much(path, home.as_deref()));
+    Ok(readable.into_iter().collect())
+}
+
+/// Where names of hosts are looked up, and who is trusted there: what a command with a network needs of the user's machine.
+pub fn for_network(toolbox: &Toolbox) -> (BTreeMap<OsString, OsString>, Vec<PathBuf>) {
+    const NAMES: &[&str] = &[
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "NODE_EXTRA_CA_CERTS",
+    ];
+    let mut env = BTreeMap::new();
+    let mut readable = Vec::from_iter(fs::canonicalize("/etc/resolv.conf"));
+    for name in NAMES {
+        if let Some(value) = toolbox.user_env.get(name).filter(|value| !value.is_empty()) {
+            readable.extend(paths_in(value));
+            env.insert((*name).into(), value.to_owned());
+        }
+    }
+    (env, readable)
+}
+
 fn settings(env: &UserEnv) -> impl Iterator<Item = (&OsString, &OsString)> {
     env.0.iter().filter(|(name, value)| {
         let Some(name) = name.to_str() else {

@@ -126,6 +126,11 @@ impl Remote {
         Ok(Some(remote))
     }
 
+    /// What of our environment is git's, and none of one repository's: for whoever else talks to the remote.
+    pub fn environment(&self) -> &BTreeMap<OsString, OsString> {
+        &self.env
+    }
+
     /// Where its notes are kept here.
     pub fn notes_ref(&self) -> String {
         format!("refs/notes/remotes/{}/koan", self.name)

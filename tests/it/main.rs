@@ -18,6 +18,7 @@ mod policy;
 mod postgres;
 mod prune;
 mod range;
+mod run;
 mod secrets;
 mod selftest;
 mod server;

@@ -4,7 +4,8 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -27,8 +28,41 @@ pub(in crate::suite) fn ask(
     timeout: Duration,
 ) -> anyhow::Result<Vec<Finished>> {
     let message = serde_json::to_vec(spec).context("write the jobs")?;
+    let _running = Running::new();
     let answer = process::ask(launcher, SUBCOMMAND, message, timeout)?;
     Answer::decode_all(&answer, spec.jobs.len())
+}
+
+/// How many launchers are at work, since when there is one, and how long there was one before.
+static CLOCK: Mutex<(usize, Option<Instant>, Duration)> = Mutex::new((0, None, Duration::ZERO));
+
+/// For how long jobs of anybody were run by this process: all that is not its own work.
+pub fn time_of_jobs() -> Duration {
+    let clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    clock.2 + clock.1.map_or(Duration::ZERO, |since| since.elapsed())
+}
+
+struct Running;
+
+impl Running {
+    fn new() -> Running {
+        let mut clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.0 += 1;
+        clock.1.get_or_insert_with(Instant::now);
+        Running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.0 -= 1;
+        if clock.0 == 0
+            && let Some(since) = clock.1.take()
+        {
+            clock.2 += since.elapsed();
+        }
+    }
 }
 
 /// Does what standard input says. Returns the exit code.
