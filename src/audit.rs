@@ -152,6 +152,9 @@ pub fn audit(repo: &Repo, question: &Question) -> anyhow::Result<Audit> {
     let repo = &repo.for_many();
     let mut notes = notes::Reader::new(repo)?;
     let ids = repo.commits_between(question.from, question.to)?;
+    if question.since.is_none() {
+        notes.read_ahead(&ids)?;
+    }
     let mut audit = Audit {
         verified: question.verifies,
         ..Audit::default()

@@ -3,7 +3,7 @@
 //! Of a repository's refs, this is the only one that is written without being asked for; [`refs`](super::refs) and [`refused`](super::refused)
 //! write others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, ensure};
 use gix::ObjectId;
@@ -20,6 +20,9 @@ pub const REF: &str = "refs/notes/koan";
 /// What the commits of the ref say.
 const MESSAGE: &str = "Notes added by koan-guard";
 
+/// So many bytes of notes are kept before they are asked for.
+const MAX_AHEAD: usize = 256 << 20;
+
 /// The note of one object, if it has one.
 pub fn get(repo: &Repo, commit_id: ObjectId) -> anyhow::Result<Option<Vec<u8>>> {
     Reader::new(repo)?.get(commit_id)
@@ -29,17 +32,51 @@ pub fn get(repo: &Repo, commit_id: ObjectId) -> anyhow::Result<Option<Vec<u8>>> 
 pub struct Reader<'repo> {
     repo: &'repo Repo,
     notes: State,
+    /// By noted object: what was read before it was asked for.
+    ahead: HashMap<ObjectId, Vec<u8>>,
 }
 
 impl Reader<'_> {
     pub fn new(repo: &Repo) -> anyhow::Result<Reader<'_>> {
         let notes =
             State::new(refs::tip(repo, REF)?.tree_id, &repo.inner).context("read the notes")?;
-        Ok(Reader { repo, notes })
+        Ok(Reader {
+            repo,
+            notes,
+            ahead: HashMap::new(),
+        })
+    }
+
+    /// Reads the notes of these objects in the order of packs, as far as they are not large, and keeps each until it is asked for.
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub fn read_ahead(&mut self, ids: &[ObjectId]) -> anyhow::Result<()> {
+        let mut found = Vec::new();
+        for id in ids {
+            let blob_id = self.notes.get(id, &self.repo.inner);
+            if let Some(blob_id) = blob_id.context("read the notes")? {
+                found.push((*id, blob_id));
+            }
+        }
+        self.repo.sort_by_pack(&mut found, |(_, blob_id)| *blob_id);
+        let mut room = MAX_AHEAD;
+        for (id, blob_id) in found {
+            let note = read(self.repo, blob_id)?;
+            let Some(rest) = room.checked_sub(note.len()) else {
+                break;
+            };
+            room = rest;
+            self.ahead.insert(id, note);
+        }
+        Ok(())
     }
 
     /// The note of one object, if it has one.
     pub fn get(&mut self, id: ObjectId) -> anyhow::Result<Option<Vec<u8>>> {
+        if let Some(note) = self.ahead.remove(&id) {
+            return Ok(Some(note));
+        }
         let blob_id = self.notes.get(&id, &self.repo.inner);
         let blob_id = blob_id.context("read the notes")?;
         blob_id.map(|blob_id| read(self.repo, blob_id)).transpose()
