@@ -4,6 +4,7 @@ mod clean;
 mod context;
 mod gather;
 pub mod jsonl;
+pub mod publisher;
 mod redact;
 pub mod sample;
 pub mod sentry;

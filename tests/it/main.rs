@@ -29,4 +29,5 @@ mod survive;
 mod sync;
 mod triage;
 mod trust;
+mod verify;
 mod waivers;
