@@ -50,6 +50,18 @@ def faketime():
     sys.exit("libfaketime is missing: install faketime")
 
 
+def application(folder):
+    """The shop with its keys spelt as real ones are: in the repository they begin with another letter, so that no scanner takes them for keys."""
+    app = os.path.join(folder, "app")
+    shutil.copytree(SHOP, app, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in glob.glob(os.path.join(app, "**", "*.py"), recursive=True):
+        with open(path) as file:
+            text = file.read()
+        with open(path, "w") as file:
+            file.write(text.replace("zk" + "_test_", "sk" + "_test_"))
+    return app
+
+
 def python_in(folder):
     python = os.path.join(folder, "venv", "bin", "python")
     if subprocess.run([python, "-c", "import bugsink, sentry_sdk"], capture_output=True).returncode if os.path.exists(python) else True:
@@ -112,10 +124,10 @@ class Bugsink:
             sys.exit(f"{program} {args}: {done.stderr}")
         return done.stdout
 
-    def feed(self, truth):
+    def feed(self, app, truth):
         env = {**self.env, "TRUTH": truth}
         args = [self.dsn, self.clock, self.url, self.token, self.project]
-        subprocess.run([os.path.join(self.bin, "python"), "-c", DRIVER, *args], cwd=SHOP, env=env, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([os.path.join(self.bin, "python"), "-c", DRIVER, *args], cwd=app, env=env, check=True, stdout=subprocess.DEVNULL)
 
 
 class Shop:
@@ -171,7 +183,7 @@ def main():
     bugsink = Bugsink(place, python, 8123)
     truth = os.path.join(place, "truth.jsonl")
     try:
-        bugsink.feed(truth)
+        bugsink.feed(application(place), truth)
         api = os.path.join(place, "api")
         source = f"{{name: bugsink, kind: sentry, url: '{bugsink.url}', project: '{bugsink.project}', token_env: ERRORS_TOKEN, in_app: ['shop/**']}}"
         shop = Shop(api, guard, source, bugsink.token)
@@ -206,9 +218,16 @@ def main():
     print(f"{len(bugs)} events sent, {n_events} read, {len(table)} bugs")
     print(f"groups {n_groups}, precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f}, split {split}, mixed {mixed}")
     print(f"over the web interface: {by_api['n_errors']} errors of {sum(one['count'] for one in by_api['errors'])} events, brief of {len(brief)} bytes")
-    leaks = re.findall(r"\b4111 1111|zk_test_[0-9a-f]{8}|@example\.(?:org|com)\b", json.dumps(by_api) + brief)
-    if leaks or split or f1 < LEAST_F1 or n_events != len(bugs):
-        sys.exit(f"it should be: nothing split, F1 at least {LEAST_F1}, every event read, no secret (found {leaks})")
+    leaks = re.findall(r"\b4111 1111|[sz]k_test_[0-9a-f]{8}|@example\.(?:org|com)\b", json.dumps(by_api) + brief)
+    wrong = {
+        "bugs are split": split,
+        f"F1 is below {LEAST_F1}": f1 < LEAST_F1,
+        "events are missing": n_events != len(bugs),
+        "secrets came through": leaks,
+    }
+    wrong = [f"{what}: {found}" for what, found in wrong.items() if found]
+    if wrong:
+        sys.exit("\n".join(wrong))
 
 
 main()
