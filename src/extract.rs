@@ -290,7 +290,14 @@ fn read_all(
             columns_guessed: reading.columns_guessed,
             redactions: reading.redactions,
         });
-        for issue in reading.issues {
+        let is_told = triage
+            .publish
+            .as_ref()
+            .is_some_and(|publish| publish.source == config.name);
+        for mut issue in reading.issues {
+            if !is_told {
+                issue.server_ids.clear();
+            }
             match issues.get_mut(&issue.fingerprint) {
                 Some(known) => known.absorb(issue),
                 None => {

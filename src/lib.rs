@@ -58,6 +58,7 @@ pub mod backtest;
 pub mod brief;
 pub mod demo;
 pub mod hook;
+pub mod publish;
 pub mod selftest;
 pub mod verify;
 

@@ -116,8 +116,9 @@ pub fn record(repo: &Repo, verified: &[Verified], now: Timestamp) -> anyhow::Res
         let Outcome::Regressed { release } = &one.outcome else {
             continue;
         };
-        let id = ObjectId::from_hex(one.fix.commit.as_bytes()).ok();
-        if let Some(id) = id.filter(|id| repo.has_commit(*id).unwrap_or(false)) {
+        if let Ok(id) = ObjectId::from_hex(one.fix.commit.as_bytes())
+            && repo.has_commit(id)?
+        {
             regression::mark(repo, id, one.issue.as_str(), release.as_deref())?;
         }
         if one.is_logged {

@@ -43,6 +43,7 @@ if [ -n "$all" ]; then
   { has mysql && { has mariadbd || has mysqld || [ -x /usr/sbin/mariadbd ] || [ -x /usr/sbin/mysqld ]; }; } || want mariadb-server
 fi
 has ssh-keygen || want openssh-client
+has openssl || want openssl
 has node || want nodejs
 has npm || want npm
 if [ -n "$missing" ]; then

@@ -12,10 +12,12 @@ use super::demo::time_of;
 use super::exit::ExitStatus;
 use super::settings::{Format, JudgeArgs, LaneArg, RunArgs, settings};
 use super::ui;
+use crate::change::shown;
 use crate::check::{Place, trust};
 use crate::extract::{self, Asked};
 use crate::git::Repo;
 use crate::policy::{self, Policy, agents};
+use crate::publish::{self, Published};
 use crate::render::{digest, json, triage as render, verify as render_verify};
 use crate::sync::Remote;
 use crate::tracker::{Hand, LEASE, Outcome, Tracker, Wish};
@@ -71,6 +73,17 @@ enum TriageCommand {
         now: Option<String>,
         #[command(flatten)]
         reading: Reading,
+    },
+    /// Tell the server of errors that the policy names which commit fixed an error, and resolve it there
+    Publish {
+        /// An error by its fingerprint, or the beginning of one
+        issue: String,
+        /// Judge ages as of this time (RFC 3339; default: now)
+        #[arg(long, value_name = "TIME")]
+        now: Option<String>,
+        /// The trusted revision whose policy names the sources
+        #[arg(long, visible_alias = "trusted-ref", value_name = "REV")]
+        base: Option<String>,
     },
     /// Say, as a person, that an issue is worth a fix
     Confirm {
@@ -170,6 +183,7 @@ pub fn triage(args: TriageArgs) -> anyhow::Result<ExitStatus> {
             now,
             reading,
         } => verify(dry_run, since, now, reading),
+        TriageCommand::Publish { issue, now, base } => publish(&issue, now, base),
         TriageCommand::Confirm { deciding, because } => decide(deciding, Wish::Confirm { because }),
         TriageCommand::Ignore {
             deciding,
@@ -244,6 +258,33 @@ fn explain(name: &str, now: Option<String>, base: Option<String>) -> anyhow::Res
     let ranked = extract::digest(&repo, &policy, &Asked::recent(now))?.find(name)?;
     ui::answer(&digest::explain(&ranked))?;
     Ok(ExitStatus::Accepted)
+}
+
+fn publish(name: &str, now: Option<String>, base: Option<String>) -> anyhow::Result<ExitStatus> {
+    let repo = Repo::discover()?;
+    let policy = policy_of(&repo, base)?;
+    let now = match now {
+        Some(time) => time_of(&time, Timestamp::now())?,
+        None => Timestamp::now(),
+    };
+    let (issue, published) = publish::publish(&repo, &policy, &Asked::recent(now), name)?;
+    let (status, said) = match published {
+        Published::Resolved { fix, ids } => {
+            let fix = shown(fix.as_bytes());
+            let said = format!(
+                "resolved: {issue}, {} of the server's, by {fix}\n",
+                ids.len()
+            );
+            (ExitStatus::Accepted, said)
+        }
+        Published::NotFixed => {
+            let said =
+                format!("not resolved: {issue}: no fix is known that holds; see `triage verify`\n");
+            (ExitStatus::Refused, said)
+        }
+    };
+    ui::answer(&said)?;
+    Ok(status)
 }
 
 fn verify(

@@ -137,7 +137,8 @@ mod tests {
 
     fn say_fixed(repo: &TestRepo, commit: &str) {
         let opened = repo.open();
-        let tracker = Tracker::open(&opened, None, now()).expect("open");
+        let at = "2026-06-01T00:00:00Z".parse().expect("a time");
+        let tracker = Tracker::open(&opened, None, at).expect("open");
         let wish = Wish::Fixed {
             commit: commit.to_owned(),
         };
@@ -204,7 +205,8 @@ mod tests {
         let parents = repo.id("v1.1").to_string();
         std::fs::write(repo.path().join(".git/shallow"), format!("{parents}\n")).expect("shallow");
         assert_eq!(state(&repo, "1.1"), "maybe: this clone is shallow");
-        assert_eq!(state(&repo, "1.0"), "maybe: this clone is shallow");
+        // All of its history is here, and the fix is not in it.
+        assert_eq!(state(&repo, "1.0"), "fixed");
     }
 
     /// A note as `check` writes it, but for the proof.

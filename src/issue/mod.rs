@@ -41,6 +41,8 @@ pub struct Issue {
     pub flags: BTreeSet<Flag>,
     /// The source's own name for the newest event.
     pub sample_event_id: Option<String>,
+    /// What the server calls the issues that its events are in; only where something may be told there. Never shown.
+    pub server_ids: BTreeSet<String>,
     /// What stood beside an event, as far as the policy names it.
     pub context: BTreeMap<String, String>,
 }
@@ -113,6 +115,7 @@ impl Issue {
             environments: BTreeSet::new(),
             flags: BTreeSet::new(),
             sample_event_id: None,
+            server_ids: BTreeSet::new(),
             context: BTreeMap::new(),
         }
     }
@@ -144,6 +147,7 @@ impl Issue {
         newer.releases.extend(older.releases);
         newer.environments.extend(older.environments);
         newer.flags.extend(older.flags);
+        newer.server_ids.extend(older.server_ids);
         newer.tally.absorb(older.tally);
         *self = newer;
     }

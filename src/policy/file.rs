@@ -500,6 +500,19 @@ section!(
         context: List,
         /// How the name of a release is a commit.
         releases: ReleasesFile,
+        /// Where `triage publish` tells what fixed an issue.
+        publish: PublishFile,
+    }
+);
+section!(
+    /// A server that is told. Without both keys none is.
+    PublishFile {
+        /// The name of one of `sources`, of kind `sentry`.
+        #[schemars(schema_with = "schema::identifier")]
+        source: Said<String>,
+        /// The environment variable that holds a token which may comment and resolve: not the one that reads.
+        #[schemars(schema_with = "schema::variable")]
+        token_env: Said<String>,
     }
 );
 section!(

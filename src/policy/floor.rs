@@ -4,7 +4,7 @@
 //! means something to one project (runners, services) has no place in it: saying it is an error.
 
 use super::file::{
-    AgentFile, HookFile, LanesFile, MessageFile, PerimeterFile, PolicyFile, ProofFile,
+    AgentFile, HookFile, LanesFile, MessageFile, PerimeterFile, PolicyFile, ProofFile, PublishFile,
     ReleasesFile, RepairFile, Said, SandboxFile, TriageFile,
 };
 use super::file::{At, wrong};
@@ -104,6 +104,11 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
                 split,
                 context,
                 releases: ReleasesFile { tag, deployments },
+                publish:
+                    PublishFile {
+                        source: publish_source,
+                        token_env: publish_token,
+                    },
             },
         waivers,
         run:
@@ -151,6 +156,8 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
     refused.extend(place("triage.context", context));
     refused.extend(place("triage.releases.tag", tag));
     refused.extend(place("triage.releases.deployments", deployments));
+    refused.extend(place("triage.publish.source", publish_source));
+    refused.extend(place("triage.publish.token_env", publish_token));
     refused.extend(place("waivers", waivers));
     refused.extend(place("run.agent", agent));
     refused.extend(place("run.command", command));

@@ -51,7 +51,7 @@ pub use sources::{
     Field, FramesConfig, Inner, JoinConfig, ServerConfig, SourceConfig, SourceKind, StackConfig,
     TableConfig, TokenPlace, source_presets,
 };
-pub use triage::{ReleasePolicy, TriagePolicy};
+pub use triage::{PublishPolicy, ReleasePolicy, TriagePolicy};
 pub use value::{Pattern, duration};
 pub use waivers::Waiver;
 

@@ -7,6 +7,7 @@ use super::merge::{Layer, Merge, Read};
 use super::{Origin, PathSet, value};
 use crate::change::RepoPath;
 use crate::issue::{Circle, Fingerprint, Grouping, SplitBy};
+use crate::usage::UsageError;
 
 /// The section `triage`. By default nothing is expected, merged or split, and every area weighs alike.
 #[derive(Debug)]
@@ -19,6 +20,16 @@ pub struct TriagePolicy {
     pub releases: ReleasePolicy,
     /// Values beside an error that an agent may see, by their paths in an event.
     pub context: Vec<String>,
+    /// Where it is told what fixed an issue; `None` for nowhere.
+    pub publish: Option<PublishPolicy>,
+}
+
+/// The server that is told, and the variable with the token that may write there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishPolicy {
+    /// The name of a source.
+    pub source: String,
+    pub token_env: String,
 }
 
 /// How the name of a release is a commit.
@@ -53,6 +64,7 @@ impl Default for TriagePolicy {
                 deployments: None,
             },
             context: Vec::new(),
+            publish: None,
         }
     }
 }
@@ -103,6 +115,7 @@ impl Merge<'_> {
                 deployments,
             },
             context,
+            publish: self.publish()?,
         })
     }
 
@@ -175,6 +188,21 @@ impl Merge<'_> {
         let (tag, origin) = (at.value.clone(), layer.origin(at.line));
         self.note(key, &tag, origin);
         Ok(vec![tag])
+    }
+
+    /// Both keys, or neither.
+    fn publish(&mut self) -> Read<Option<PublishPolicy>> {
+        let source = self.optional("triage.publish.source", |file| &file.triage.publish.source)?;
+        let token_env = self.optional("triage.publish.token_env", |file| {
+            &file.triage.publish.token_env
+        })?;
+        match (source, token_env) {
+            (Some(source), Some(token_env)) => Ok(Some(PublishPolicy { source, token_env })),
+            (None, None) => Ok(None),
+            _ => Err(UsageError::new(
+                "`triage.publish` needs `source` and `token_env`, a token that is not the one that reads",
+            )),
+        }
     }
 
     /// The last word on a text that need not be said.
@@ -304,7 +332,7 @@ mod tests {
     #[test]
     fn everything_is_shown_and_covered_by_the_digest() {
         let section = format!(
-            "{{context: [extra.order_id], expected: [A], areas: {{'a/**': 7}}, merge: {{'{ONE}': '{TWO}'}}, split: {{'{TWO}': message}}, releases: {{tag: 'r-{{release}}', deployments: d.jsonl}}}}"
+            "{{context: [extra.order_id], expected: [A], areas: {{'a/**': 7}}, merge: {{'{ONE}': '{TWO}'}}, split: {{'{TWO}': message}}, releases: {{tag: 'r-{{release}}', deployments: d.jsonl}}, publish: {{source: a, token_env: T}}}}"
         );
         let policy = load(&section).expect("a policy");
         let shown: Vec<String> = policy
@@ -323,6 +351,8 @@ mod tests {
                 "triage.context = extra.order_id".to_owned(),
                 "triage.releases.deployments = d.jsonl".to_owned(),
                 "triage.releases.tag = r-{release}".to_owned(),
+                "triage.publish.source = a".to_owned(),
+                "triage.publish.token_env = T".to_owned(),
             ]
         );
         let other = load(&section.replace("message", "type")).expect("a policy");
@@ -343,7 +373,8 @@ mod tests {
         check_wrong("{releases: {tag: v1}}", "does not hold `{release}` once");
         check_wrong("{releases: {tag: '{release}{x}'}}", "`{release}` once");
         check_wrong("{context: ['a b']}", "`a b` is no name such as");
-        check_wrong("{area: {}}", "unknown field `area`");
+        check_wrong("{publish: {source: a}}", "needs `source` and `token_env`");
+        check_wrong("{area: {}}", "unknown key `area`");
     }
 
     #[test]

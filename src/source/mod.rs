@@ -6,6 +6,7 @@ mod gather;
 pub mod jsonl;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod publisher;
 mod redact;
 pub mod sample;
 mod secret;

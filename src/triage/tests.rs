@@ -314,7 +314,7 @@ fn what_came_back_comes_first_and_what_may_have_is_left_alone() {
     };
     check_past(back(), Standing::Open, "Yes x1.22 ");
     check_past(back(), Standing::Resolved, "Yes x1.22 ");
-    check_past(back(), Standing::Muted, "No x0.35 it is muted");
+    check_past(back(), Standing::Muted, "No x0.36 it is muted");
     let maybe = Recurrence::Maybe {
         fix: fix(),
         doubt: Doubt::NoRelease,

@@ -33,4 +33,5 @@ mod sync;
 mod transports;
 mod triage;
 mod trust;
+mod verify;
 mod waivers;

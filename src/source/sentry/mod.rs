@@ -261,6 +261,7 @@ impl Reader<'_> {
                 known.tally.add(n, Some(age), first_seen, Some(last_seen));
             }
         }
+        known.server_ids.insert(id.to_owned());
         known.flags.extend(flags);
         known.severity = known.severity.max(severity);
         known.releases.extend(release);
@@ -432,7 +433,7 @@ fn tag(event: &Value, name: &str) -> Option<String> {
 }
 
 /// For a path or a query.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
