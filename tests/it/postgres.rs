@@ -55,7 +55,7 @@ impl Story {
 
     #[track_caller]
     fn extract(&self) -> String {
-        self.guard(["extract", "--now", NOW, "--format", "json"])
+        self.guard(["extract", "--now", NOW, "--format", "json", "--most", "100"])
     }
 
     #[track_caller]
