@@ -43,7 +43,7 @@ impl Queries {
             let mut builder = Builder::new(columns, tables);
             let events = builder.keyed(&Rows::Inside(filter));
             builder.query(format!(
-                "SELECT key, count(*) AS n FROM (SELECT DISTINCT key, account FROM ({events}) AS e WHERE account IS NOT NULL) AS e
+                "SELECT key, count(account) AS n FROM (SELECT DISTINCT key, account FROM ({events}) AS e) AS e
                  GROUP BY key"
             ))
         });

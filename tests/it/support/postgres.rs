@@ -80,7 +80,7 @@ impl Server {
             port,
             _shell: shell,
         };
-        let end = Instant::now() + Duration::from_secs(120);
+        let end = Instant::now() + Duration::from_secs(300);
         while !server.is_ready() {
             let said = fs::read_to_string(server.folder.join("server.log"));
             assert!(Instant::now() < end, "no server: {said:?}");
