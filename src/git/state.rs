@@ -265,11 +265,15 @@ mod tests {
             &["HEAD (changed)"],
         );
         check(
-            |test| drop(test.write("f", "2\n")),
+            |test| {
+                test.write("f", "2\n");
+            },
             &["the checkout's f (changed)"],
         );
         check(
-            |test| drop(test.write("new", "")),
+            |test| {
+                test.write("new", "");
+            },
             &["the checkout's new (changed)"],
         );
         check(
@@ -284,7 +288,12 @@ mod tests {
             |test| drop(test.git(&["update-ref", "refs/koan/x", "HEAD"])),
             &[],
         );
-        check(|test| drop(test.write("x.log", "")), &[]);
+        check(
+            |test| {
+                test.write("x.log", "");
+            },
+            &[],
+        );
         check(|test| drop(test.git(&["status"])), &[]);
         check(|test| drop(test.git(&["pack-refs", "--all"])), &[]);
     }

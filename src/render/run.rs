@@ -359,7 +359,6 @@ fn sums(report: &Report, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
 fn seconds(milliseconds: u64) -> f64 {
     milliseconds as f64 / 1000.0
 }

@@ -11,6 +11,8 @@ pub mod report;
 mod request;
 mod room;
 mod slot;
+mod trace;
+mod watch;
 mod work;
 
 use std::num::NonZeroUsize;
@@ -44,9 +46,7 @@ use report::{
     AttemptReport, Detected, Halt, IssueReport, Limits, Outcome, Report, Spent, milliseconds,
 };
 use slot::{Desk, Slot};
-use work::Session;
-
-pub use work::branch_of;
+use work::{Session, branch_of};
 
 /// What is asked for; where the command line says nothing, as the policy has it.
 #[derive(Default)]
@@ -214,7 +214,7 @@ pub fn run(
         digest_hash: work::hash(&(texts.digest)(&digest)),
         deadline: begun.0 + options.budget,
         before: &repo
-            .state(&work::is_own_ref)
+            .state(&watch::is_own_ref)
             .context("look at the repository")?,
         spent: Mutex::default(),
         halt: Mutex::default(),

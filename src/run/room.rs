@@ -49,8 +49,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A login or a file of settings is no larger.
 const MAX_HOME_FILE: u64 = 4 << 20;
 
-/// Folders of toolchains, by the variables that name them. `CARGO_HOME` is none: it holds tokens.
-const TOOLCHAINS: &[&str] = &["VIRTUAL_ENV", "RUSTUP_HOME", "PYENV_ROOT"];
+/// Folders of toolchains, by the variables that name them, and where below `HOME` they are else. `CARGO_HOME` is none: it holds tokens.
+const TOOLCHAINS: &[(&str, Option<&str>)] = &[
+    ("VIRTUAL_ENV", None),
+    ("RUSTUP_HOME", Some(".rustup")),
+    ("PYENV_ROOT", Some(".pyenv")),
+];
 const TOOL_SETTINGS: &[&str] = &["PATH", "RUSTUP_TOOLCHAIN", "PYENV_VERSION"];
 
 /// Makes the commit that an agent may look at.
@@ -84,6 +88,9 @@ impl<'a> Furnished<'a> {
             leaves: PathSet::new(agent.leaves().to_vec())?,
             has_network,
         };
+        for (place, folder) in downloads(toolbox) {
+            furnished.room.link_home(&place, &folder)?;
+        }
         furnished.seed_home(toolbox, &policy.run)?;
         furnished.make_git()?;
         furnished.before = folder::contents(&furnished.room.tree(), tracked, Whose::Guards)?
@@ -198,10 +205,15 @@ fn environment(
     if has_network {
         env.extend(setup::for_network(toolbox).0);
     }
-    for name in TOOLCHAINS.iter().chain(TOOL_SETTINGS) {
+    for name in TOOL_SETTINGS {
         if let Some(value) = toolbox.env.get(*name) {
             env.insert((*name).into(), value.into());
         }
+    }
+    let toolchains = toolchains(toolbox).into_iter();
+    env.extend(toolchains.map(|(name, folder)| (name.into(), folder.into_os_string())));
+    if !has_network {
+        env.insert("CARGO_NET_OFFLINE".into(), "true".into());
     }
     let path = toolbox.env.get("PATH").map_or("", String::as_str);
     let folders = std::env::split_paths(path).filter(|folder| folder.is_absolute());
@@ -215,6 +227,29 @@ fn environment(
     Ok(env)
 }
 
+/// Folders of toolchains that are there, by their variables.
+fn toolchains(toolbox: &Toolbox) -> Vec<(&'static str, PathBuf)> {
+    let home = toolbox.env.get("HOME").map(PathBuf::from);
+    let found = TOOLCHAINS.iter().filter_map(|(name, place)| {
+        let said = toolbox.env.get(*name).map(PathBuf::from);
+        let folder = said.or_else(|| Some(home.as_ref()?.join((*place)?)))?;
+        folder.is_dir().then_some((*name, folder))
+    });
+    found.collect()
+}
+
+/// What cargo has downloaded, and where below a `HOME` it looks for it: no more of `CARGO_HOME`, where tokens are.
+fn downloads(toolbox: &Toolbox) -> Vec<(PathBuf, PathBuf)> {
+    let cargo_home = toolbox.env.get("CARGO_HOME").map(PathBuf::from);
+    let home = toolbox.env.get("HOME").map(PathBuf::from);
+    let Some(folder) = cargo_home.or_else(|| Some(home?.join(".cargo"))) else {
+        return Vec::new();
+    };
+    let found = ["registry", "git"].map(|name| (Path::new(".cargo").join(name), folder.join(name)));
+    let found = found.into_iter().filter(|(_, folder)| folder.is_dir());
+    found.collect()
+}
+
 fn readable(
     toolbox: &Toolbox,
     policy: &RunPolicy,
@@ -222,8 +257,8 @@ fn readable(
     has_network: bool,
 ) -> anyhow::Result<Vec<PathBuf>> {
     let mut readable = setup::on_path(toolbox, &agent.words())?;
-    let folders = TOOLCHAINS.iter().filter_map(|name| toolbox.env.get(*name));
-    readable.extend(folders.map(PathBuf::from));
+    readable.extend(toolchains(toolbox).into_iter().map(|(_, folder)| folder));
+    readable.extend(downloads(toolbox).into_iter().map(|(_, folder)| folder));
     readable.extend(policy.readable.iter().map(PathBuf::from));
     readable.extend(agent.files());
     if has_network {

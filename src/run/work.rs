@@ -13,12 +13,11 @@ use super::agent::Agent;
 use super::prompt::{self, Told};
 use super::report::{AttemptReport, Halt, IssueReport, Outcome, Spent, milliseconds};
 use super::room::Furnished;
-use super::slot::{Claim, Desk, Slot};
-use super::{Event, Options, Texts, message, request};
-use crate::attestation;
+use super::slot::{Desk, Slot};
+use super::{Event, Options, Texts, message};
 use crate::brief::{self, Brief};
 use crate::change::{Change, RepoPath};
-use crate::check::{self, Judgement, Settings, record, refusal};
+use crate::check::{self, Judgement, Settings};
 use crate::git::Repo;
 use crate::git::folder::Unfit;
 use crate::git::state::State;
@@ -26,11 +25,10 @@ use crate::git::work::Work;
 use crate::policy::{Level, Policy};
 use crate::proof::{self, Carried, Case};
 use crate::source::Window;
-use crate::suite::process::{End, ending};
+use crate::suite::process::End;
 use crate::suite::sandbox::{Sandbox, launcher};
-use crate::tracker::{self, Refusal, Tracker, Wish};
+use crate::tracker::{self, Refusal, Wish};
 use crate::triage::Ranked;
-use crate::triage::operation::{Kind, Operation};
 use crate::usage::UsageError;
 use crate::verdict::Verdict;
 
@@ -58,26 +56,16 @@ pub struct Session<'a> {
     pub halt: Mutex<Option<Halt>>,
 }
 
-/// What is the guard's own to move: see [`State`].
-pub fn is_own_ref(name: &str) -> bool {
-    name == "refs/notes/koan"
-        || ["refs/notes/remotes/", "refs/koan/", "refs/heads/koan/"]
-            .iter()
-            .any(|start| name.starts_with(start))
-        // What a push of a fix leaves here.
-        || (name.starts_with("refs/remotes/") && name.contains("/koan/"))
-}
-
 /// The branch of a fix; a colon cannot be part of a ref.
 pub fn branch_of(issue: &str) -> String {
     format!("koan/{}", issue.replace(':', "-"))
 }
 
 /// What was judged, and how.
-struct Judged {
-    judgement: Judgement,
-    work: Work,
-    commit_id: ObjectId,
+pub(super) struct Judged {
+    pub judgement: Judgement,
+    pub work: Work,
+    pub commit_id: ObjectId,
 }
 
 /// What one call of the agent came to.
@@ -389,167 +377,6 @@ impl Session<'_> {
         }
     }
 
-    /// Leaves the trace of what was judged, and ends the claim with it.
-    fn conclude(
-        &self,
-        repo: &Repo,
-        claim: Claim,
-        brief: &Brief,
-        judged: &Judged,
-        attempts: &[AttemptReport],
-    ) -> anyhow::Result<Outcome> {
-        let Judged {
-            judgement,
-            work,
-            commit_id,
-        } = judged;
-        let Some(proof) = judgement.verdict.proof() else {
-            return self.keep_refused(repo, claim, judged, attempts.len());
-        };
-        repo.persist(work, *commit_id)?;
-        let told = attestation::Told {
-            issues: Some(self.digest_hash.clone()),
-            brief: Some(hash(&(self.texts.brief)(brief)?)),
-        };
-        let written = record::commit(repo, judgement, &told)?;
-        let mut remarks = Vec::from_iter(written.unsigned);
-        if judgement.observed {
-            remarks.push("the policy only observes: no statement was written".into());
-        }
-        let issue = brief.ranked.issue.fingerprint.as_str();
-        let branch = self.new_branch(repo, issue, *commit_id)?;
-        let fixed = Wish::Fixed {
-            commit: commit_id.to_string(),
-        };
-        if let Err(error) = claim.end(&fixed) {
-            remarks.push(format!("the triage log does not say so yet: {error:#}"));
-        }
-        (self.tell)(&Event::Traced {
-            issue,
-            branch: &branch,
-        });
-        let mut request = None;
-        if self.options.request {
-            let said = (self.texts.judgement)(judgement)?;
-            match request::open(self, repo, brief, judged_parts(judged, &branch), &said) {
-                Ok(address) => request = Some(address),
-                Err(error) => remarks.push(format!("no pull request: {error:#}")),
-            }
-        }
-        let fail_to_pass = proof.fail_to_pass().keys().map(|test| test.0.clone());
-        Ok(Outcome::Accepted {
-            commit: commit_id.to_string(),
-            branch,
-            subject: work.message.lines().next().unwrap_or_default().to_owned(),
-            fail_to_pass: fail_to_pass.collect(),
-            pass_to_pass: proof.pass_to_pass().len(),
-            request,
-            remarks,
-        })
-    }
-
-    fn keep_refused(
-        &self,
-        repo: &Repo,
-        claim: Claim,
-        judged: &Judged,
-        n_attempts: usize,
-    ) -> anyhow::Result<Outcome> {
-        let Judged {
-            judgement,
-            work,
-            commit_id,
-        } = judged;
-        let rules = rules(&judgement.verdict);
-        let agent = self.agent.name();
-        let attempts = if n_attempts == 1 {
-            "attempt"
-        } else {
-            "attempts"
-        };
-        // First what others have to know.
-        claim.end(&Wish::Refused {
-            because: format!(
-                "{} after {n_attempts} {attempts} of {agent}",
-                rules.join(", ")
-            ),
-        })?;
-        let mut kept = None;
-        if !judgement.observed && !refusal::has_secret(judgement) {
-            repo.persist(work, *commit_id)?;
-            refusal::keep(repo, judgement, None)?;
-            kept = Some(format!("refs/koan/refused/{commit_id}"));
-        }
-        Ok(match &judgement.verdict {
-            Verdict::Undecided { .. } => Outcome::Undecided { rules, kept },
-            _ => Outcome::Refused { rules, kept },
-        })
-    }
-
-    /// The first name that is free.
-    fn new_branch(&self, repo: &Repo, issue: &str, commit_id: ObjectId) -> anyhow::Result<String> {
-        let first = branch_of(issue);
-        for n in 1..100 {
-            let branch = match n {
-                1 => first.clone(),
-                n => format!("{first}-{n}"),
-            };
-            let name = format!("refs/heads/{branch}");
-            if repo.new_branch(&name, commit_id, "koan-guard run: a proved fix")? {
-                return Ok(branch);
-            }
-        }
-        anyhow::bail!("there are too many branches `{first}`")
-    }
-
-    /// Whether something of the user's is not as it was, which ends the whole run.
-    fn compare(&self, repo: &Repo) -> anyhow::Result<()> {
-        let now = repo
-            .state(&is_own_ref)
-            .context("look whether anything has changed")?;
-        let changes = self.before.changes(&now);
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let shown: Vec<String> = changes.iter().take(5).map(ToString::to_string).collect();
-        let shown = shown.join(", ");
-        self.halt(Halt::Changed(changes));
-        anyhow::bail!("the repository is not as it was: {shown}")
-    }
-
-    fn halt(&self, why: Halt) {
-        let mut halt = self.halt.lock().unwrap_or_else(PoisonError::into_inner);
-        // A change outweighs everything, and nothing outweighs what was first.
-        if halt.is_none() || matches!(why, Halt::Changed(_)) {
-            *halt = Some(why);
-        }
-    }
-
-    /// Whether nothing more is to be begun.
-    pub fn is_over(&self) -> bool {
-        if ending::is_asked_for() {
-            self.halt(Halt::Signal);
-        } else if Instant::now() >= self.deadline {
-            self.halt(Halt::Budget("time".into()));
-        }
-        let spent = *self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        let options = self.options;
-        if options
-            .max_tokens
-            .is_some_and(|most| spent.tokens.unwrap_or(0) >= most)
-        {
-            self.halt(Halt::Budget("tokens".into()));
-        }
-        if options
-            .max_dollars
-            .is_some_and(|most| spent.dollars.unwrap_or(0.0) >= most)
-        {
-            self.halt(Halt::Budget("money".into()));
-        }
-        let halt = self.halt.lock().unwrap_or_else(PoisonError::into_inner);
-        halt.is_some()
-    }
-
     pub fn desk<'d>(&'d self, repo: &'d Repo) -> Desk<'d> {
         Desk {
             repo,
@@ -572,44 +399,10 @@ impl Session<'_> {
         all.unwrap_or(tracker::LEASE)
             .clamp(tracker::LEASE, SignedDuration::from_hours(6 * 24))
     }
-
-    /// So that whoever lists issues sees more of this one than its claim.
-    fn note_seen(&self, repo: &Repo, ranked: &Ranked) -> anyhow::Result<()> {
-        let issue = &ranked.issue;
-        let tracker = Tracker::open(repo, self.options.base.as_deref(), jiff::Timestamp::now())?;
-        let seen = Operation {
-            title: Some(issue.title().into()),
-            events: Some(issue.tally.n_events),
-            first: issue.tally.first_seen,
-            last: issue.tally.last_seen,
-            ..Operation::new(Kind::Seen)
-        };
-        let act = match ranked.act {
-            crate::triage::Act::Yes => "yes",
-            crate::triage::Act::Ask => "ask",
-            crate::triage::Act::No => "no",
-        };
-        let ranked_as = Operation {
-            score: Some(ranked.score.total),
-            act: Some(act.into()),
-            ..Operation::new(Kind::Ranked)
-        };
-        let name = issue.fingerprint.clone();
-        tracker.record_all(&[(name.clone(), seen), (name, ranked_as)])
-    }
-}
-
-/// What a request is about.
-fn judged_parts<'j>(judged: &'j Judged, branch: &'j str) -> request::About<'j> {
-    request::About {
-        commit_id: judged.commit_id,
-        message: &judged.work.message,
-        branch,
-    }
 }
 
 /// The ids of what stands in the way, each once.
-fn rules(verdict: &Verdict) -> Vec<String> {
+pub(super) fn rules(verdict: &Verdict) -> Vec<String> {
     let mut ids: Vec<String> = match verdict {
         Verdict::Refused { findings, gaps } => {
             let findings = findings

@@ -20,6 +20,7 @@ mod prune;
 mod range;
 mod run;
 mod secrets;
+mod run_clients;
 mod selftest;
 mod server;
 mod services;

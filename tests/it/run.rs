@@ -10,10 +10,10 @@ use std::{env, fs};
 use crate::support::Repo;
 use crate::support::samples::{CART, CART_FIXED, CART_TEST, CART_TEST_OF_BUG};
 
-const NOW: &str = "2026-11-22T08:00:00Z";
+pub const NOW: &str = "2026-11-22T08:00:00Z";
 
 /// A cart whose total fails on an empty one, and a log in which it does.
-fn shop(run: &str) -> Repo {
+pub fn shop(run: &str) -> Repo {
     let repo = Repo::empty();
     let policy = format!(
         "version: 1
@@ -41,7 +41,7 @@ run: {run}
 }
 
 /// `cat` of a whole file, for a script.
-fn put(path: &str, text: &str) -> String {
+pub fn put(path: &str, text: &str) -> String {
     format!("cat >{path} <<'KOAN_END'\n{text}KOAN_END\n")
 }
 
@@ -169,7 +169,7 @@ fn processes_with(text: &str) -> Vec<String> {
 }
 
 #[track_caller]
-fn says(answer: &str, parts: &[&str]) {
+pub fn says(answer: &str, parts: &[&str]) {
     for part in parts {
         assert!(answer.contains(part), "no `{part}` in\n{answer}");
     }
@@ -181,7 +181,7 @@ fn branches(repo: &Repo) -> String {
 
 /// The one branch of a fix.
 #[track_caller]
-fn branch(repo: &Repo) -> String {
+pub fn branch(repo: &Repo) -> String {
     let all = branches(repo);
     let mut own = all
         .lines()
@@ -566,7 +566,8 @@ fn a_source_that_goes_away_meanwhile_is_read_no_more() {
 
 #[test]
 fn whatever_of_the_users_changes_refuses_the_whole_run() {
-    let changes: [(fn(&Repo), &str); 4] = [
+    type Change = fn(&Repo);
+    let changes: [(Change, &str); 4] = [
         (
             |repo| {
                 repo.write("cart.py", "# mine\n");

@@ -1,6 +1,8 @@
 //! A tree and a `HOME` of somebody who works in them: what is written there stays, until the area goes.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -81,26 +83,34 @@ impl Room<'_> {
         Ok(to)
     }
 
-    /// Writes a file below `HOME`, in place of what is there; no link on the way is followed.
-    pub fn write_home(&self, place: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-        use std::io::Write as _;
-        use std::os::unix::fs::OpenOptionsExt as _;
+    /// Links to a folder of the user's, which jobs can only read, unless something is there.
+    pub fn link_home(&self, place: &Path, to: &Path) -> anyhow::Result<()> {
+        let path = self.place_in_home(place)?;
+        match fs::symlink_metadata(&path) {
+            Ok(_) => Ok(()),
+            Err(_) => symlink(to, &path).with_context(|| format!("link `{}`", path.display())),
+        }
+    }
 
+    /// Where `place` is below `HOME`; the folders on the way are made, and no link is followed.
+    fn place_in_home(&self, place: &Path) -> anyhow::Result<PathBuf> {
         let name = place.file_name().context("a file without a name")?;
         let mut folder = self.home();
         for part in place.parent().iter().flat_map(|parent| parent.iter()) {
             folder.push(part);
             match fs::symlink_metadata(&folder) {
-                Ok(data) if data.is_dir() => {}
-                Ok(_) => {
-                    remove_any(&folder)?;
-                    fs::create_dir(&folder)?;
-                }
-                Err(_) => fs::create_dir(&folder)
-                    .with_context(|| format!("make `{}`", folder.display()))?,
+                Ok(data) if data.is_dir() => continue,
+                Ok(_) => remove_any(&folder)?,
+                Err(_) => {}
             }
+            fs::create_dir(&folder).with_context(|| format!("make `{}`", folder.display()))?;
         }
-        let path = folder.join(name);
+        Ok(folder.join(name))
+    }
+
+    /// Writes a file below `HOME`, in place of what is there; no link on the way is followed.
+    pub fn write_home(&self, place: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+        let path = self.place_in_home(place)?;
         remove_any(&path)?;
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
