@@ -51,7 +51,13 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut rows = rows(&none, &many)?;
     measure(&mut rows, n_runs)?;
     println!("\n{n_notes} notes: CPU of {n_runs} interleaved runs");
-    Ok(print_table(&rows))
+    let is_within = print_table(&rows);
+    // A quick round on a busy machine shows that everything runs, and no more.
+    Ok(if is_within || is_quick {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn rows(none: &Path, many: &Path) -> anyhow::Result<Vec<Row>> {
@@ -110,7 +116,8 @@ fn measure(rows: &mut [Row], n_runs: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_table(rows: &[Row]) -> ExitCode {
+/// Whether all are within their budgets.
+fn print_table(rows: &[Row]) -> bool {
     println!(
         "{:<28} {:>10} {:>10} {:>8} {:>8}",
         "", "median ms", "least ms", "ratio", "budget"
@@ -132,12 +139,10 @@ fn print_table(rows: &[Row]) -> ExitCode {
         }
         println!();
     }
-    if is_within {
-        ExitCode::SUCCESS
-    } else {
+    if !is_within {
         println!("over budget");
-        ExitCode::FAILURE
     }
+    is_within
 }
 
 /// A note for an object that has none: its id is a new one each time.

@@ -5,7 +5,7 @@ mod reattach;
 mod replay;
 mod verify;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use gix::ObjectId;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::attestation::ledger::{self, About, Relation, Standing, Tie};
 use crate::attestation::line::{self, Line};
 use crate::attestation::{Statement, approval};
+use crate::change::RepoPath;
 use crate::check::approvals::makers;
 use crate::check::lane::{self, LaneChoice, LaneDecision, Marks, Pusher};
 use crate::check::trust::Tip;
@@ -36,7 +37,7 @@ pub struct Question<'a> {
     /// Everything that `to` has and `from` has not.
     pub from: Option<ObjectId>,
     pub to: ObjectId,
-    /// Where the range is that of a branch.
+    /// Full name of the branch that `to` was named by. It tells about the commits that are its own.
     pub branch: Option<&'a str>,
     /// In seconds since the epoch; what is older is left out.
     pub since: Option<i64>,
@@ -107,6 +108,11 @@ pub enum Remark {
     UnknownKey,
     /// A signature that is not one over what the statement says.
     BrokenSignature,
+    /// Production has seen the error again, in this release, although it has the fix.
+    Regressed {
+        issue: String,
+        release: Option<String>,
+    },
     /// A line of the note that says nothing to us, and stays.
     Odd {
         line: usize,
@@ -143,8 +149,12 @@ const MAX_IN_RANGES: usize = 1_000_000;
 
 /// Looks at every commit of the question.
 pub fn audit(repo: &Repo, question: &Question) -> anyhow::Result<Audit> {
+    let repo = &repo.for_many();
     let mut notes = notes::Reader::new(repo)?;
     let ids = repo.commits_between(question.from, question.to)?;
+    if question.since.is_none() {
+        notes.read_ahead(&ids)?;
+    }
     let mut audit = Audit {
         verified: question.verifies,
         ..Audit::default()
@@ -152,6 +162,7 @@ pub fn audit(repo: &Repo, question: &Question) -> anyhow::Result<Audit> {
     let mut tree_ids: HashMap<ObjectId, ObjectId> = HashMap::new();
     let mut latest: HashMap<ObjectId, i64> = HashMap::new();
     let mut ranges = Vec::new();
+    let own_ids = own_ids(repo, question)?;
     for id in &ids {
         let commit = repo.commit(*id)?;
         tree_ids.insert(*id, commit.tree_id);
@@ -160,7 +171,8 @@ pub fn audit(repo: &Repo, question: &Question) -> anyhow::Result<Audit> {
         }
         audit.n_commits += 1;
         let note = notes.get(*id)?;
-        let lane = lane_of(question.policy, &commit, question.branch);
+        let branch = question.branch.filter(|_| own_ids.contains(id));
+        let lane = lane_of(question.policy, &commit, branch);
         // In lane `agent` only what says that it is a fix owes a proof.
         let is_due =
             lane.lane == Lane::Repair || (lane.lane == Lane::Agent && says_fix(&commit.message));
@@ -191,6 +203,26 @@ pub fn audit(repo: &Repo, question: &Question) -> anyhow::Result<Audit> {
     audit.entries.reverse();
     audit.overruled = overruled(&audit.entries);
     Ok(audit)
+}
+
+/// The commits of a branch for repairs that are not on the trusted one too.
+fn own_ids(repo: &Repo, question: &Question) -> anyhow::Result<HashSet<ObjectId>> {
+    let is_for_repairs = |name: &str| {
+        let name = name.strip_prefix("refs/heads/").unwrap_or(name);
+        let branches = &question.policy.lanes.repair_branches;
+        branches.is_match(&RepoPath::from(name))
+    };
+    let from = question.trusted_tip.map(|tip| tip.commit_id);
+    let (Some(_), Some(from)) = (
+        question.branch.filter(|name| is_for_repairs(name)),
+        from.or(question.from),
+    ) else {
+        return Ok(HashSet::new());
+    };
+    Ok(repo
+        .commits_between(Some(from), question.to)?
+        .into_iter()
+        .collect())
 }
 
 /// Whether it was made before the day that is asked for. A commit is not older than those before it, whatever its own date says.
@@ -229,6 +261,12 @@ fn entry(
                 line: *n,
                 fact: oddity.fact(),
             }),
+            (Line::Regression(mark), _) if mark.commit() == Some(&*about.commit_id) => {
+                remarks.push(Remark::Regressed {
+                    issue: mark.predicate.issue.clone(),
+                    release: mark.predicate.release.clone(),
+                });
+            }
             (Line::Statement(stated), Some(Relation::Range)) => {
                 let counts = !question.verifies || verify::counts(question, stated)?;
                 if let (true, Some(range)) = (counts, &stated.statement.predicate.range) {

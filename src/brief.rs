@@ -1,8 +1,12 @@
 //! One error of production as a task: where it crashed in `HEAD`, where a fix may go, and what will judge it. Nothing is written anywhere.
 
+mod owners;
 mod suspects;
+mod tried;
 
 use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 
 use crate::change::RepoPath;
 use crate::extract::{self, Asked};
@@ -10,10 +14,11 @@ use crate::git::Repo;
 use crate::issue::Frame;
 use crate::policy::{Explanation, FileKind, Policy};
 use crate::source::Window;
-use crate::triage::{Ranked, Scene};
-use crate::usage::UsageError;
+use crate::triage::{Ranked, Recurrences, Scene};
 
+use owners::Owners;
 pub use suspects::Suspect;
+pub use tried::Tried;
 
 /// What an agent is told.
 #[derive(Clone, Debug)]
@@ -28,6 +33,10 @@ pub struct Brief {
     pub files: Vec<Explanation>,
     /// Commits that may have brought it in; `None` if a shallow clone hides them.
     pub suspects: Option<Vec<Suspect>>,
+    /// Who owns those files, as `CODEOWNERS` of `HEAD` has it; files that nobody owns are left out.
+    pub owners: Vec<(RepoPath, Vec<String>)>,
+    /// What was tried before and refused, the newest first.
+    pub tried: Vec<Tried>,
     /// Tests that speak of these files, by their names.
     pub tests: Vec<RepoPath>,
     /// Trailers that a commit must have.
@@ -61,10 +70,10 @@ const MAX_LINE: usize = 200;
 pub fn of(repo: &Repo, policy: &Policy, asked: &Asked, name: &str) -> anyhow::Result<Brief> {
     let digest = extract::digest(repo, policy, asked)?;
     let window = digest.window;
-    about(repo, policy, find(digest.ranked, name)?, window)
+    about(repo, policy, digest.find(name)?, (window, asked.now))
 }
 
-/// The brief for an issue of a digest over `window`.
+/// The brief for an issue of a digest over a window, as of a time.
 ///
 /// # Errors
 /// The repository cannot be read.
@@ -72,12 +81,14 @@ pub fn about(
     repo: &Repo,
     policy: &Policy,
     ranked: Ranked,
-    window: Window,
+    (window, now): (Window, Timestamp),
 ) -> anyhow::Result<Brief> {
     let files = extract::files_of_head(repo)?;
     let scene = Scene {
         files: &files,
         kind_of: &|path: &RepoPath| policy.kind_of(path),
+        triage: &policy.triage,
+        recurrences: &Recurrences::new(),
     };
     let head_id = repo.head_id()?;
     let places = match head_id {
@@ -100,7 +111,16 @@ pub fn about(
         }
     }
     likely.truncate(MAX_FILES);
+    let owners = match head_id {
+        Some(head_id) => Owners::of(repo, repo.commit(head_id)?.tree_id)?,
+        None => Owners::default(),
+    };
+    let owned = likely
+        .iter()
+        .map(|path| (path.clone(), owners.of_path(path)));
     Ok(Brief {
+        owners: owned.filter(|(_, owners)| !owners.is_empty()).collect(),
+        tried: tried::of(repo, &ranked.issue.fingerprint, now)?,
         tests: tests(&likely, &files, policy),
         files: likely.iter().map(|path| policy.explain(path)).collect(),
         ranked,
@@ -111,30 +131,6 @@ pub fn about(
         trailers: policy.message.require_trailers.clone(),
         is_conventional: policy.message.conventional,
     })
-}
-
-/// The one issue whose fingerprint is, or begins with, `name`.
-///
-/// # Errors
-/// [`UsageError`] if it is none, or more than one.
-pub fn find(ranked: Vec<Ranked>, name: &str) -> anyhow::Result<Ranked> {
-    let is_called = |ranked: &Ranked| {
-        let fingerprint = ranked.issue.fingerprint.as_str();
-        let digits = fingerprint.split_once(':').map_or("", |(_, digits)| digits);
-        name.len() >= 4 && (fingerprint.starts_with(name) || digits.starts_with(name))
-    };
-    let mut found = ranked.into_iter().filter(is_called);
-    match (found.next(), found.next()) {
-        (Some(one), None) => Ok(one),
-        (None, _) => Err(UsageError::with_hint(
-            format!("no error is called `{}`", crate::change::shown(name.as_bytes())),
-            "`koan-guard extract` lists them; give a fingerprint, or at least its first four characters",
-        )
-        .into()),
-        (Some(_), Some(_)) => {
-            Err(UsageError::new(format!("more than one error is called `{name}`")).into())
-        }
-    }
 }
 
 fn places(

@@ -1,18 +1,24 @@
-//! Reads recent errors from the configured sources into a ranked digest. Nothing is written anywhere.
+//! Reads recent errors from the configured sources into a ranked digest. Nothing is written to them.
+
+mod cursors;
+mod fixes;
+mod recurrences;
+mod releases;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 
+pub use recurrences::{Past, recurrences};
+
 use crate::change::RepoPath;
 use crate::git::Repo;
 use crate::issue::{Fingerprint, Issue};
-use crate::policy::{Policy, SourceConfig};
+use crate::policy::{Policy, SourceConfig, TriagePolicy};
 use crate::source::{self, Checked, Filter, Rung, Window};
+use crate::tracker;
 use crate::triage::{self, Incident, Ranked, Scene};
 use crate::usage::UsageError;
 
@@ -40,6 +46,8 @@ pub struct Asked {
     pub until: Option<Timestamp>,
     pub environments: Vec<String>,
     pub releases: Vec<String>,
+    /// Only what no earlier run of this kind has read.
+    pub only_new: bool,
 }
 
 /// What was read where, without the issues.
@@ -63,13 +71,51 @@ pub struct SourceReport {
 /// [`UsageError`] if the policy names no source, or one that is not there. One source that cannot be read spoils the digest: a part of the
 /// errors would look like all of them.
 pub fn digest(repo: &Repo, policy: &Policy, asked: &Asked) -> anyhow::Result<Digest> {
+    let read = read(repo, policy, asked)?;
+    let pasts = pasts(repo, policy, &read.issues, asked.now)?;
+    let recurrences = recurrences(&read.issues, &pasts, asked.now);
     let files = files_of_head(repo)?;
-    let scene = Scene {
+    Ok(read.rank(&Scene {
         files: &files,
         kind_of: &|path: &RepoPath| policy.kind_of(path),
-    };
-    read_and_rank(&policy.sources, folder(repo), &asked.filter()?, &scene)
+        triage: &policy.triage,
+        recurrences: &recurrences,
+    }))
 }
+
+/// The errors in no order, and what is known of the past of each.
+///
+/// # Errors
+/// As [`digest`].
+pub fn look_back(
+    repo: &Repo,
+    policy: &Policy,
+    asked: &Asked,
+) -> anyhow::Result<(Window, Vec<Issue>, BTreeMap<Fingerprint, Past>)> {
+    let read = read(repo, policy, asked)?;
+    let pasts = pasts(repo, policy, &read.issues, asked.now)?;
+    Ok((read.window, read.issues, pasts))
+}
+
+fn pasts(
+    repo: &Repo,
+    policy: &Policy,
+    issues: &[Issue],
+    now: Timestamp,
+) -> anyhow::Result<BTreeMap<Fingerprint, Past>> {
+    recurrences::pasts(repo, &policy.triage.releases, folder(repo), issues, now)
+}
+
+/// Remembers that everything up to the end of `digest` has been read, for the next one that asks for what is new.
+///
+/// # Errors
+/// It cannot be written down.
+pub fn advance(repo: &Repo, policy: &Policy, digest: &Digest) -> anyhow::Result<()> {
+    cursors::write(repo, &policy.sources, digest.window.until)
+}
+
+/// Where the reading of a source begins, by its name; the others begin with the window.
+type Starts = BTreeMap<String, Timestamp>;
 
 /// What each source would read, and proof that it cannot be written to.
 ///
@@ -83,6 +129,32 @@ pub fn check(repo: &Repo, policy: &Policy) -> anyhow::Result<Vec<(String, &'stat
         Ok((config.name.clone(), source::kind_of(config), checked))
     });
     checks.collect()
+}
+
+impl Digest {
+    /// The error whose fingerprint is, or begins with, `name`.
+    ///
+    /// # Errors
+    /// [`UsageError`] if no error, or more than one, is called so.
+    pub fn find(self, name: &str) -> anyhow::Result<Ranked> {
+        let is_called = |ranked: &Ranked| {
+            let fingerprint = ranked.issue.fingerprint.as_str();
+            let digits = fingerprint.split_once(':').map_or("", |(_, digits)| digits);
+            name.len() >= 4 && (fingerprint.starts_with(name) || digits.starts_with(name))
+        };
+        let mut found = self.ranked.into_iter().filter(is_called);
+        match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(UsageError::with_hint(
+            format!("no error is called `{}`", crate::change::shown(name.as_bytes())),
+            "`koan-guard extract` lists them; give a fingerprint, or at least its first four characters",
+        )
+        .into()),
+        (Some(_), Some(_)) => {
+            Err(UsageError::new(format!("more than one error is called `{name}`")).into())
+        }
+    }
+    }
 }
 
 /// Every file of `HEAD`.
@@ -109,11 +181,18 @@ impl Asked {
             until: None,
             environments: Vec::new(),
             releases: Vec::new(),
+            only_new: false,
         }
     }
 
     fn filter(&self) -> anyhow::Result<Filter> {
-        let until = self.until.unwrap_or(self.now);
+        let (end, lead) = if self.only_new {
+            // Everything later is the next run's.
+            (self.now.checked_sub(cursors::SETTLED)?, 0)
+        } else {
+            (self.now, Filter::MAX_SKEW)
+        };
+        let until = self.until.unwrap_or(end);
         let mut window = Window::days_before(until, WINDOW_DAYS)?;
         window.from = self.since.unwrap_or(window.from);
         if window.from >= window.until {
@@ -123,6 +202,7 @@ impl Asked {
         Ok(Filter {
             window,
             now: self.now,
+            lead,
             environments: self.environments.clone(),
             releases: self.releases.clone(),
         })
@@ -134,11 +214,7 @@ impl Asked {
 /// # Errors
 /// The system gives no random bytes.
 pub fn new_run_id() -> anyhow::Result<String> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .context("read random bytes")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    tracker::random_id()
 }
 
 fn need_sources(sources: &[SourceConfig]) -> anyhow::Result<()> {
@@ -152,18 +228,55 @@ fn need_sources(sources: &[SourceConfig]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The errors of all sources, each once, in no order.
+struct Read {
+    window: Window,
+    sources: Vec<SourceReport>,
+    issues: Vec<Issue>,
+}
+
+fn read(repo: &Repo, policy: &Policy, asked: &Asked) -> anyhow::Result<Read> {
+    let starts = if asked.only_new {
+        cursors::read(repo, &policy.sources)?
+    } else {
+        Starts::new()
+    };
+    let filter = asked.filter()?;
+    read_all(
+        &policy.sources,
+        &policy.triage,
+        folder(repo),
+        &filter,
+        &starts,
+    )
+}
+
 /// `folder` is where the relative paths of sources begin.
-fn read_and_rank(
+fn read_all(
     sources: &[SourceConfig],
+    triage: &TriagePolicy,
     folder: &Path,
     filter: &Filter,
-    scene: &Scene,
-) -> anyhow::Result<Digest> {
+    starts: &Starts,
+) -> anyhow::Result<Read> {
     need_sources(sources)?;
+    let mut window = filter.window;
+    let begins = sources.iter().map(|config| {
+        let start = starts.get(&config.name);
+        start.copied().unwrap_or(filter.window.from)
+    });
+    window.from = begins.min().unwrap_or(window.from);
     let mut reports = Vec::new();
     let mut issues: BTreeMap<Fingerprint, Issue> = BTreeMap::new();
     for config in sources {
-        let reading = source::read(config, folder, filter)
+        let mut filter = filter.clone();
+        filter.window.from = *starts.get(&config.name).unwrap_or(&filter.window.from);
+        if filter.window.from >= filter.window.until {
+            let until = filter.window.from;
+            let message = format!("source `{}` has been read up to {until}", config.name);
+            return Err(UsageError::with_hint(message, cursors::LATER).into());
+        }
+        let reading = source::read(config, triage, folder, &filter)
             .with_context(|| format!("source `{}`", config.name))?;
         reports.push(SourceReport {
             name: config.name.clone(),
@@ -177,7 +290,14 @@ fn read_and_rank(
             columns_guessed: reading.columns_guessed,
             redactions: reading.redactions,
         });
-        for issue in reading.issues {
+        let is_told = triage
+            .publish
+            .as_ref()
+            .is_some_and(|publish| publish.source == config.name);
+        for mut issue in reading.issues {
+            if !is_told {
+                issue.server_ids.clear();
+            }
             match issues.get_mut(&issue.fingerprint) {
                 Some(known) => known.absorb(issue),
                 None => {
@@ -186,17 +306,23 @@ fn read_and_rank(
             }
         }
     }
-    let window = filter.window;
-    let issues: Vec<Issue> = issues
-        .into_values()
-        .filter(|issue| issue.tally.n_events > 0)
-        .collect();
-    Ok(Digest {
+    let issues = issues.into_values();
+    Ok(Read {
         window,
         sources: reports,
-        incidents: triage::incidents(&issues),
-        ranked: triage::rank(issues, &window, scene),
+        issues: issues.filter(|issue| issue.tally.n_events > 0).collect(),
     })
+}
+
+impl Read {
+    fn rank(self, scene: &Scene) -> Digest {
+        Digest {
+            window: self.window,
+            sources: self.sources,
+            incidents: triage::incidents(&self.issues),
+            ranked: triage::rank(self.issues, &self.window, scene),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -205,7 +331,7 @@ mod tests {
     use crate::git::testing::TestRepo;
     use crate::policy::FileKind;
     use crate::source::sample;
-    use crate::triage::Act;
+    use crate::triage::{Act, Recurrences};
 
     fn now() -> Timestamp {
         "2026-11-22T08:00:00Z".parse().expect("a time")
@@ -229,9 +355,18 @@ mod tests {
                 Some(b"sql") => FileKind::Protected,
                 _ => FileKind::Production,
             },
+            triage: &TriagePolicy::default(),
+            recurrences: &Recurrences::new(),
         };
         let window = Window::days_before(now(), WINDOW_DAYS)?;
-        read_and_rank(sources, folder, &Filter::all(window), &scene)
+        let read = read_all(
+            sources,
+            scene.triage,
+            folder,
+            &Filter::all(window),
+            &Starts::new(),
+        )?;
+        Ok(read.rank(&scene))
     }
 
     #[test]

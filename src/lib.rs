@@ -41,10 +41,15 @@ pub mod attestation;
 // Use cases.
 pub mod check;
 pub mod explain;
-pub mod extract;
 pub mod init;
 pub mod install;
 pub mod sync;
+
+// What is known of issues.
+pub mod tracker;
+
+// Errors, with what became of them.
+pub mod extract;
 
 // Use cases built on use cases.
 pub mod approve;
@@ -53,8 +58,9 @@ pub mod backtest;
 pub mod brief;
 pub mod demo;
 pub mod hook;
+pub mod publish;
 pub mod selftest;
-pub mod tracker;
+pub mod verify;
 
 // The loop, made of all of them.
 pub mod run;

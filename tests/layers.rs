@@ -43,6 +43,10 @@ const DOORS: &[Door] = &[
         open_to: &["src/source/"],
     },
     Door {
+        paths: &["futures_util", "tokio", "tokio_postgres", "tokio_rustls"],
+        open_to: &["src/source/postgres/"],
+    },
+    Door {
         paths: &["ureq"],
         open_to: &["src/source/"],
     },

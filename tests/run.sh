@@ -40,9 +40,13 @@ has psql || want postgresql-client
 ls /usr/lib*/faketime/libfaketimeMT.so.1 /usr/lib*/*/faketime/libfaketimeMT.so.1 /usr/local/lib/faketime/libfaketimeMT.so.1 2>/dev/null |
   grep -q . || want faketime
 if [ -n "$all" ]; then
+  # The baseline of the bench of digests.
+  has sqlite3 || want sqlite3
   { has mysql && { has mariadbd || has mysqld || [ -x /usr/sbin/mariadbd ] || [ -x /usr/sbin/mysqld ]; }; } || want mariadb-server
 fi
 has ssh-keygen || want openssh-client
+# Certificates of the servers that tests start.
+has openssl || want openssl
 has node || want nodejs
 has npm || want npm
 if [ -n "$missing" ]; then
@@ -91,3 +95,4 @@ cargo test --locked --no-fail-fast --features slow-tests "$@"
 cargo bench --locked --bench hook -- --quick
 cargo bench --locked --bench ledger -- --quick
 cargo bench --locked --bench triage -- --quick
+cargo bench --locked --bench digest -- --quick

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::approval;
 use super::envelope::{self, Opened};
+use super::regression::{self, Regression};
 use super::{PREDICATE_TYPE, STATEMENT_TYPE, Statement};
 use crate::change::shown;
 
@@ -14,6 +15,8 @@ pub enum Line {
     Statement(Box<Stated>),
     /// What is, or claims to be, a person's decision.
     Decision(Box<approval::Claim>),
+    /// That production has seen the error again. Anybody may say so.
+    Regression(Box<Regression>),
     Other(Oddity),
 }
 
@@ -85,6 +88,14 @@ fn line_of(line: &[u8]) -> Line {
                 envelope: None,
                 text: line.to_vec(),
             })),
+            Err(Oddity::Foreign(kind)) if kind == regression::PREDICATE_TYPE => {
+                match serde_json::from_slice(line) {
+                    Ok(regression) => Line::Regression(Box::new(regression)),
+                    Err(_) => {
+                        Line::Other(Oddity::Malformed("it is no mark of a regression".into()))
+                    }
+                }
+            }
             Err(oddity) => Line::Other(oddity),
         };
     };
@@ -151,13 +162,17 @@ fn word(value: Option<Value>) -> String {
 
 /// Whether it is of our kinds, in a version that we do not read.
 fn is_newer(predicate_type: &str) -> bool {
-    [PREDICATE_TYPE, approval::PREDICATE_TYPE]
-        .into_iter()
-        .any(|ours| {
-            let stem = ours.trim_end_matches(|c: char| c.is_ascii_digit());
-            let version = predicate_type.strip_prefix(stem);
-            predicate_type != ours && version.is_some_and(|version| version.parse::<u32>().is_ok())
-        })
+    [
+        PREDICATE_TYPE,
+        approval::PREDICATE_TYPE,
+        regression::PREDICATE_TYPE,
+    ]
+    .into_iter()
+    .any(|ours| {
+        let stem = ours.trim_end_matches(|c: char| c.is_ascii_digit());
+        let version = predicate_type.strip_prefix(stem);
+        predicate_type != ours && version.is_some_and(|version| version.parse::<u32>().is_ok())
+    })
 }
 
 impl Stated {

@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod ledger;
 pub mod line;
 pub mod refusal;
+pub mod regression;
 mod schema;
 pub mod signature;
 

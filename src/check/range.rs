@@ -291,14 +291,8 @@ pub fn asked(repo: &Repo, settings: &Settings, spec: Option<&str>) -> anyhow::Re
         });
     };
     repo.ensure_unambiguous(spec)?;
-    let branch = if spec.starts_with("refs/heads/") {
-        spec.to_owned()
-    } else {
-        format!("refs/heads/{spec}")
-    };
-    // `HEAD~1` or `A..B` is no name that a branch could have, and a branch called `HEAD` is not what `HEAD` means.
     if spec != "HEAD"
-        && Repo::is_ref_name(&branch)
+        && let Some(branch) = branch_named(repo, spec)?
         && let Some(to) = repo.find_ref(&branch)?
     {
         return Ok(Asked::Range {
@@ -312,7 +306,31 @@ pub fn asked(repo: &Repo, settings: &Settings, spec: Option<&str>) -> anyhow::Re
         Revision::Range { from, to } => Ok(Asked::Range {
             from,
             to,
-            branch: None,
+            branch: branch_at_end(repo, Some(spec))?,
         }),
     }
+}
+
+/// The branch whose commits a revision or range asks for; nothing asks for `HEAD`. `None` where no branch is named.
+pub fn branch_at_end(repo: &Repo, spec: Option<&str>) -> anyhow::Result<Option<String>> {
+    let spec = spec.unwrap_or("HEAD");
+    branch_named(repo, spec.split_once("..").map_or(spec, |(_, end)| end))
+}
+
+/// The branch that a name of a commit is that of: its own, or for `HEAD` the one that is checked out.
+fn branch_named(repo: &Repo, name: &str) -> anyhow::Result<Option<String>> {
+    // A branch called `HEAD` is not what `HEAD` means.
+    if matches!(name, "" | "@" | "HEAD") {
+        return repo.head_branch();
+    }
+    let branch = if name.starts_with("refs/heads/") {
+        name.to_owned()
+    } else {
+        format!("refs/heads/{name}")
+    };
+    // `HEAD~1` is no name that a branch could have.
+    if !Repo::is_ref_name(&branch) {
+        return Ok(None);
+    }
+    Ok(repo.find_ref(&branch)?.map(|_| branch))
 }

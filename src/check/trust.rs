@@ -50,12 +50,24 @@ pub struct Trusted {
 /// Branches that others start from.
 const DEFAULT_BRANCHES: [&str; 3] = ["main", "master", "trunk"];
 
-/// Finds the trusted tip: `base`, else `koan.trustedRef`, else the remote's default branch, else the local one where `HEAD` is on another,
+/// Finds the trusted tip: `base`, else `koan.trustedRef`, else the remote's default branch, else the local one where another is judged,
 /// else nothing. A branch's own commits never decide while there is one that it comes from.
 ///
 /// # Errors
 /// A [`UsageError`] where a name is given that names no commit.
 pub fn tip(repo: &Repo, base: Option<&str>) -> anyhow::Result<Option<Tip>> {
+    tip_for(repo, base, repo.head_branch()?.as_deref())
+}
+
+/// Like [`tip`], where the branch `judged` (its full name) is judged in place of the one that is checked out.
+///
+/// # Errors
+/// As [`tip`].
+pub fn tip_for(
+    repo: &Repo,
+    base: Option<&str>,
+    judged: Option<&str>,
+) -> anyhow::Result<Option<Tip>> {
     if let Some(name) = base {
         return named(repo, name, TrustSource::Argument)
             .context("resolve `--base`")
@@ -67,22 +79,20 @@ pub fn tip(repo: &Repo, base: Option<&str>) -> anyhow::Result<Option<Tip>> {
             .map(Some);
     }
     let Some(name) = repo.remote_default_branch()? else {
-        return local_branch(repo);
+        return local_branch(repo, judged);
     };
     named(repo, &name, TrustSource::Remote)
         .context("resolve the remote's default branch")
         .map(Some)
 }
 
-fn local_branch(repo: &Repo) -> anyhow::Result<Option<Tip>> {
-    let head = repo.head_branch()?;
+fn local_branch(repo: &Repo, judged: Option<&str>) -> anyhow::Result<Option<Tip>> {
     for name in DEFAULT_BRANCHES {
         let full = format!("refs/heads/{name}");
         let Some(commit_id) = repo.find_ref(&full)? else {
             continue;
         };
-        let is_head = head.as_ref() == Some(&full);
-        return Ok((!is_head).then(|| Tip {
+        return Ok((judged != Some(&full)).then(|| Tip {
             commit_id,
             name: name.to_owned(),
             source: TrustSource::LocalBranch,

@@ -6,11 +6,11 @@ use clap::Args;
 use jiff::civil::Date;
 
 use super::exit::ExitStatus;
-use super::settings::{JudgeArgs, LaneArg, RunArgs, settings};
+use super::settings::{JudgeArgs, LaneArg, RunArgs, settings_for};
 use super::ui;
 use crate::approve::{self, Request};
 use crate::change::shown;
-use crate::check::{Place, range, trust};
+use crate::check::{range, trust};
 use crate::git::Repo;
 use crate::policy::agents;
 use crate::usage::UsageError;
@@ -55,7 +55,8 @@ pub fn approve(args: ApproveArgs) -> anyhow::Result<ExitStatus> {
         pusher: None,
         issues: None,
     };
-    let settings = settings(&repo, &judge, &RunArgs::default(), Place::Check)?;
+    let spec = Some(&args.range[..]);
+    let (settings, _) = settings_for(&repo, &judge, &RunArgs::default(), spec)?;
     let key = args
         .key
         .or_else(|| repo.config("koan.approveKey").map(PathBuf::from))
@@ -66,7 +67,7 @@ pub fn approve(args: ApproveArgs) -> anyhow::Result<ExitStatus> {
             )
         })?;
     let key = std::path::absolute(key)?;
-    let asked = range::asked(&repo, &settings, Some(&args.range))?;
+    let asked = range::asked(&repo, &settings, spec)?;
     let request = Request {
         rule: &args.rule,
         because: &args.because,

@@ -5,10 +5,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::exit::ExitStatus;
-use super::settings::{Format, JudgeArgs, LaneArg, RunArgs, settings};
+use super::settings::{Format, JudgeArgs, LaneArg, RunArgs, settings_for};
 use super::ui::{self, Ticker};
 use crate::audit::{self, Question, Replay};
-use crate::check::{Place, Settings, approvals, refusal, trust};
+use crate::check::{Settings, approvals, refusal, trust};
 use crate::git::{Repo, Revision};
 use crate::render::{audit as text, json};
 use crate::usage::UsageError;
@@ -61,9 +61,9 @@ pub fn audit(args: AuditArgs) -> anyhow::Result<ExitStatus> {
         pusher: None,
         issues: None,
     };
-    let settings = settings(&repo, &judge, &args.run, Place::Check)?;
-    let head_id = repo.head_id()?;
     let spec = args.range.as_deref();
+    let (settings, branch) = settings_for(&repo, &judge, &args.run, spec)?;
+    let head_id = repo.head_id()?;
     let (from, to) = match spec.map(|spec| repo.parse(spec)).transpose()? {
         Some(Revision::Range { from, to }) => (Some(from), to),
         Some(Revision::Commit(to)) => (None, to),
@@ -74,10 +74,6 @@ pub fn audit(args: AuditArgs) -> anyhow::Result<ExitStatus> {
     };
     let (trusted, policy) = trust::policy(&repo, settings.trusted_tip.as_ref(), Some(to))?;
     let signers = approvals::signers(&repo, &settings, &trusted)?;
-    // A branch tells about the commits that are its own, not about all of their history.
-    let branch = repo
-        .head_branch()?
-        .filter(|_| Some(to) == head_id && from.is_some());
     let since = args.since.map(|day| day.to_zoned(TimeZone::UTC));
     let question = Question {
         policy: &policy,

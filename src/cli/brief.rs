@@ -1,17 +1,20 @@
 //! `brief`.
 
+use std::fs;
+use std::path::PathBuf;
+
 use clap::Args;
 use jiff::Timestamp;
 
 use super::demo::time_of;
 use super::exit::ExitStatus;
-use super::settings::{JudgeArgs, LaneArg, RunArgs, settings};
+use super::triage::policy_of;
 use super::ui;
 use crate::brief;
-use crate::check::{Place, trust};
 use crate::extract::{self, Asked};
 use crate::git::Repo;
 use crate::render;
+use crate::usage::UsageError;
 
 /// Make one task of one production error: where it crashed, where a fix may go, and what will judge it
 #[derive(Args, Debug)]
@@ -19,6 +22,9 @@ pub struct BriefArgs {
     /// The error's fingerprint, as `extract` shows it, or its beginning
     #[arg(value_name = "ISSUE")]
     issue: String,
+    /// Write it to a file: what `check --brief FILE` then puts into the fix's note
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// At most about so many tokens
     #[arg(long, value_name = "N", default_value_t = 4_000)]
     tokens: usize,
@@ -32,20 +38,21 @@ pub struct BriefArgs {
 
 pub fn brief(args: BriefArgs) -> anyhow::Result<ExitStatus> {
     let repo = Repo::discover()?;
-    let judge = JudgeArgs {
-        lane: LaneArg::Auto,
-        base: args.base,
-        pusher: None,
-        issues: None,
-    };
-    let settings = settings(&repo, &judge, &RunArgs::default(), Place::Check)?;
-    let (_, policy) = trust::policy(&repo, settings.trusted_tip.as_ref(), repo.head_id()?)?;
+    let policy = policy_of(&repo, args.base)?;
     let now = match args.now {
         Some(time) => time_of(&time, Timestamp::now())?,
         None => Timestamp::now(),
     };
     let found = brief::of(&repo, &policy, &Asked::recent(now), &args.issue)?;
     let text = render::brief::markdown(&found, args.tokens, &extract::new_run_id()?)?;
-    ui::answer(&text)?;
+    match &args.output {
+        Some(path) => fs::write(path, &text)
+            .map_err(|err| UsageError::new(format!("write `{}`: {err}", path.display())))?,
+        None => ui::answer(&text)?,
+    }
+    let hash = render::digest::hash(&text);
+    ui::say(&format!(
+        "brief `{hash}`: with `check --brief FILE` it stands in the note of the fix"
+    ));
     Ok(ExitStatus::Accepted)
 }

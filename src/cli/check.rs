@@ -8,13 +8,13 @@ use gix::ObjectId;
 use sha2::{Digest as _, Sha256};
 
 use super::exit::ExitStatus;
-use super::settings::{Format, JudgeArgs, RunArgs, settings};
+use super::settings::{Format, JudgeArgs, RunArgs, settings_for};
 use super::ui::{self, Ticker};
 use crate::attestation::Told;
 use crate::attestation::ledger::Written;
 use crate::change::shown;
 use crate::check::range::{self, Asked, RangeJudgement};
-use crate::check::{self, Judgement, Next, Place, Settings, record, refusal};
+use crate::check::{self, Judgement, Next, record, refusal};
 use crate::git::Repo;
 use crate::proof::{Shown, Traces};
 use crate::render::{self, json, text};
@@ -63,7 +63,8 @@ pub struct ProveArgs {
 
 pub fn check(args: CheckArgs) -> anyhow::Result<ExitStatus> {
     let repo = Repo::discover()?;
-    let settings = settings(&repo, &args.judge, &args.run, Place::Check)?;
+    let spec = args.range.as_deref();
+    let (settings, _) = settings_for(&repo, &args.judge, &args.run, spec)?;
     let ticker = Ticker::new();
     if args.staged {
         let mut tick = |progress| ticker.tick("staged", progress);
@@ -73,7 +74,7 @@ pub fn check(args: CheckArgs) -> anyhow::Result<ExitStatus> {
         say_kept(judgement.iter().map(|judgement| &judgement.traces));
         return answer_one(&args, judgement.as_ref(), "what is staged");
     }
-    match range::asked(&repo, &settings, args.range.as_deref())? {
+    match range::asked(&repo, &settings, spec)? {
         Asked::Commit(id) => {
             let name = check::trust::short(id);
             let mut tick = |progress| ticker.tick(&name, progress);
@@ -219,9 +220,10 @@ fn say_unsigned(written: &Written) {
 
 pub fn prove(args: ProveArgs) -> anyhow::Result<ExitStatus> {
     let repo = Repo::discover()?;
-    let settings: Settings = settings(&repo, &args.judge, &args.run, Place::Check)?;
+    let spec = Some(&args.revision[..]);
+    let (settings, _) = settings_for(&repo, &args.judge, &args.run, spec)?;
     let ticker = Ticker::new();
-    let Asked::Commit(id) = range::asked(&repo, &settings, Some(&args.revision))? else {
+    let Asked::Commit(id) = range::asked(&repo, &settings, spec)? else {
         return Err(UsageError::with_hint(
             format!("`{}` is not one commit", args.revision),
             "`koan-guard check` judges branches and ranges",

@@ -47,6 +47,9 @@ pub struct ExtractArgs {
     /// Only this release; can be given more than once
     #[arg(long, value_name = "NAME")]
     release: Vec<String>,
+    /// Only what no earlier run with `--new` in this clone has read
+    #[arg(long, conflicts_with_all = ["since", "until", "environment", "release", "check"])]
+    new: bool,
     /// Say what each source would read, and prove that it cannot be written to
     #[arg(long)]
     check: bool,
@@ -102,12 +105,16 @@ pub fn extract(args: ExtractArgs) -> anyhow::Result<ExitStatus> {
         until: time(args.until)?,
         environments: args.environment,
         releases: args.release,
+        only_new: args.new,
     };
     let found = extract::digest(&repo, &policy, &asked)?;
     ui::answer(&match args.format {
         DigestFormat::Json => digest::json(&found, args.most),
         DigestFormat::Md => digest::markdown(&found, args.most, &extract::new_run_id()?),
     })?;
+    if args.new {
+        extract::advance(&repo, &policy, &found)?;
+    }
     Ok(ExitStatus::Accepted)
 }
 

@@ -16,8 +16,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::check::lane::{LaneChoice, Pusher};
-use crate::check::{Place, Settings, trust};
-use crate::git::Repo;
+use crate::check::{Place, Settings, range, trust};
+use crate::git::{Repo, turn};
 use crate::issue::Crash;
 use crate::policy::{self, Lane};
 use crate::proof::{Budget, Effort};
@@ -99,6 +99,7 @@ pub fn settings(
         }),
     };
     let cache_dir = cache_dir()?;
+    turn::sweep(repo);
     Ok(Settings {
         lane,
         trusted_tip: trust::tip(repo, args.base.as_deref())?,
@@ -122,6 +123,21 @@ pub fn settings(
         budget: run.budget.map(|given| Budget::new(given, false)),
         known_issues: args.issues.as_deref().map(known_issues).transpose()?,
     })
+}
+
+/// Settings for a revision or range: a branch that it names is judged, and not the one that is checked out. Its full name comes with them.
+pub fn settings_for(
+    repo: &Repo,
+    args: &JudgeArgs,
+    run: &RunArgs,
+    spec: Option<&str>,
+) -> anyhow::Result<(Settings, Option<String>)> {
+    let mut settings = settings(repo, args, run, Place::Check)?;
+    let branch = range::branch_at_end(repo, spec)?;
+    if branch.is_some() {
+        settings.trusted_tip = trust::tip_for(repo, args.base.as_deref(), branch.as_deref())?;
+    }
+    Ok((settings, branch))
 }
 
 /// The judge's day, by which waivers end.

@@ -8,16 +8,23 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::demo::time_of;
 use super::exit::ExitStatus;
-use super::settings::Format;
+use super::settings::{Format, JudgeArgs, LaneArg, RunArgs, settings};
 use super::ui;
+use crate::change::shown;
+use crate::check::{Place, trust};
+use crate::extract::{self, Asked};
 use crate::git::Repo;
-use crate::policy::{self, agents};
-use crate::render::{json, triage as render};
+use crate::policy::{self, Policy, agents};
+use crate::publish::{self, Published};
+use crate::render::{digest, json, triage as render, verify as render_verify};
 use crate::sync::Remote;
 use crate::tracker::{Hand, LEASE, Outcome, Tracker, Wish};
+use crate::triage::Outcome as TriageOutcome;
 use crate::triage::fold::Word;
 use crate::usage::UsageError;
+use crate::verify;
 
 /// Say what is known of issues, and who is on them
 #[derive(Args, Debug)]
@@ -40,6 +47,44 @@ enum TriageCommand {
     Show(OneArgs),
     /// Show what was done about an issue, line by line
     Log(OneArgs),
+    /// Read the sources and explain an error's rank, term by term, and whether an agent may try it
+    Explain {
+        /// An error by its fingerprint, or the beginning of one
+        issue: String,
+        /// Judge ages as of this time (RFC 3339; default: now)
+        #[arg(long, value_name = "TIME")]
+        now: Option<String>,
+        /// The trusted revision whose policy names the sources
+        #[arg(long, visible_alias = "trusted-ref", value_name = "REV")]
+        base: Option<String>,
+    },
+    /// Say which fixes hold in production, by what should have been seen, which came back or moved, and which cannot be told yet
+    ///
+    /// An error that came back is open again, and the note of its fix is marked. Exit 1: one came back or moved.
+    Verify {
+        /// Write nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Errors since this time, or of so long (RFC 3339, `28d`, `12h`; default: 28 days)
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// Judge ages as of this time (RFC 3339; default: now)
+        #[arg(long, value_name = "TIME")]
+        now: Option<String>,
+        #[command(flatten)]
+        reading: Reading,
+    },
+    /// Tell the server of errors that the policy names which commit fixed an error, and resolve it there
+    Publish {
+        /// An error by its fingerprint, or the beginning of one
+        issue: String,
+        /// Judge ages as of this time (RFC 3339; default: now)
+        #[arg(long, value_name = "TIME")]
+        now: Option<String>,
+        /// The trusted revision whose policy names the sources
+        #[arg(long, visible_alias = "trusted-ref", value_name = "REV")]
+        base: Option<String>,
+    },
     /// Say, as a person, that an issue is worth a fix
     Confirm {
         #[command(flatten)]
@@ -131,6 +176,14 @@ pub fn triage(args: TriageArgs) -> anyhow::Result<ExitStatus> {
         TriageCommand::List { all, reading } => list(all, &reading),
         TriageCommand::Show(args) => show(&args),
         TriageCommand::Log(args) => log(&args),
+        TriageCommand::Explain { issue, now, base } => explain(&issue, now, base),
+        TriageCommand::Verify {
+            dry_run,
+            since,
+            now,
+            reading,
+        } => verify(dry_run, since, now, reading),
+        TriageCommand::Publish { issue, now, base } => publish(&issue, now, base),
         TriageCommand::Confirm { deciding, because } => decide(deciding, Wish::Confirm { because }),
         TriageCommand::Ignore {
             deciding,
@@ -193,6 +246,97 @@ fn show(args: &OneArgs) -> anyhow::Result<ExitStatus> {
     }
     ui::answer(&out)?;
     Ok(status)
+}
+
+fn explain(name: &str, now: Option<String>, base: Option<String>) -> anyhow::Result<ExitStatus> {
+    let repo = Repo::discover()?;
+    let policy = policy_of(&repo, base)?;
+    let now = match now {
+        Some(time) => time_of(&time, Timestamp::now())?,
+        None => Timestamp::now(),
+    };
+    let ranked = extract::digest(&repo, &policy, &Asked::recent(now))?.find(name)?;
+    ui::answer(&digest::explain(&ranked))?;
+    Ok(ExitStatus::Accepted)
+}
+
+fn publish(name: &str, now: Option<String>, base: Option<String>) -> anyhow::Result<ExitStatus> {
+    let repo = Repo::discover()?;
+    let policy = policy_of(&repo, base)?;
+    let now = match now {
+        Some(time) => time_of(&time, Timestamp::now())?,
+        None => Timestamp::now(),
+    };
+    let (issue, published) = publish::publish(&repo, &policy, &Asked::recent(now), name)?;
+    let (status, said) = match published {
+        Published::Resolved { fix, ids } => {
+            let fix = shown(fix.as_bytes());
+            let said = format!(
+                "resolved: {issue}, {} of the server's, by {fix}\n",
+                ids.len()
+            );
+            (ExitStatus::Accepted, said)
+        }
+        Published::NotFixed => {
+            let said =
+                format!("not resolved: {issue}: no fix is known that holds; see `triage verify`\n");
+            (ExitStatus::Refused, said)
+        }
+    };
+    ui::answer(&said)?;
+    Ok(status)
+}
+
+fn verify(
+    dry_run: bool,
+    since: Option<String>,
+    now: Option<String>,
+    reading: Reading,
+) -> anyhow::Result<ExitStatus> {
+    let repo = Repo::discover()?;
+    let policy = policy_of(&repo, reading.base)?;
+    let now = match now {
+        Some(time) => time_of(&time, Timestamp::now())?,
+        None => Timestamp::now(),
+    };
+    let asked = Asked {
+        since: since.map(|time| time_of(&time, now)).transpose()?,
+        ..Asked::recent(now)
+    };
+    let verified = verify::verify(&repo, &policy, &asked)?;
+    if !dry_run {
+        verify::record(&repo, &verified, Timestamp::now())?;
+    }
+    let is_bad = |outcome: &TriageOutcome| {
+        matches!(
+            outcome,
+            TriageOutcome::Regressed { .. } | TriageOutcome::Moved { .. }
+        )
+    };
+    let status = match verified.iter().any(|one| is_bad(&one.outcome)) {
+        true => ExitStatus::Refused,
+        false => ExitStatus::Accepted,
+    };
+    let mut out = String::new();
+    match reading.format {
+        Format::Text => render_verify::text(&verified, &mut out)?,
+        Format::Json => out = json::answer(status as u8, "fixes", &render_verify::json(&verified))?,
+    }
+    ui::answer(&out)?;
+    Ok(status)
+}
+
+/// The policy of the trusted revision.
+pub(super) fn policy_of(repo: &Repo, base: Option<String>) -> anyhow::Result<Policy> {
+    let judge = JudgeArgs {
+        lane: LaneArg::Auto,
+        base,
+        pusher: None,
+        issues: None,
+    };
+    let settings = settings(repo, &judge, &RunArgs::default(), Place::Check)?;
+    let (_, policy) = trust::policy(repo, settings.trusted_tip.as_ref(), repo.head_id()?)?;
+    Ok(policy)
 }
 
 fn log(args: &OneArgs) -> anyhow::Result<ExitStatus> {

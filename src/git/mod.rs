@@ -29,7 +29,7 @@ pub mod state;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tree;
-mod turn;
+pub mod turn;
 pub mod work;
 
 use std::sync::{Arc, OnceLock};

@@ -3,21 +3,15 @@
 //! Of a repository's refs, this is the only one that is written without being asked for; [`refs`](super::refs) and [`refused`](super::refused)
 //! write others.
 
-use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, RandomState};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, ensure};
 use gix::ObjectId;
-use gix::actor::SignatureRef;
-use gix::date::parse::TimeBuf;
 use gix::note::plumbing::State;
 use gix::objs::Kind;
-use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit};
-use gix::refs::{FullNameRef, Target};
 
-use super::turn::Turn;
-use super::{Repo, refs};
+use super::Repo;
+use super::refs::{self, Attempt, Writer, steps};
 use crate::change::{Content, FileMode};
 
 /// The full name of the ref.
@@ -26,18 +20,8 @@ pub const REF: &str = "refs/notes/koan";
 /// What the commits of the ref say.
 const MESSAGE: &str = "Notes added by koan-guard";
 
-/// Who writes notes where git knows no name of the user's.
-const FALLBACK: (&str, &str) = ("koan-guard", "koan-guard@localhost");
-
-/// How long other writers may keep us from writing.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What the ref points at.
-struct Tip {
-    /// `None` before the first note.
-    commit_id: Option<ObjectId>,
-    tree_id: ObjectId,
-}
+/// So many bytes of notes are kept before they are asked for.
+const MAX_AHEAD: usize = 256 << 20;
 
 /// The note of one object, if it has one.
 pub fn get(repo: &Repo, commit_id: ObjectId) -> anyhow::Result<Option<Vec<u8>>> {
@@ -48,16 +32,51 @@ pub fn get(repo: &Repo, commit_id: ObjectId) -> anyhow::Result<Option<Vec<u8>>> 
 pub struct Reader<'repo> {
     repo: &'repo Repo,
     notes: State,
+    /// By noted object: what was read before it was asked for.
+    ahead: HashMap<ObjectId, Vec<u8>>,
 }
 
 impl Reader<'_> {
     pub fn new(repo: &Repo) -> anyhow::Result<Reader<'_>> {
-        let notes = State::new(tip(repo)?.tree_id, &repo.inner).context("read the notes")?;
-        Ok(Reader { repo, notes })
+        let notes =
+            State::new(refs::tip(repo, REF)?.tree_id, &repo.inner).context("read the notes")?;
+        Ok(Reader {
+            repo,
+            notes,
+            ahead: HashMap::new(),
+        })
+    }
+
+    /// Reads the notes of these objects in the order of packs, as far as they are not large, and keeps each until it is asked for.
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub fn read_ahead(&mut self, ids: &[ObjectId]) -> anyhow::Result<()> {
+        let mut found = Vec::new();
+        for id in ids {
+            let blob_id = self.notes.get(id, &self.repo.inner);
+            if let Some(blob_id) = blob_id.context("read the notes")? {
+                found.push((*id, blob_id));
+            }
+        }
+        self.repo.sort_by_pack(&mut found, |(_, blob_id)| *blob_id);
+        let mut room = MAX_AHEAD;
+        for (id, blob_id) in found {
+            let note = read(self.repo, blob_id)?;
+            let Some(rest) = room.checked_sub(note.len()) else {
+                break;
+            };
+            room = rest;
+            self.ahead.insert(id, note);
+        }
+        Ok(())
     }
 
     /// The note of one object, if it has one.
     pub fn get(&mut self, id: ObjectId) -> anyhow::Result<Option<Vec<u8>>> {
+        if let Some(note) = self.ahead.remove(&id) {
+            return Ok(Some(note));
+        }
         let blob_id = self.notes.get(&id, &self.repo.inner);
         let blob_id = blob_id.context("read the notes")?;
         blob_id.map(|blob_id| read(self.repo, blob_id)).transpose()
@@ -75,35 +94,18 @@ pub fn append_all(repo: &Repo, lines: &[(ObjectId, String)]) -> anyhow::Result<(
         let is_line = !line.is_empty() && !line.contains(['\n', '\r', '\0']);
         ensure!(is_line, "what is noted about `{id}` is not one line");
     }
-    ensure!(
-        repo.quarantine.is_none(),
-        "notes cannot be written while a push is being judged"
-    );
-    let writer = on_disk(repo)?;
-    let deadline = Instant::now() + PATIENCE;
-    let mut turn = Turn::wait(repo, deadline).context("wait to write notes")?;
-    testing::step("turn");
-    let mut pause = Duration::from_millis(2);
-    loop {
-        match refs::sturdily(|| try_append(&writer, lines, &mut turn))? {
-            Attempt::Written => return Ok(()),
-            Attempt::TooLate(error) => {
-                let is_over = Instant::now() >= deadline;
-                if is_over {
-                    return Err(error).with_context(|| {
-                        format!("write notes: `{REF}` was busy for {PATIENCE:?}")
-                    });
-                }
-            }
-        }
-        std::thread::sleep(jitter(pause));
-        pause = (pause * 2).min(Duration::from_millis(250));
-    }
+    let on_disk = refs::on_disk(repo)?;
+    refs::patiently(repo, "write notes", |writer| {
+        steps::step("turn");
+        refs::sturdily(|| try_append(&on_disk, lines, writer))
+    })
 }
 
 /// Every noted object with its note, sorted by id.
 pub fn list(repo: &Repo) -> anyhow::Result<Vec<(ObjectId, Vec<u8>)>> {
-    let files = repo.files(tip(repo)?.tree_id).context("list the notes")?;
+    let files = repo
+        .files(refs::tip(repo, REF)?.tree_id)
+        .context("list the notes")?;
     let mut notes: BTreeMap<ObjectId, Vec<u8>> = BTreeMap::new();
     for file in files {
         let mut hex = file.path.as_bytes().to_vec();
@@ -119,18 +121,12 @@ pub fn list(repo: &Repo) -> anyhow::Result<Vec<(ObjectId, Vec<u8>)>> {
     Ok(notes.into_iter().collect())
 }
 
-enum Attempt {
-    Written,
-    /// Another writer was faster, or is writing now.
-    TooLate(anyhow::Error),
-}
-
 fn try_append(
     repo: &Repo,
     lines: &[(ObjectId, String)],
-    turn: &mut Turn,
-) -> anyhow::Result<Attempt> {
-    let tip = tip(repo)?;
+    writer: &mut Writer,
+) -> anyhow::Result<Attempt<()>> {
+    let tip = refs::tip(repo, REF)?;
     let odb = &repo.inner;
     let mut notes = State::new(tip.tree_id, odb).context("read the notes")?;
     for (id, line) in lines {
@@ -150,93 +146,21 @@ fn try_append(
         note.extend_from_slice(line.as_bytes());
         note.push(b'\n');
         let blob_id = odb.write_blob(&note).context("write a note")?.detach();
-        testing::step("blob");
+        steps::step("blob");
         notes
             .edit(*id, Some(blob_id), odb)
             .with_context(|| format!("note `{id}`"))?;
     }
     let tree_id = notes.write(odb).context("write the notes")?;
-    testing::step("trees");
+    steps::step("trees");
     if tree_id == tip.tree_id {
-        return Ok(Attempt::Written);
+        return Ok(Attempt::Done(()));
     }
-    let mut time_buf = TimeBuf::default();
-    let writer = identity(repo, &mut time_buf)?;
-    let commit_id = odb
-        .new_commit_as(
-            writer,
-            writer,
-            format!("{MESSAGE}\n"),
-            tree_id,
-            tip.commit_id,
-        )
-        .context("write the notes")?
-        .id;
-    testing::step("commit");
-    turn.announce(REF, commit_id)?;
-    testing::step("announced");
-    let attempt = swap(repo, tip.commit_id, commit_id, writer);
-    testing::step("swapped");
-    turn.done()?;
-    attempt
-}
-
-/// Points the ref at `new_id`, if it still is what was read.
-///
-/// That also succeeds when another writer put the very same commit there: then the very same lines are in it.
-fn swap(
-    repo: &Repo,
-    old_id: Option<ObjectId>,
-    new_id: ObjectId,
-    writer: SignatureRef,
-) -> anyhow::Result<Attempt> {
-    let expected = match old_id {
-        Some(old_id) => PreviousValue::MustExistAndMatch(Target::Object(old_id)),
-        None => PreviousValue::MustNotExist,
-    };
-    let log = LogChange {
-        message: format!("notes: {MESSAGE}").into(),
-        ..Default::default()
-    };
-    let edit = RefEdit {
-        change: Change::Update {
-            log,
-            expected,
-            new: Target::Object(new_id),
-        },
-        name: full_name()?.to_owned(),
-        deref: false,
-    };
-    match repo.inner.edit_references_as([edit], Some(writer)) {
-        Ok(_) => Ok(Attempt::Written),
-        Err(error) if error.is_conflict() || error.is_retryable() => {
-            Ok(Attempt::TooLate(error.into()))
-        }
-        Err(error) => Err(error).with_context(|| format!("update `{REF}`")),
-    }
-}
-
-/// # Errors
-/// The ref is symbolic: a note must never land on somebody's branch.
-fn tip(repo: &Repo) -> anyhow::Result<Tip> {
-    let found = repo
-        .inner
-        .try_find_reference(full_name()?)
-        .with_context(|| format!("read `{REF}`"))?;
-    let Some(reference) = found else {
-        return Ok(Tip {
-            commit_id: None,
-            tree_id: ObjectId::empty_tree(repo.inner.object_hash()),
-        });
-    };
-    let commit_id = reference
-        .try_id()
-        .with_context(|| format!("`{REF}` points at another ref"))?
-        .detach();
-    Ok(Tip {
-        commit_id: Some(commit_id),
-        tree_id: repo.commit(commit_id)?.tree_id,
-    })
+    let parent_ids = tip.commit_id.into_iter().collect();
+    let commit_id = refs::commit_tree(repo, tree_id, parent_ids, MESSAGE)?;
+    // That another writer put the very same commit there is fine: then the very same lines are in it.
+    let log = format!("notes: {MESSAGE}");
+    writer.swap(repo, REF, (tip.commit_id, commit_id), &log)
 }
 
 fn read(repo: &Repo, blob_id: ObjectId) -> anyhow::Result<Vec<u8>> {
@@ -248,61 +172,13 @@ fn read(repo: &Repo, blob_id: ObjectId) -> anyhow::Result<Vec<u8>> {
     repo.object(blob_id, Kind::Blob)
 }
 
-/// The same repository, but new objects are written into it.
-pub(super) fn on_disk(repo: &Repo) -> anyhow::Result<Repo> {
-    let mut repo = repo.clone();
-    repo.inner.objects.take_object_memory();
-    Ok(repo)
-}
-
-pub(super) fn identity<'a>(
-    repo: &'a Repo,
-    time_buf: &'a mut TimeBuf,
-) -> anyhow::Result<SignatureRef<'a>> {
-    match repo.inner.committer() {
-        Some(committer) => committer.context("read the committer"),
-        None => Ok(SignatureRef {
-            name: FALLBACK.0.into(),
-            email: FALLBACK.1.into(),
-            time: gix::date::Time::now_utc().to_str(time_buf),
-        }),
-    }
-}
-
-fn full_name() -> anyhow::Result<&'static FullNameRef> {
-    REF.try_into().context("name the ref of the notes")
-}
-
-/// Between a half of `pause` and one and a half, so that writers who met once do not meet again.
-pub(super) fn jitter(pause: Duration) -> Duration {
-    let random = RandomState::new().hash_one(()) % 1024;
-    pause / 2 + pause * random as u32 / 1024
-}
-
-/// The places at which a test kills a writer.
-#[cfg(not(test))]
-mod testing {
-    pub(super) fn step(_: &str) {}
-}
-
-#[cfg(test)]
-mod testing {
-    /// Where the process that has this in its environment dies.
-    pub(super) const VARIABLE: &str = "KOAN_GUARD_TEST_DIE_AT";
-
-    pub(super) fn step(name: &str) {
-        if std::env::var_os(VARIABLE).is_some_and(|at| at == name) {
-            let this = rustix::process::getpid();
-            rustix::process::kill_process(this, rustix::process::Signal::KILL).expect("die");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+    use std::time::{Duration, Instant};
 
     use super::super::testing::TestRepo;
+    use super::super::turn::Turn;
     use super::*;
 
     fn repo() -> (TestRepo, ObjectId) {
@@ -513,9 +389,7 @@ mod tests {
     fn start_writer(test: &TestRepo, step: &str) -> std::process::Child {
         let mut command = std::process::Command::new(std::env::current_exe().expect("this"));
         command.args(["--exact", "git::notes::tests::writer", "--ignored", "-q"]);
-        command
-            .env(REPO, test.path())
-            .env(super::testing::VARIABLE, step);
+        command.env(REPO, test.path()).env(steps::VARIABLE, step);
         command.stdout(std::process::Stdio::null());
         command.stderr(std::process::Stdio::null());
         command.spawn().expect("start")
@@ -548,7 +422,7 @@ mod tests {
 
     #[test]
     fn a_writer_may_be_killed_at_every_step() {
-        for step in ["turn", "blob", "trees", "commit", "announced", "swapped"] {
+        for step in ["turn", "blob", "trees", "written", "announced", "swapped"] {
             let (test, id) = repo();
             append(&test.open(), id, "before").expect("write");
             let status = start_writer(&test, step).wait().expect("wait");

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use gix::ObjectId;
 use gix::note::plumbing::State;
 
-use super::notes::on_disk;
+use super::refs::on_disk;
 use super::{Repo, refs};
 use crate::change::FileMode;
 

@@ -1,9 +1,12 @@
 //! Single objects by id, and errors that name them.
 
+use std::fs;
+
 use anyhow::{Context as _, bail};
 use gix::ObjectId;
 use gix::objs::Kind;
 use gix::odb::pack::cache::lru::MemoryCappedHashmap;
+use gix::odb::pack::index;
 
 use super::Repo;
 use crate::usage::UsageError;
@@ -19,6 +22,29 @@ impl Repo {
         let cache = || Box::new(MemoryCappedHashmap::new(PACK_CACHE_BYTES)) as _;
         repo.inner.objects.set_pack_cache(cache);
         repo
+    }
+
+    /// Sorts by where packs hold the objects, those in no pack first. There a delta comes after what it is made from: whoever reads in this order,
+    /// [with a cache](Self::for_many), makes each object once, and in another one most of them many times.
+    pub(super) fn sort_by_pack<T>(&self, items: &mut [T], id_of: impl Fn(&T) -> ObjectId) {
+        let folder = self.inner.objects.store_ref().path().join("pack");
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "idx"));
+        paths.sort();
+        let hash = self.inner.object_hash();
+        // Only the order depends on these.
+        let indices: Vec<index::File> = paths
+            .iter()
+            .filter_map(|path| index::File::at(path, hash).ok())
+            .collect();
+        items.sort_by_cached_key(|item| {
+            let id = id_of(item);
+            indices.iter().enumerate().find_map(|(n, index)| {
+                let entry = index.lookup(id)?;
+                Some((n, index.pack_offset_at_index(entry)))
+            })
+        });
     }
 
     /// The bytes of an object of a kind.

@@ -3,19 +3,26 @@
 //! A writer that is killed leaves the old state or the new one; the lock that it may leave is cleared by the next one's [`Turn`].
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use gix::ObjectId;
+use gix::actor::SignatureRef;
 use gix::date::parse::TimeBuf;
 use gix::objs::Kind;
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit};
 use gix::refs::{FullNameRef, Target};
 
-use super::notes::{PATIENCE, identity, jitter, on_disk};
 use super::turn::Turn;
 use super::{Blob, Edit, Repo};
 use crate::change::{FileMode, RepoPath};
+
+/// Who writes where git knows no name of the user's.
+const FALLBACK: (&str, &str) = ("koan-guard", "koan-guard@localhost");
+
+/// How long other writers may keep us from writing.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often a write is tried again.
 const MAX_SLIPS: u32 = 5;
@@ -120,6 +127,33 @@ pub fn commit_tree(
             .new_commit_as(who, who, message, tree_id, parent_ids);
         Ok(commit.context("write a commit")?.id)
     })
+}
+
+/// The same repository, but new objects are written into it.
+pub(super) fn on_disk(repo: &Repo) -> anyhow::Result<Repo> {
+    let mut repo = repo.clone();
+    repo.inner.objects.take_object_memory();
+    Ok(repo)
+}
+
+pub(super) fn identity<'a>(
+    repo: &'a Repo,
+    time_buf: &'a mut TimeBuf,
+) -> anyhow::Result<SignatureRef<'a>> {
+    match repo.inner.committer() {
+        Some(committer) => committer.context("read the committer"),
+        None => Ok(SignatureRef {
+            name: FALLBACK.0.into(),
+            email: FALLBACK.1.into(),
+            time: gix::date::Time::now_utc().to_str(time_buf),
+        }),
+    }
+}
+
+/// Between a half of `pause` and one and a half, so that writers who met once do not meet again.
+fn jitter(pause: Duration) -> Duration {
+    let random = RandomState::new().hash_one(()) % 1024;
+    pause / 2 + pause * random as u32 / 1024
 }
 
 /// `git gc` takes empty folders and loose refs away from under a writer: what fails is tried again a few times.
@@ -234,7 +268,7 @@ fn swap(
     let log = LogChange {
         message: message.into(),
         // git keeps none of refs that it does not know.
-        force_create_reflog: true,
+        force_create_reflog: !name.starts_with("refs/notes/"),
         ..Default::default()
     };
     let edit = RefEdit {
@@ -301,16 +335,16 @@ impl<T> Attempt<T> {
 
 /// The places at which a test kills a writer.
 #[cfg(not(test))]
-mod steps {
-    pub(super) fn step(_: &str) {}
+pub(super) mod steps {
+    pub fn step(_: &str) {}
 }
 
 #[cfg(test)]
-mod steps {
+pub(super) mod steps {
     /// Where the process that has this in its environment dies.
-    pub(super) const VARIABLE: &str = "KOAN_GUARD_TEST_DIE_AT_REF";
+    pub const VARIABLE: &str = "KOAN_GUARD_TEST_DIE_AT";
 
-    pub(super) fn step(name: &str) {
+    pub fn step(name: &str) {
         if std::env::var_os(VARIABLE).is_some_and(|at| at == name) {
             let this = rustix::process::getpid();
             rustix::process::kill_process(this, rustix::process::Signal::KILL).expect("die");

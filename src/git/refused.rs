@@ -11,7 +11,7 @@ use gix::refs::Target;
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
 
 use super::Repo;
-use super::notes::{PATIENCE, identity, on_disk};
+use super::refs::{PATIENCE, identity, on_disk};
 use super::turn::Turn;
 use crate::change::RepoPath;
 

@@ -95,6 +95,15 @@ impl Turn {
     }
 }
 
+/// Clears away what a writer who was killed left behind, where nobody is writing now. Whoever writes next does so too, and says what is wrong.
+pub fn sweep(repo: &Repo) {
+    let path = repo.common_dir().join("koan-guard").join("writer.lock");
+    let is_left = fs::metadata(path).is_ok_and(|meta| meta.len() > 0);
+    if is_left && repo.quarantine.is_none() {
+        let _ = Turn::wait(repo, Instant::now());
+    }
+}
+
 /// gix locks the packed refs too, only to read them, and leaves that lock empty. git makes one while it writes them anew, into a file beside it.
 fn clear_packed_lock(common_dir: &Path, announced: SystemTime) -> std::io::Result<()> {
     let lock = common_dir.join("packed-refs.lock");

@@ -6,8 +6,7 @@ use gix::actor::SignatureRef;
 use gix::date::parse::TimeBuf;
 use gix::objs::{CommitRef, Kind};
 
-use super::notes::{identity, on_disk};
-use super::refs::{self, Attempt};
+use super::refs::{self, Attempt, identity, on_disk};
 use super::{Edit, Repo};
 
 /// What a commit is made of.

@@ -18,7 +18,7 @@ impl Fingerprint {
     pub fn new(error_type: Option<&str>, frames: &[Frame], message: &str) -> Fingerprint {
         let error_type = error_type.unwrap_or("");
         let error_type = clean_type(error_type);
-        let in_app = units(frames.iter().filter(|frame| frame.in_app));
+        let in_app = in_app(frames);
         let parts = if !in_app.is_empty() {
             innermost(in_app, 2)
         } else if !frames.is_empty() {
@@ -33,6 +33,11 @@ impl Fingerprint {
     /// For events that their own program groups: what it says is all that counts.
     pub fn explicit(parts: &[String]) -> Fingerprint {
         Fingerprint::hashed(&format!("koan-fp-v1\nexplicit\n{}", parts.join("\n")))
+    }
+
+    /// A part of an issue that a person has split.
+    pub(super) fn part(&self, by: &str, text: &str) -> Fingerprint {
+        Fingerprint::hashed(&format!("koan-fp-v1\nsplit\n{self}\n{by}\n{text}"))
     }
 
     fn hashed(input: &str) -> Fingerprint {
@@ -116,6 +121,11 @@ fn clean_type(error_type: &str) -> String {
     let error_type = error_type.strip_prefix("Elixir.").unwrap_or(error_type);
     let error_type = error_type.strip_prefix("builtins.").unwrap_or(error_type);
     GENERATED.replace_all(error_type, "<n>").into_owned()
+}
+
+/// What names the frames of the project's own code, the innermost last.
+pub(super) fn in_app(frames: &[Frame]) -> Vec<String> {
+    units(frames.iter().filter(|frame| frame.in_app))
 }
 
 /// What of each frame survives an edit elsewhere: its file and function; runs of equal ones are one (recursion).

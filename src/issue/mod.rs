@@ -4,6 +4,7 @@
 
 mod crash;
 mod fingerprint;
+mod grouping;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 
 pub use crash::{Crash, DIGEST_SCHEMA};
 pub use fingerprint::{Fingerprint, skeleton};
+pub use grouping::{Circle, Grouping, SplitBy};
 
 /// A group of events that one fix would end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,10 @@ pub struct Issue {
     pub flags: BTreeSet<Flag>,
     /// The source's own name for the newest event.
     pub sample_event_id: Option<String>,
+    /// What the server calls the issues that its events are in; only where something may be told there. Never shown.
+    pub server_ids: BTreeSet<String>,
+    /// What stood beside an event, as far as the policy names it.
+    pub context: BTreeMap<String, String>,
 }
 
 /// One line of a stack trace, as recorded.
@@ -109,6 +115,8 @@ impl Issue {
             environments: BTreeSet::new(),
             flags: BTreeSet::new(),
             sample_event_id: None,
+            server_ids: BTreeSet::new(),
+            context: BTreeMap::new(),
         }
     }
 
@@ -139,6 +147,7 @@ impl Issue {
         newer.releases.extend(older.releases);
         newer.environments.extend(older.environments);
         newer.flags.extend(older.flags);
+        newer.server_ids.extend(older.server_ids);
         newer.tally.absorb(older.tally);
         *self = newer;
     }
@@ -171,7 +180,8 @@ impl Tally {
         });
     }
 
-    fn absorb(&mut self, other: Tally) {
+    /// Takes in what was counted elsewhere.
+    pub fn absorb(&mut self, other: Tally) {
         self.n_events += other.n_events;
         for (age, n) in other.by_age {
             *self.by_age.entry(age).or_default() += n;

@@ -66,6 +66,8 @@ section!(
         message: MessageFile,
         /// Where the errors of production are.
         sources: Said<Vec<At<SourceFile>>>,
+        /// How errors are grouped and ranked, and how their releases are commits.
+        triage: TriageFile,
         /// Findings that a person lets pass, for a while.
         waivers: Said<Vec<At<WaiverFile>>>,
         /// The loop with an agent.
@@ -436,9 +438,33 @@ section!(
         /// Patterns that are redacted beside those that are built in, by the name that stands in their place.
         #[schemars(schema_with = "schema::texts")]
         redact: Said<Entries<String>>,
-        /// The address of the server, without a path.
+        /// The address of the server: of `sentry` without a path, of `postgres` as `postgres://role@host:5432/database`, without a password.
         #[schemars(schema_with = "schema::text")]
         url: Said<String>,
+        /// The environment variable that holds the whole address, a password too; for `postgres`.
+        #[schemars(schema_with = "schema::variable")]
+        url_env: Said<String>,
+        /// The environment variable that holds the password.
+        #[schemars(schema_with = "schema::variable")]
+        password_env: Said<String>,
+        /// The file that holds the password.
+        #[schemars(schema_with = "schema::text")]
+        password_file: Said<String>,
+        /// The schema of the tables, `public` where nothing is said.
+        #[schemars(schema_with = "schema::text")]
+        schema: Said<String>,
+        /// Whether the way to the server is encrypted, and its certificate checked: `required` for every other machine, where nothing is said.
+        #[schemars(schema_with = "schema::tls")]
+        tls: Said<String>,
+        /// A file of certificates (PEM) of those who may sign the server's, in the place of the well-known ones.
+        #[schemars(schema_with = "schema::text")]
+        ca_file: Said<String>,
+        /// The one role that may be used though it could write. Every other one that could is refused.
+        #[schemars(schema_with = "schema::text")]
+        allow_writer_role: Said<String>,
+        /// How long a reading of a database may take: `10s` for `sqlite` and `30s` for `postgres`, where nothing is said.
+        #[schemars(schema_with = "schema::duration")]
+        timeout: Said<String>,
         /// The organization's name in addresses; empty where the server has none.
         #[schemars(schema_with = "schema::identifier")]
         org: Said<String>,
@@ -451,6 +477,53 @@ section!(
         /// The file that holds the token.
         #[schemars(schema_with = "schema::text")]
         token_file: Said<String>,
+    }
+);
+
+section!(
+    /// Errors of production, as the project sees them.
+    TriageFile {
+        /// Classes of exceptions by which the program says no, as it should: by their whole names, or the last part of them.
+        #[schemars(schema_with = "schema::lines")]
+        expected: List,
+        /// What parts of the code weigh, 0 to 100, by globs; 30 where nothing is said, and the highest of several.
+        #[schemars(schema_with = "schema::weights")]
+        areas: Said<Entries<u64>>,
+        /// Fingerprints that are one issue with another one, each to that one.
+        #[schemars(schema_with = "schema::merges")]
+        merge: Said<Entries<String>>,
+        /// Fingerprints that are several issues, each to what tells these apart.
+        #[schemars(schema_with = "schema::splits")]
+        split: Said<Entries<String>>,
+        /// Values beside an error that an agent may see, redacted: their paths in an event of a log or a server, as `extra.order_id`.
+        #[schemars(schema_with = "schema::contexts")]
+        context: List,
+        /// How the name of a release is a commit.
+        releases: ReleasesFile,
+        /// Where `triage publish` tells what fixed an issue.
+        publish: PublishFile,
+    }
+);
+section!(
+    /// A server that is told. Without both keys none is.
+    PublishFile {
+        /// The name of one of `sources`, of kind `sentry`.
+        #[schemars(schema_with = "schema::identifier")]
+        source: Said<String>,
+        /// The environment variable that holds a token which may comment and resolve: not the one that reads.
+        #[schemars(schema_with = "schema::variable")]
+        token_env: Said<String>,
+    }
+);
+section!(
+    /// Releases. One that is the id of a commit needs none of this.
+    ReleasesFile {
+        /// The tag of a release, in which `{release}` stands for its name; `v{release}` and `{release}` where nothing is said.
+        #[schemars(schema_with = "schema::tag")]
+        tag: Said<String>,
+        /// A file of JSON lines that says what was deployed: `release`, `commit`, `environment`, `at`.
+        #[schemars(schema_with = "schema::text")]
+        deployments: Said<String>,
     }
 );
 
@@ -478,8 +551,6 @@ const LATER: &[&str] = &[
     "network",
     "preset",
     "source_sensitive",
-    "strict_role",
-    "url_env",
     "weights",
     "writable",
 ];
@@ -792,10 +863,6 @@ mod tests {
         check(
             "agent: {command: [x]}\n",
             "1:1: key `agent` is not supported by this version",
-        );
-        check(
-            "sources:\n  - {name: x, kind: postgres, url_env: A}\n",
-            "2:31: key `url_env` is not supported",
         );
     }
 

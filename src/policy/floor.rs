@@ -4,8 +4,8 @@
 //! means something to one project (runners, services) has no place in it: saying it is an error.
 
 use super::file::{
-    AgentFile, HookFile, LanesFile, MessageFile, PerimeterFile, PolicyFile, ProofFile, RepairFile,
-    Said, SandboxFile,
+    AgentFile, HookFile, LanesFile, MessageFile, PerimeterFile, PolicyFile, ProofFile, PublishFile,
+    ReleasesFile, RepairFile, Said, SandboxFile, TriageFile,
 };
 use super::file::{At, wrong};
 use super::merge::Read;
@@ -96,6 +96,20 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
                 require_trailers: _,
             },
         sources,
+        triage:
+            TriageFile {
+                expected,
+                areas,
+                merge,
+                split,
+                context,
+                releases: ReleasesFile { tag, deployments },
+                publish:
+                    PublishFile {
+                        source: publish_source,
+                        token_env: publish_token,
+                    },
+            },
         waivers,
         run:
             RunFile {
@@ -135,6 +149,15 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
     refused.extend(place("proof.services", services));
     refused.extend(place("message.types", types));
     refused.extend(place("sources", sources));
+    refused.extend(place("triage.expected", expected));
+    refused.extend(place("triage.areas", areas));
+    refused.extend(place("triage.merge", merge));
+    refused.extend(place("triage.split", split));
+    refused.extend(place("triage.context", context));
+    refused.extend(place("triage.releases.tag", tag));
+    refused.extend(place("triage.releases.deployments", deployments));
+    refused.extend(place("triage.publish.source", publish_source));
+    refused.extend(place("triage.publish.token_env", publish_token));
     refused.extend(place("waivers", waivers));
     refused.extend(place("run.agent", agent));
     refused.extend(place("run.command", command));

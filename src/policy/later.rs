@@ -1,9 +1,6 @@
 //! Names that a policy may use, as data, and those that this version knows of but does not yet keep: a person who writes one of them is told
 //! so, never misunderstood.
 
-/// Kinds of sources of a later version.
-pub(super) const SOURCES: &[&str] = &["postgres"];
-
 /// Types of conventional commits: those of the specification and of its common preset.
 pub(super) const COMMIT_TYPES: &[&str] = &[
     "build", "chore", "ci", "docs", "feat", "fix", "perf", "refactor", "revert", "style", "test",

@@ -135,6 +135,7 @@ pub(super) fn merge(layers: &[Layer]) -> anyhow::Result<Policy> {
     let proof = merge.proof()?;
     let message = merge.message()?;
     let sources = merge.sources()?;
+    let triage = merge.triage()?;
     let waivers = merge.waivers()?;
     let run = merge.run(&sources)?;
     Ok(Policy {
@@ -144,6 +145,7 @@ pub(super) fn merge(layers: &[Layer]) -> anyhow::Result<Policy> {
         proof,
         message,
         sources,
+        triage,
         waivers,
         run,
         digest: digest(&merge.values),

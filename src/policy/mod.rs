@@ -13,6 +13,7 @@ mod lint;
 mod merge;
 mod pages;
 mod paths;
+mod postgres;
 mod preset;
 pub mod rule;
 pub mod run;
@@ -23,6 +24,7 @@ mod services;
 mod setup;
 mod sources;
 mod stdlib;
+mod triage;
 mod value;
 mod waivers;
 
@@ -38,6 +40,7 @@ pub use floor::Floor;
 pub use lint::{Warning, lint};
 pub use pages::Page;
 pub use paths::{Hit, PathSet, fold};
+pub use postgres::{PostgresConfig, Tls, Url};
 pub use preset::presets;
 pub use rule::{Group, Level, Rule};
 pub use run::RunPolicy;
@@ -48,6 +51,7 @@ pub use sources::{
     Field, FramesConfig, Inner, JoinConfig, ServerConfig, SourceConfig, SourceKind, StackConfig,
     TableConfig, TokenPlace, source_presets,
 };
+pub use triage::{PublishPolicy, ReleasePolicy, TriagePolicy};
 pub use value::{Pattern, duration};
 pub use waivers::Waiver;
 
@@ -62,6 +66,8 @@ pub struct Policy {
     pub proof: ProofPolicy,
     pub message: MessagePolicy,
     pub sources: Vec<SourceConfig>,
+    /// How errors are grouped and ranked.
+    pub triage: TriagePolicy,
     /// What a person lets pass.
     pub waivers: Vec<Waiver>,
     /// The loop with an agent.
@@ -789,8 +795,8 @@ mode: observe
                 "2:27: unknown value `sqlit`; did you mean `sqlite`?",
             ),
             (
-                "sources: [{name: a, kind: postgres}]",
-                "2:27: kind `postgres` is not supported by this version",
+                "sources: [{name: a, kind: postgres, table: t}]",
+                "2:11: this entry of `sources` has no `url` or `url_env`",
             ),
             (
                 "sources: [{name: a, kind: sqlite, path: x}]",

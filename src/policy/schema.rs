@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::file::{At, Entries, Names, PolicyFile, RunnerFile, Runners, Said};
 use super::preset::PRESETS;
-use super::{Policy, Rule, later, run, runners, sources};
+use super::{Policy, Rule, later, run, runners, sources, triage};
 use crate::change::Content;
 
 /// Where the schema stands beside the policy, so that editors find it without a network. It is protected as the policy is.
@@ -138,7 +138,8 @@ values! {
     style: one_of(["conventional", "off"]);
     runner: one_of(runners::BUILT_IN.iter().copied().chain(["node:test"]));
     service: one_of(["postgres", "mysql", "redis"]);
-    source: one_of(["jsonl", "sentry", "sqlite"]);
+    source: one_of(["jsonl", "postgres", "sentry", "sqlite"]);
+    tls: one_of(["required", "off"]);
     source_preset: one_of(sources::PRESETS.iter().map(|(name, _)| *name));
     commit_types: list_of(&one_of(later::COMMIT_TYPES.iter().copied()));
     variations: list_of(&one_of(["clock", "hash-seed"]));
@@ -182,6 +183,23 @@ values! {
         "type": "object",
         "additionalProperties": {"type": "string", "enum": sources::LEVELS},
     });
+    weights: json_schema!({
+        "type": "object",
+        "propertyNames": {"minLength": 1, "maxLength": super::paths::MAX_GLOB},
+        "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 100},
+    });
+    merges: json_schema!({
+        "type": "object",
+        "propertyNames": {"pattern": FINGERPRINT},
+        "additionalProperties": {"type": "string", "pattern": FINGERPRINT},
+    });
+    splits: json_schema!({
+        "type": "object",
+        "propertyNames": {"pattern": FINGERPRINT},
+        "additionalProperties": one_of(triage::SPLITS.iter().map(|(name, _)| *name)),
+    });
+    contexts: list_of(&json_schema!({"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,100}$"}));
+    tag: json_schema!({"type": "string", "pattern": "^[^{}]*\\{release\\}[^{}]*$"});
     variable: json_schema!({"type": "string", "pattern": VARIABLE});
     rules: rules_by_id();
     open_rule: one_of(Rule::ALL.iter().filter(|rule| !rule.info().closed).map(|rule| rule.id()));
@@ -190,6 +208,8 @@ values! {
 
 /// Names that are git's, the loader's or the guard's own are told apart when the policy is read.
 const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+
+const FINGERPRINT: &str = "^k1:[0-9a-f]{24}$";
 
 fn glob() -> Schema {
     json_schema!({"type": "string", "minLength": 1, "maxLength": super::paths::MAX_GLOB})
@@ -350,6 +370,9 @@ mod tests {
         "version: 1\nsources: [{name: a, kind: sqlite, path: e.db, preset: solid_errors, redact: {order: 'ORD-[0-9]+'}, app_root: ['/srv/*/']}]",
         "version: 1\nsources: [{name: a, kind: jsonl, path: '-', levels: {'5': warning}}]",
         "version: 1\nsources: [{name: a, kind: sentry, url: 'https://x.example', project: '1', token_env: TOKEN}]",
+        "version: 1\ntriage: {expected: [A], areas: {'a/**': 7}, merge: {'k1:000000000000000000000001': 'k1:000000000000000000000002'}}",
+        "version: 1\ntriage: {split: {'k1:000000000000000000000002': message}, releases: {tag: 'r-{release}', deployments: d.jsonl}}",
+        "version: 1\nsources: [{name: a, kind: postgres, url: 'postgres://a@x.example/b', password_env: P, table: t, schema: s, tls: required, ca_file: c, allow_writer_role: a, timeout: 1m}]",
     ];
 
     #[test]
@@ -404,6 +427,10 @@ mod tests {
             "version: 1\nsources: [{name: a, kind: sqlite, path: x, preset: rails}]",
             "version: 1\nsources: [{name: a, kind: sqlite, path: x, table: t, frames: {off: a}}]",
             "version: 1\nsources: [{name: a, kind: sqlite, path: x, table: t, levels: {'1': bad}}]",
+            "version: 1\ntriage: {areas: {'a/**': 101}}",
+            "version: 1\ntriage: {merge: {a: b}}",
+            "version: 1\ntriage: {split: {'k1:000000000000000000000002': it}}",
+            "version: 1\ntriage: {releases: {tag: v1}}",
         ] {
             assert!(Policy::load(text, "p.yaml").is_err(), "read: {text}");
             assert!(wrong(&schema, &yaml(text)).is_some(), "accepted: {text}");
@@ -479,9 +506,13 @@ mod tests {
     fn the_kinds_of_sources_are_those_that_are_read() {
         let schema = parsed();
         let kinds = schema.pointer("/properties/sources/items/properties/kind/enum");
-        assert_eq!(kinds, Some(&json!(["jsonl", "sentry", "sqlite"])));
+        assert_eq!(
+            kinds,
+            Some(&json!(["jsonl", "postgres", "sentry", "sqlite"]))
+        );
         for source in [
             "kind: jsonl, path: x",
+            "kind: postgres, url: 'postgres://a@x.example/b', table: t",
             "kind: sentry, url: 'https://x.example', project: a, token_env: T",
             "kind: sqlite, path: x, table: t",
         ] {

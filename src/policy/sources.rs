@@ -3,10 +3,12 @@
 //! Presets for the tables of well-known libraries are policies too, in `policies/sources/`: whatever they can say, anybody can say of a table of theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::file::{self, At, Entries, List, Said, SourceFile};
 use super::later;
 use super::merge::{Layer, Merge, Read};
+use super::postgres::PostgresConfig;
 use super::value::{self, Pattern};
 use crate::issue::Severity;
 use crate::usage::UsageError;
@@ -26,6 +28,11 @@ pub struct SourceConfig {
 pub enum SourceKind {
     /// Tables in a SQLite file.
     Sqlite { path: String, table: TableConfig },
+    /// Tables of a PostgreSQL server.
+    Postgres {
+        server: PostgresConfig,
+        table: TableConfig,
+    },
     /// Lines of JSON in a file, or on standard input: `-`.
     Jsonl { path: String },
     /// The web interface of Sentry and of what speaks like it.
@@ -42,6 +49,8 @@ pub struct TableConfig {
     pub frames: Option<FramesConfig>,
     /// Only rows that have these values.
     pub filter: Vec<(Field, String)>,
+    /// How long a reading may take, where it is said.
+    pub timeout: Option<Duration>,
 }
 
 /// A second table: `left` of the first is `right` of this one.
@@ -232,33 +241,9 @@ impl Merge<'_> {
 /// Everything that decides what is read, on one line.
 fn shown(source: &SourceConfig) -> String {
     let mut parts = vec![match &source.kind {
-        SourceKind::Sqlite { path, table } => {
-            let mut said = format!("sqlite {path} table {}", table.table);
-            if let Some(join) = &table.join {
-                said.push_str(&format!(
-                    " join {} on {} = {}",
-                    join.table, join.left, join.right
-                ));
-            }
-            let columns = table.columns.iter().map(|(key, fields)| {
-                let fields: Vec<String> = fields.iter().map(Field::to_string).collect();
-                format!("{key}: {}", fields.join(" | "))
-            });
-            said.push_str(&format!(
-                " columns {{{}}}",
-                columns.collect::<Vec<_>>().join(", ")
-            ));
-            if let Some(frames) = &table.frames {
-                let order = if frames.crash_first { "first" } else { "last" };
-                said.push_str(&format!(
-                    " frames {} crash {order} {:?}",
-                    frames.of, frames.members
-                ));
-            }
-            for (field, wanted) in &table.filter {
-                said.push_str(&format!(" where {field} = {wanted:?}"));
-            }
-            said
+        SourceKind::Sqlite { path, table } => format!("sqlite {path} {}", shown_table(table)),
+        SourceKind::Postgres { server, table } => {
+            format!("postgres {server} {}", shown_table(table))
         }
         SourceKind::Jsonl { path } => format!("jsonl {path}"),
         SourceKind::Sentry(server) => format!(
@@ -290,6 +275,38 @@ fn shown(source: &SourceConfig) -> String {
     parts.join(" ")
 }
 
+fn shown_table(table: &TableConfig) -> String {
+    let mut said = format!("table {}", table.table);
+    if let Some(join) = &table.join {
+        said.push_str(&format!(
+            " join {} on {} = {}",
+            join.table, join.left, join.right
+        ));
+    }
+    let columns = table.columns.iter().map(|(key, fields)| {
+        let fields: Vec<String> = fields.iter().map(Field::to_string).collect();
+        format!("{key}: {}", fields.join(" | "))
+    });
+    said.push_str(&format!(
+        " columns {{{}}}",
+        columns.collect::<Vec<_>>().join(", ")
+    ));
+    if let Some(frames) = &table.frames {
+        let order = if frames.crash_first { "first" } else { "last" };
+        said.push_str(&format!(
+            " frames {} crash {order} {:?}",
+            frames.of, frames.members
+        ));
+    }
+    for (field, wanted) in &table.filter {
+        said.push_str(&format!(" where {field} = {wanted:?}"));
+    }
+    if let Some(timeout) = table.timeout {
+        said.push_str(&format!(" timeout {}", value::shown_duration(timeout)));
+    }
+    said
+}
+
 impl std::fmt::Display for Field {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(table) = &self.table {
@@ -311,14 +328,12 @@ fn source(layer: &Layer, at: &At<SourceFile>) -> Read<SourceConfig> {
     let name = entry.name.0.as_ref().ok_or_else(|| missing("name"))?;
     let kind = entry.kind.0.as_ref().ok_or_else(|| missing("kind"))?;
     value::identifier(&name.value).map_err(|err| layer.wrong(name, err))?;
-    if later::SOURCES.contains(&kind.value.as_str()) {
-        let message = format!(
-            "kind `{}` is not supported by this version of koan-guard",
-            kind.value
-        );
-        return Err(layer.wrong(kind, message));
-    }
-    let kinds = [("jsonl", 'j'), ("sentry", 's'), ("sqlite", 't')];
+    let kinds = [
+        ("jsonl", 'j'),
+        ("postgres", 'p'),
+        ("sentry", 's'),
+        ("sqlite", 't'),
+    ];
     let which = value::choice(&kind.value, &kinds).map_err(|err| layer.wrong(kind, err))?;
     let preset = match &entry.preset.0 {
         Some(name) => Some(preset(&name.value).map_err(|err| layer.wrong(name, err))?),
@@ -335,6 +350,10 @@ fn source(layer: &Layer, at: &At<SourceFile>) -> Read<SourceConfig> {
     };
     let kind = match which {
         'j' => SourceKind::Jsonl { path: path()? },
+        'p' => SourceKind::Postgres {
+            server: PostgresConfig::read(layer, at)?,
+            table: entries.table()?.ok_or_else(|| missing("table"))?,
+        },
         't' => SourceKind::Sqlite {
             path: path()?,
             table: entries.table()?.ok_or_else(|| missing("table"))?,
@@ -434,7 +453,14 @@ impl Layered<'_> {
             columns,
             frames,
             filter,
+            timeout: self.timeout()?,
         }))
+    }
+
+    fn timeout(&self) -> Read<Option<Duration>> {
+        let said = self.said(|file| &file.timeout);
+        said.map(|at| value::duration(&at.value).map_err(|err| self.layer.wrong(at, err)))
+            .transpose()
     }
 
     fn join(&self) -> Read<Option<JoinConfig>> {
@@ -539,12 +565,22 @@ impl Layered<'_> {
         let place = |said: &Said<String>| said.0.as_ref().map(|at| (at.line, at.column));
         let place_of =
             |said: &Said<Entries<String>>| said.0.as_ref().map(|at| (at.line, at.column));
-        let of_server = [
-            ("url", place(&entry.url)),
+        let url = [("url", place(&entry.url))];
+        let path = [("path", place(&entry.path))];
+        let of_sentry = [
             ("org", place(&entry.org)),
             ("project", place(&entry.project)),
             ("token_env", place(&entry.token_env)),
             ("token_file", place(&entry.token_file)),
+        ];
+        let of_postgres = [
+            ("url_env", place(&entry.url_env)),
+            ("password_env", place(&entry.password_env)),
+            ("password_file", place(&entry.password_file)),
+            ("schema", place(&entry.schema)),
+            ("tls", place(&entry.tls)),
+            ("ca_file", place(&entry.ca_file)),
+            ("allow_writer_role", place(&entry.allow_writer_role)),
         ];
         let of_table = [
             ("preset", place(&entry.preset)),
@@ -554,14 +590,16 @@ impl Layered<'_> {
             ("columns", place_of(&entry.columns)),
             ("frames", place_of(&entry.frames)),
             ("where", place_of(&entry.r#where)),
+            ("timeout", place(&entry.timeout)),
         ];
         let (name, useless): (_, Vec<_>) = match kind {
-            SourceKind::Sqlite { .. } => ("sqlite", of_server.to_vec()),
-            SourceKind::Jsonl { .. } => ("jsonl", [&of_server[..], &of_table[..]].concat()),
-            SourceKind::Sentry(_) => (
-                "sentry",
-                [&of_table[..], &[("path", place(&entry.path))]].concat(),
+            SourceKind::Sqlite { .. } => ("sqlite", [&url[..], &of_sentry, &of_postgres].concat()),
+            SourceKind::Postgres { .. } => ("postgres", [&path[..], &of_sentry].concat()),
+            SourceKind::Jsonl { .. } => (
+                "jsonl",
+                [&url[..], &of_sentry, &of_postgres, &of_table].concat(),
             ),
+            SourceKind::Sentry(_) => ("sentry", [&path[..], &of_postgres, &of_table].concat()),
         };
         let found = useless
             .iter()
@@ -583,7 +621,7 @@ impl Layered<'_> {
     }
 }
 
-fn text(layer: &Layer, said: &Said<String>) -> Read<Option<String>> {
+pub(super) fn text(layer: &Layer, said: &Said<String>) -> Read<Option<String>> {
     let Some(at) = &said.0 else {
         return Ok(None);
     };
@@ -600,30 +638,46 @@ fn server(layer: &Layer, at: &At<SourceFile>) -> Read<ServerConfig> {
     for name in [Some(project), entry.org.0.as_ref()].into_iter().flatten() {
         value::identifier(&name.value).map_err(|err| layer.wrong(name, err))?;
     }
-    let token = match (&entry.token_env.0, &entry.token_file.0) {
-        (Some(name), None) => {
-            let form = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if name.value.is_empty() || !name.value.chars().all(form) {
-                let message = format!("`{}` is no name of a variable", file::shown(&name.value));
-                return Err(layer.wrong(name, message));
-            }
-            TokenPlace::Variable(name.value.clone())
-        }
-        (None, Some(path)) => {
-            value::plain_text(&path.value).map_err(|err| layer.wrong(path, err))?;
-            TokenPlace::File(path.value.clone())
-        }
-        (None, None) => return Err(missing("token_env` or `token_file")),
-        (Some(_), Some(file)) => {
-            return Err(layer.wrong(file, "either `token_env` or `token_file`"));
-        }
-    };
+    let token = secret(
+        layer,
+        ("token_env", &entry.token_env),
+        ("token_file", &entry.token_file),
+    )?;
+    let token = token.ok_or_else(|| missing("token_env` or `token_file"))?;
     Ok(ServerConfig {
         url: url.value.trim_end_matches('/').to_owned(),
         org: entry.org.0.as_ref().map(|at| at.value.clone()),
         project: project.value.clone(),
         token,
     })
+}
+
+/// Where a secret is: in a variable or in a file, and not in both.
+pub(super) fn secret(
+    layer: &Layer,
+    (of_variable, variable): (&str, &Said<String>),
+    (of_file, file): (&str, &Said<String>),
+) -> Read<Option<TokenPlace>> {
+    Ok(match (&variable.0, &file.0) {
+        (Some(name), None) => Some(TokenPlace::Variable(variable_name(layer, name)?)),
+        (None, Some(path)) => {
+            value::plain_text(&path.value).map_err(|err| layer.wrong(path, err))?;
+            Some(TokenPlace::File(path.value.clone()))
+        }
+        (None, None) => None,
+        (Some(_), Some(at)) => {
+            return Err(layer.wrong(at, format!("either `{of_variable}` or `{of_file}`")));
+        }
+    })
+}
+
+pub(super) fn variable_name(layer: &Layer, name: &At<String>) -> Read<String> {
+    let form = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.value.is_empty() || !name.value.chars().all(form) {
+        let message = format!("`{}` is no name of a variable", file::shown(&name.value));
+        return Err(layer.wrong(name, message));
+    }
+    Ok(name.value.clone())
 }
 
 /// Scheme, host and port, and nothing else; without TLS only to this machine.

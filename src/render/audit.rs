@@ -136,6 +136,15 @@ fn remark(remark: &Remark) -> Option<String> {
             Purpose::State.namespace()
         ),
         Remark::BrokenSignature => "its signature is not one over what it says".into(),
+        Remark::Regressed { issue, release } => {
+            let release = release.as_deref().map_or(String::new(), |name| {
+                format!(" in release `{}`, which has the fix", text(name))
+            });
+            format!(
+                "production has seen {} again{release}: see `triage show`",
+                text(issue)
+            )
+        }
         Remark::Odd { line, fact } => format!("line {line} of its note is left alone: {fact}"),
         Remark::InRange(_) => return None,
         Remark::Came(came) => self::came(came),

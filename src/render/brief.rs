@@ -2,16 +2,17 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::digest::{fence, inline, occurrences, stack, word};
+use super::digest::{fence, inline, occurrences, stack};
 use crate::brief::{Brief, Place};
 use crate::policy::{Explanation, FileKind};
-use crate::triage::Act;
+use crate::triage::{Act, Recurrence};
 use crate::usage::UsageError;
 
 /// What a token is at least, of English and code.
 const BYTES_PER_TOKEN: usize = 4;
+const MAX_TRIED: usize = 5;
 
-/// The brief with as much of the stack and of the code as fits into `n_tokens`; its last line names its own hash, over all that stands above.
+/// The brief with as much of the stack and of the code as fits into `n_tokens`; its last line names the run.
 ///
 /// # Errors
 /// [`UsageError`] if not even the least fits.
@@ -71,12 +72,23 @@ fn write(
         let name = "stack, innermost last, * is the project's own code";
         text.push_str(&fence(&nonce, name, &shown.join("\n")));
     }
+    if !issue.context.is_empty() {
+        let values = issue.context.iter();
+        let values = values.map(|(name, value)| format!("{name} = {}", value.replace('\n', " ")));
+        let values: Vec<String> = values.collect();
+        text.push('\n');
+        text.push_str(&fence(
+            &nonce,
+            "values beside one event",
+            &values.join("\n"),
+        ));
+    }
     push_places(&mut text, brief, n_places);
     push_suspects(&mut text, brief);
+    push_past(&mut text, brief);
     push_perimeter(&mut text, brief);
     push_steps(&mut text, brief);
-    let hash = format!("{:x}", Sha256::digest(&text));
-    text.push_str(&format!("\nbrief `sha256:{hash}`, run `{run_id}`\n"));
+    text.push_str(&format!("\nrun `{run_id}`\n"));
     text
 }
 
@@ -168,6 +180,45 @@ fn push_suspects(text: &mut String, brief: &Brief) {
     }
 }
 
+/// What was fixed and did not hold, what was refused, and whose the files are. Reasons are other people's words: quoted, on one line.
+fn push_past(text: &mut String, brief: &Brief) {
+    let short = |id: &str| inline(&id.chars().take(12).collect::<String>());
+    if let Some(Recurrence::Regressed { fix, release }) = &brief.ranked.recurrence {
+        let fix = fix
+            .as_deref()
+            .map_or(String::new(), |id| format!(" by `{}`", short(id)));
+        let release = release.as_deref().unwrap_or("a later one");
+        text.push_str(&format!(
+            "\nIt was fixed{fix} and came back in release `{}`, which has that fix: it did not reach the cause.\n",
+            inline(release)
+        ));
+    }
+    if !brief.tried.is_empty() {
+        text.push_str("\n## Tried before, and refused\n\n");
+        for tried in brief.tried.iter().take(MAX_TRIED) {
+            let commit = tried.commit.as_deref();
+            let commit = commit.map_or(String::new(), |id| format!(", `{}`", short(id)));
+            text.push_str(&format!(
+                "- {}{commit}: `{}`\n",
+                tried.at,
+                inline(&tried.why)
+            ));
+        }
+        let n_older = brief.tried.len().saturating_sub(MAX_TRIED);
+        if n_older > 0 {
+            text.push_str(&format!("- and {n_older} times before\n"));
+        }
+    }
+    for (path, owners) in &brief.owners {
+        let owners: Vec<String> = owners.iter().take(10).map(|name| inline(name)).collect();
+        text.push_str(&format!(
+            "\n`{}` is owned by `{}`.\n",
+            inline(&path.to_string()),
+            owners.join("`, `")
+        ));
+    }
+}
+
 fn push_perimeter(text: &mut String, brief: &Brief) {
     text.push_str("\n## What a fix may touch\n\n");
     for file in &brief.files {
@@ -223,7 +274,7 @@ fn push_steps(text: &mut String, brief: &Brief) {
          What judges it, and nothing else does:\n\n~~~sh\nkoan-guard check HEAD\n~~~\n\nact: {}\n",
         if trailers.len() > 1 { "s" } else { "" },
         trailers.join("`, `"),
-        word(&serde_json::json!(brief.ranked.act))
+        brief.ranked.act.as_str()
     ));
 }
 

@@ -2,23 +2,27 @@
 //!
 //! What strangers wrote stands in fences that they cannot close, line by line behind a bar, and is called data.
 
+mod shape;
+
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use self::shape::DigestJson;
 use crate::change::shown;
 use crate::extract::{Digest, SourceReport};
-use crate::issue::{DIGEST_SCHEMA, Frame, Issue};
+use crate::issue::Issue;
 use crate::source::Checked;
-use crate::triage::{Incident, Ranked, Terms};
+use crate::triage::Ranked;
 
 /// The fields of the JSON form that hold text of strangers.
 const UNTRUSTED: &[&str] = &[
     "errors[].causes",
     "errors[].environments",
+    "errors[].fix",
     "errors[].frames[].file",
     "errors[].frames[].function",
     "errors[].messages",
@@ -30,17 +34,7 @@ const UNTRUSTED: &[&str] = &[
 
 /// The first `most` errors. The same digest gives the same bytes: keys are sorted, numbers rounded.
 pub fn json(digest: &Digest, most: usize) -> String {
-    let errors: Vec<Value> = digest.ranked.iter().take(most).map(error).collect();
-    let value = json!({
-        "schema": DIGEST_SCHEMA,
-        "generated_at": digest.window.until.to_string(),
-        "window": [digest.window.from.to_string(), digest.window.until.to_string()],
-        "sources": digest.sources.iter().map(source).collect::<Vec<_>>(),
-        "incidents": digest.incidents.iter().map(incident).collect::<Vec<_>>(),
-        "n_errors": digest.ranked.len(),
-        "untrusted_fields": UNTRUSTED,
-        "errors": errors,
-    });
+    let value = json!(DigestJson::of(digest, most, UNTRUSTED));
     format!("{value:#}\n")
 }
 
@@ -87,47 +81,6 @@ pub fn markdown(digest: &Digest, most: usize, run_id: &str) -> String {
     text
 }
 
-fn error(ranked: &Ranked) -> Value {
-    let Ranked {
-        issue,
-        score,
-        act,
-        reasons,
-    } = ranked;
-    let shown = |texts: &mut dyn Iterator<Item = String>| texts.collect::<Vec<_>>();
-    json!({
-        "fingerprint": issue.fingerprint.as_str(),
-        "type": issue.error_type,
-        "skeleton": issue.skeleton,
-        "messages": issue.messages,
-        "causes": issue.causes,
-        "frames": issue.frames.iter().map(frame).collect::<Vec<_>>(),
-        "severity": issue.severity.map(|severity| severity.to_string()),
-        "count": issue.tally.n_events,
-        "count_24h": issue.tally.n_within(24),
-        "first_seen": issue.tally.first_seen.map(|at| at.to_string()),
-        "last_seen": issue.tally.last_seen.map(|at| at.to_string()),
-        "users": issue.users,
-        "releases": issue.releases,
-        "environments": issue.environments,
-        "flags": shown(&mut issue.flags.iter().map(|flag| flag.to_string())),
-        "sample_event_id": issue.sample_event_id,
-        "states": score.states,
-        "score": score.total,
-        "score_terms": terms(&score.terms),
-        "act": act,
-        "reasons": shown(&mut reasons.iter().map(|reason| reason.to_string())),
-    })
-}
-
-fn incident(incident: &Incident) -> Value {
-    json!({
-        "hours_ago": incident.hours_ago,
-        "fingerprints": incident.fingerprints.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
-        "count_24h": incident.n_events,
-    })
-}
-
 /// Each term of a score with its weight, and what it adds.
 pub fn score(ranked: &Ranked) -> String {
     let terms = ranked.score.terms.all();
@@ -153,16 +106,48 @@ pub fn score(ranked: &Ranked) -> String {
             ),
         }
     }
-    for (state, factor) in &ranked.score.factors {
+    for factor in &ranked.score.factors {
+        let plus = match factor.plus {
+            0.0 => String::new(),
+            plus => format!(" + {plus}"),
+        };
+        let state = factor.state.as_str();
         push(
             &mut text,
-            format_args!("{:<10} x {factor}\n", word(&json!(state))),
+            format_args!("{state:<10} x {}{plus}\n", factor.times),
         );
     }
     push(
         &mut text,
         format_args!("score      {:.1}\n", ranked.score.total),
     );
+    text
+}
+
+/// Why an error stands where it stands, and may be tried or not.
+pub fn explain(ranked: &Ranked) -> String {
+    let issue = &ranked.issue;
+    let mut text = format!(
+        "{}: {}\n",
+        issue.fingerprint,
+        shown(issue.title().as_bytes())
+    );
+    push(
+        &mut text,
+        format_args!(
+            "{}\n\n{}\nact: {}\n",
+            occurrences(issue),
+            score(ranked),
+            ranked.act.as_str()
+        ),
+    );
+    for reason in &ranked.reasons {
+        let (reason, act) = (reason.to_string(), reason.act().as_str());
+        push(
+            &mut text,
+            format_args!("  {act}: {}\n", shown(reason.as_bytes())),
+        );
+    }
     text
 }
 
@@ -192,42 +177,6 @@ pub fn checks(checks: &[(String, &'static str, Checked)]) -> String {
         }
     }
     text
-}
-
-fn frame(frame: &Frame) -> Value {
-    json!({
-        "file": frame.file,
-        "line": frame.line,
-        "function": frame.function,
-        "in_app": frame.in_app,
-    })
-}
-
-fn terms(terms: &Terms) -> Value {
-    let pairs = terms.all().into_iter();
-    pairs
-        .map(|(name, _, value)| (name.to_owned(), json!(value.map(round))))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
-}
-
-fn source(source: &SourceReport) -> Value {
-    json!({
-        "name": source.name,
-        "kind": source.kind,
-        "read_only": source.rung.to_string(),
-        "events": source.n_events,
-        "events_undated": source.n_undated,
-        "events_unlisted": source.n_unlisted,
-        "records_broken": source.n_broken,
-        "columns": source.columns,
-        "columns_guessed": source.columns_guessed,
-        "redactions": source.redactions,
-    })
-}
-
-fn round(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }
 
 fn push_source(text: &mut String, source: &SourceReport) {
@@ -297,6 +246,7 @@ fn push_error(text: &mut String, n: usize, ranked: &Ranked, nonce: &str) {
         score,
         act,
         reasons,
+        recurrence: _,
     } = ranked;
     push(
         text,
@@ -305,13 +255,13 @@ fn push_error(text: &mut String, n: usize, ranked: &Ranked, nonce: &str) {
             issue.fingerprint, score.total
         ),
     );
-    push(text, format_args!("- act: {}", word(&json!(act))));
+    push(text, format_args!("- act: {}", act.as_str()));
     for reason in reasons {
         push(text, format_args!("; {reason}"));
     }
     push(text, format_args!("\n- {}\n", occurrences(issue)));
     for state in &score.states {
-        push(text, format_args!("- state: {}\n", word(&json!(state))));
+        push(text, format_args!("- state: {}\n", state.as_str()));
     }
     for flag in &issue.flags {
         push(text, format_args!("- flag: {flag}\n"));
@@ -428,10 +378,6 @@ pub(super) fn fence(nonce: &str, name: &str, content: &str) -> String {
 pub(super) fn inline(name: &str) -> String {
     let name: String = name.chars().flat_map(|c| c.escape_debug()).collect();
     name.replace('`', "'")
-}
-
-pub(super) fn word(value: &Value) -> &str {
-    value.as_str().unwrap_or("?")
 }
 
 fn push(text: &mut String, arguments: std::fmt::Arguments) {

@@ -13,6 +13,7 @@ mod runs;
 pub mod selftest;
 pub mod text;
 pub mod triage;
+pub mod verify;
 mod words;
 
 pub use words::{Words, of_doubt, of_gap, of_progress};

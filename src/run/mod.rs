@@ -38,7 +38,7 @@ use crate::suite::process::ending;
 use crate::suite::sandbox::{Sandbox, launcher};
 use crate::sync::Remote;
 use crate::tracker::Tracker;
-use crate::triage::{Ranked, Scene};
+use crate::triage::{Ranked, Recurrences, Scene};
 use crate::usage::UsageError;
 use agent::Agent;
 use pick::{Known, Skipped};
@@ -306,7 +306,7 @@ fn choose(
     options: &Options,
 ) -> anyhow::Result<(Vec<Ranked>, Vec<Skipped>)> {
     let ranked = match &options.issue {
-        Some(name) => vec![brief::find(digest.ranked.clone(), name)?],
+        Some(name) => vec![digest.clone().find(name)?],
         None => digest.ranked.clone(),
     };
     let tracker = Tracker::open(repo, options.base.as_deref(), Timestamp::now())?;
@@ -315,6 +315,8 @@ fn choose(
     let scene = Scene {
         files: &files,
         kind_of: &|path: &RepoPath| policy.kind_of(path),
+        triage: &policy.triage,
+        recurrences: &Recurrences::new(),
     };
     let known = Known {
         entries: &entries,
@@ -377,7 +379,7 @@ fn planned(
     for ranked in picked {
         let issue = ranked.issue.fingerprint.to_string();
         let title = ranked.issue.title();
-        let brief = brief::about(repo, policy, ranked, digest.window)?;
+        let brief = brief::about(repo, policy, ranked, (digest.window, Timestamp::now()))?;
         reports.push(IssueReport {
             outcome: Outcome::Planned {
                 branch: branch_of(&issue),

@@ -111,7 +111,12 @@ impl Session<'_> {
         attempts: &mut Vec<AttemptReport>,
     ) -> anyhow::Result<Outcome> {
         let issue = &ranked.issue.fingerprint;
-        let brief = brief::about(repo, self.policy, ranked.clone(), self.window)?;
+        let brief = brief::about(
+            repo,
+            self.policy,
+            ranked.clone(),
+            (self.window, jiff::Timestamp::now()),
+        )?;
         let desk = self.desk(repo);
         let slot = Slot::take(desk)?;
         self.note_seen(repo, ranked)?;

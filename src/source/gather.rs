@@ -32,13 +32,15 @@ pub struct RawEvent {
     pub explicit: Vec<String>,
     pub id: Option<String>,
     pub at: Option<Timestamp>,
+    /// What the policy names of what is beside it.
+    pub context: Vec<(String, String)>,
 }
 
 /// Everything that has been read so far, by fingerprint.
 pub struct Gatherer<'a> {
     pub cleaner: Cleaner,
     pub issues: BTreeMap<Fingerprint, Issue>,
-    settings: &'a Settings,
+    pub settings: &'a Settings,
 }
 
 /// A raw event made harmless.
@@ -63,6 +65,7 @@ impl<'a> Gatherer<'a> {
     /// The issue that the event belongs to; `None` beyond [`MAX_ISSUES`].
     pub fn add(&mut self, event: RawEvent) -> Option<Fingerprint> {
         let (id, at) = (event.id.clone(), event.at);
+        let context = event.context.clone();
         let Cleaned {
             error_type,
             message,
@@ -76,6 +79,7 @@ impl<'a> Gatherer<'a> {
             return None;
         }
         let id = id.map(|id| self.cleaner.id(&id, &mut flags));
+        let context = clean_context(context, &mut self.cleaner, &mut flags);
         let issue = self
             .issues
             .entry(fingerprint.clone())
@@ -88,6 +92,7 @@ impl<'a> Gatherer<'a> {
             issue.frames = frames;
             issue.causes = causes;
             issue.sample_event_id = id;
+            issue.context = context;
             // It belongs to the newest sample until events are counted, which cannot make it older.
             issue.tally.last_seen = at;
         }
@@ -168,6 +173,8 @@ impl<'a> Gatherer<'a> {
         } else {
             Fingerprint::explicit(&event.explicit)
         };
+        let grouping = &self.settings.grouping;
+        let fingerprint = grouping.name(fingerprint, error_type.as_deref(), &frames, &message);
         Cleaned {
             error_type,
             message,
@@ -177,6 +184,20 @@ impl<'a> Gatherer<'a> {
             fingerprint,
         }
     }
+}
+
+/// By name and value together: what a value is called may be all that gives it away.
+fn clean_context(
+    context: Vec<(String, String)>,
+    cleaner: &mut Cleaner,
+    flags: &mut BTreeSet<Flag>,
+) -> BTreeMap<String, String> {
+    let cleaned = context.into_iter().map(|(name, value)| {
+        let both = cleaner.message(&format!("{name}={value}"), flags);
+        let value = both.strip_prefix(&format!("{name}=")).map(str::to_owned);
+        (name, value.unwrap_or(both))
+    });
+    cleaned.collect()
 }
 
 const MAX_CAUSES: usize = 5;

@@ -1,13 +1,19 @@
 //! Where production errors live, read only. What leaves this module is redacted and harmless to print.
 
 mod clean;
+mod context;
 mod gather;
 pub mod jsonl;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+pub mod publisher;
 mod redact;
 pub mod sample;
+mod secret;
 pub mod sentry;
 pub mod sqlite;
 mod stack;
+mod table;
 mod time;
 
 use std::collections::BTreeMap;
@@ -18,8 +24,8 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use jiff::{SignedDuration, Timestamp};
 use regex::Regex;
 
-use crate::issue::{Issue, Severity};
-use crate::policy::{SourceConfig, SourceKind};
+use crate::issue::{Grouping, Issue, Severity};
+use crate::policy::{SourceConfig, SourceKind, TriagePolicy};
 
 /// More distinct issues than this are counted, not listed: the rarest stay out.
 pub const MAX_ISSUES: usize = 10_000;
@@ -57,6 +63,10 @@ pub enum Rung {
     Stream,
     /// Asked a server, with nothing but `GET`.
     Get,
+    /// A read-only transaction of a role that cannot write.
+    Reader,
+    /// A read-only transaction of a role that could write, which the policy allows by name.
+    Writer,
 }
 
 /// The time that is read, up to and with `until`.
@@ -72,6 +82,8 @@ pub struct Filter {
     pub window: Window,
     /// What is later is from the future.
     pub now: Timestamp,
+    /// In seconds: events may be this much later than the end of the window.
+    pub lead: i64,
     /// Empty for all.
     pub environments: Vec<String>,
     /// Empty for all.
@@ -95,18 +107,36 @@ pub struct Settings {
     rules: stack::Rules,
     levels: BTreeMap<String, Severity>,
     redact: BTreeMap<String, String>,
+    grouping: Grouping,
+    /// Values beside an error that are read.
+    context: Vec<String>,
 }
 
 /// Reads a source. `folder` is where its relative path begins.
 ///
 /// # Errors
 /// [`UsageError`](crate::usage::UsageError) if what the policy names is not there; any other error means that nothing is known.
-pub fn read(source: &SourceConfig, folder: &Path, filter: &Filter) -> anyhow::Result<Reading> {
-    let settings = Settings::of(source)?;
+pub fn read(
+    source: &SourceConfig,
+    triage: &TriagePolicy,
+    folder: &Path,
+    filter: &Filter,
+) -> anyhow::Result<Reading> {
+    let settings = Settings {
+        grouping: triage.grouping.clone(),
+        context: triage.context.clone(),
+        ..Settings::of(source)?
+    };
     match &source.kind {
         SourceKind::Sqlite { path, table } => {
             sqlite::read(&folder.join(path), table, &settings, filter)
         }
+        #[cfg(feature = "postgres")]
+        SourceKind::Postgres { server, table } => {
+            postgres::read(server, table, folder, &settings, filter)
+        }
+        #[cfg(not(feature = "postgres"))]
+        SourceKind::Postgres { .. } => Err(without_postgres()),
         SourceKind::Jsonl { path } if path == "-" => {
             jsonl::read(&mut std::io::stdin().lock(), &settings, filter)
         }
@@ -123,6 +153,10 @@ pub fn check(source: &SourceConfig, folder: &Path) -> anyhow::Result<Checked> {
     let settings = Settings::of(source)?;
     match &source.kind {
         SourceKind::Sqlite { path, table } => sqlite::check(&folder.join(path), table),
+        #[cfg(feature = "postgres")]
+        SourceKind::Postgres { server, table } => postgres::check(server, table, folder),
+        #[cfg(not(feature = "postgres"))]
+        SourceKind::Postgres { .. } => Err(without_postgres()),
         SourceKind::Jsonl { path } => jsonl::check(path, folder),
         SourceKind::Sentry(server) => sentry::check(server, folder, &settings),
     }
@@ -132,9 +166,19 @@ pub fn check(source: &SourceConfig, folder: &Path) -> anyhow::Result<Checked> {
 pub fn kind_of(source: &SourceConfig) -> &'static str {
     match source.kind {
         SourceKind::Sqlite { .. } => "sqlite",
+        SourceKind::Postgres { .. } => "postgres",
         SourceKind::Jsonl { .. } => "jsonl",
         SourceKind::Sentry(_) => "sentry",
     }
+}
+
+#[cfg(not(feature = "postgres"))]
+fn without_postgres() -> anyhow::Error {
+    crate::usage::UsageError::with_hint(
+        "this koan-guard was built without PostgreSQL",
+        "build it with `--features postgres`, which is the default",
+    )
+    .into()
 }
 
 impl Settings {
@@ -154,6 +198,8 @@ impl Settings {
             },
             levels: source.levels.clone(),
             redact: source.redact.clone(),
+            grouping: Grouping::default(),
+            context: Vec::new(),
         })
     }
 }
@@ -200,6 +246,7 @@ impl Filter {
         Filter {
             window,
             now: window.until,
+            lead: Filter::MAX_SKEW,
             environments: Vec::new(),
             releases: Vec::new(),
         }
@@ -217,7 +264,7 @@ impl Filter {
         );
         if at > self.now.as_second() + Filter::MAX_SKEW {
             Place::Future
-        } else if at <= from || at > until + Filter::MAX_SKEW {
+        } else if at <= from || at > until + self.lead {
             Place::Outside
         } else {
             let hours = (until - at).max(0) / 3_600;
@@ -248,6 +295,8 @@ impl fmt::Display for Rung {
             Rung::Snapshot => "private snapshot",
             Rung::Stream => "read as a stream",
             Rung::Get => "asked with GET alone",
+            Rung::Reader => "read-only transaction of a role that cannot write",
+            Rung::Writer => "read-only transaction of a role that could write, allowed by name",
         })
     }
 }

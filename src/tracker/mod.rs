@@ -6,6 +6,8 @@ mod secret;
 mod signing;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::thread;
 
@@ -14,7 +16,6 @@ use gix::ObjectId;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::change::shown;
-use crate::extract::new_run_id;
 use crate::git::Repo;
 use crate::git::refs::{self, Tip};
 use crate::issue::Fingerprint;
@@ -149,6 +150,23 @@ impl<'repo> Tracker<'repo> {
             joined.collect::<anyhow::Result<Vec<Vec<Entry>>>>()
         })?;
         Ok((parts.into_iter().flatten().collect(), listing))
+    }
+
+    /// The state of each of these, whether anything is known of it or not.
+    pub fn records(
+        &self,
+        issues: &[&Fingerprint],
+    ) -> anyhow::Result<BTreeMap<Fingerprint, Record>> {
+        let tip = store::tip(self.repo)?;
+        let mut records = BTreeMap::new();
+        for &issue in issues {
+            let bytes = match tip.commit_id {
+                Some(_) => store::read(self.repo, tip.tree_id, issue)?,
+                None => Vec::new(),
+            };
+            records.insert(issue.clone(), record(&self.signers, issue, &bytes)?);
+        }
+        Ok(records)
     }
 
     /// The issue that a name or the beginning of one means.
@@ -428,7 +446,7 @@ impl<'repo> Tracker<'repo> {
 
     fn dated<'o>(&self, operation: Operation<'o>, n: u64) -> anyhow::Result<Operation<'o>> {
         // Enough of it that no two lines of one issue meet, and no more: it is what makes a log long.
-        let id = new_run_id()?[..16].to_owned();
+        let id = random_id()?[..16].to_owned();
         Ok(Operation {
             n,
             at: self.now,
@@ -437,6 +455,18 @@ impl<'repo> Tracker<'repo> {
             ..operation
         })
     }
+}
+
+/// 32 hexadecimal digits that nobody can foresee.
+///
+/// # Errors
+/// The system gives no random bytes.
+pub fn random_id() -> anyhow::Result<String> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("read random bytes")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 enum Attempt {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 use sha2::{Digest as _, Sha256};
 
-use crate::extract::new_run_id;
+use super::random_id;
 use crate::git::Repo;
 
 /// The key of a claim. Whoever reads this clone's folder of git can make it; nobody else can.
@@ -49,7 +49,7 @@ fn make(folder: &Path, path: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
     // Readable for its owner alone.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(format!("{}{}", new_run_id()?, new_run_id()?).as_bytes())?;
+    file.write_all(format!("{}{}", random_id()?, random_id()?).as_bytes())?;
     match file.persist_noclobber(path) {
         Err(error) if error.error.kind() != ErrorKind::AlreadyExists => Err(error.error.into()),
         _ => Ok(()),

@@ -4,17 +4,15 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::LazyLock;
 
-use regex::Regex;
-use serde::Serialize;
-
 use super::incident::Brake;
+use super::recurrence::{Doubt, Recurrence, Recurrences};
 use crate::change::RepoPath;
 use crate::issue::{Flag, Frame, Issue, Severity, Standing};
-use crate::policy::FileKind;
+use crate::policy::{FileKind, TriagePolicy};
+use regex::Regex;
 
 /// Mildest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Act {
     Yes,
     /// A person decides.
@@ -22,7 +20,7 @@ pub enum Act {
     No,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// A network, a disk or a neighbour failed.
     Infrastructure,
@@ -31,8 +29,18 @@ pub enum Reason {
     NotInHead,
     /// The crash is in a file that an agent may not change.
     Perimeter(FileKind),
+    /// The policy says that the business expects it.
+    Business,
     /// Its own tracker says that it is no matter, or done with.
     Standing(Standing),
+    /// It has a fix, and is seen only where that is not.
+    Fixed,
+    /// It has a fix, and nobody can tell whether that failed.
+    MaybeRegressed(Doubt),
+    /// Somebody said that nobody shall act.
+    Ignored,
+    /// Its log cannot be read or believed.
+    Undecided,
     /// One of several that broke out together: one cause, and no time for patches.
     Incident,
     InstructionLike,
@@ -49,6 +57,20 @@ pub struct Scene<'a> {
     /// Every file of `HEAD`.
     pub files: &'a BTreeSet<RepoPath>,
     pub kind_of: &'a dyn Fn(&RepoPath) -> FileKind,
+    /// What the project says of its errors.
+    pub triage: &'a TriagePolicy,
+    /// What became of those that were dealt with before.
+    pub recurrences: &'a Recurrences,
+}
+
+impl Act {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Act::Yes => "yes",
+            Act::Ask => "ask",
+            Act::No => "no",
+        }
+    }
 }
 
 impl Scene<'_> {
@@ -63,6 +85,12 @@ impl Scene<'_> {
         let mut candidates = std::iter::once(file).chain(tails.take(n_starts));
         let found = candidates.find(|tail| self.files.contains(&RepoPath::from(*tail)));
         found.map(RepoPath::from).or_else(|| self.locate_end(file))
+    }
+
+    /// What the policy says the place of the crash weighs.
+    pub(super) fn weight_of(&self, issue: &Issue) -> Option<f64> {
+        let path = self.locate(issue.culprit()?)?;
+        self.triage.weight_of(&path)
     }
 
     /// The one file of `HEAD` whose path ends with that of a frame: languages with packages record no more of it.
@@ -89,7 +117,12 @@ impl Reason {
             | Reason::NoFrame
             | Reason::NotInHead
             | Reason::Perimeter(_)
+            | Reason::Business
             | Reason::Standing(_)
+            | Reason::Fixed
+            | Reason::MaybeRegressed(_)
+            | Reason::Ignored
+            | Reason::Undecided
             | Reason::Incident => Act::No,
             Reason::InstructionLike
             | Reason::HiddenCharacters
@@ -103,6 +136,12 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Reason::MaybeRegressed(doubt) => {
+                return write!(f, "it may have come back after its fix: {doubt}");
+            }
+            Reason::Fixed => "it is fixed, and seen only where the fix is not",
+            Reason::Ignored => "it is ignored: see `triage show`",
+            Reason::Undecided => "its log cannot be read or believed: see `triage show`",
             Reason::Infrastructure => "the infrastructure failed, not the code",
             Reason::NoFrame => "no frame in the project's own code",
             Reason::NotInHead => "the file of the crash is not in HEAD",
@@ -113,6 +152,7 @@ impl fmt::Display for Reason {
             Reason::Perimeter(FileKind::Test) => "the crash is in a test",
             Reason::Perimeter(FileKind::Documentation) => "the crash is in a document",
             Reason::Perimeter(FileKind::Production) => "the crash is in a production file",
+            Reason::Business => "the business expects it, as the policy says",
             Reason::Standing(Standing::Muted) => "it is muted",
             Reason::Standing(Standing::Resolved) => "it is resolved",
             Reason::Standing(Standing::Open) => "it is open",
@@ -142,7 +182,20 @@ pub fn decide(issue: &Issue, scene: &Scene, brake: Brake) -> (Act, Vec<Reason>) 
             },
         },
     }
-    if issue.standing != Standing::Open {
+    let is_expected = |name: &String| scene.triage.expects(name);
+    if issue.error_type.as_ref().is_some_and(is_expected) {
+        reasons.push(Reason::Business);
+    }
+    let recurrence = scene.recurrences.get(&issue.fingerprint);
+    reasons.extend(recurrence.and_then(reason_of));
+    // What is seen where its fix is is not done with, whatever its tracker was told.
+    let is_back = matches!(recurrence, Some(Recurrence::Regressed { .. }));
+    let is_shut = match issue.standing {
+        Standing::Open => false,
+        Standing::Muted => true,
+        Standing::Resolved => !is_back,
+    };
+    if is_shut {
         reasons.push(Reason::Standing(issue.standing));
     }
     match brake {
@@ -167,6 +220,16 @@ pub fn decide(issue: &Issue, scene: &Scene, brake: Brake) -> (Act, Vec<Reason>) 
     }
     let act = reasons.iter().map(Reason::act).max().unwrap_or(Act::Yes);
     (act, reasons)
+}
+
+fn reason_of(recurrence: &Recurrence) -> Option<Reason> {
+    match recurrence {
+        Recurrence::Regressed { .. } => None,
+        Recurrence::Fixed { .. } => Some(Reason::Fixed),
+        Recurrence::Maybe { doubt, .. } => Some(Reason::MaybeRegressed(doubt.clone())),
+        Recurrence::Ignored => Some(Reason::Ignored),
+        Recurrence::Undecided => Some(Reason::Undecided),
+    }
 }
 
 fn is_infrastructure(issue: &Issue) -> bool {

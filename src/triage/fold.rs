@@ -74,6 +74,8 @@ pub enum Base {
 pub struct Record {
     pub base: Base,
     pub confirmed: Option<Said>,
+    /// When it was said the last time that it is neither fixed nor ignored.
+    pub reopened: Option<Timestamp>,
     pub lease: Option<Lease>,
     pub title: Option<String>,
     pub n_events: Option<u64>,
@@ -233,6 +235,7 @@ impl Record {
             Kind::Reopened => {
                 self.check_voice(voice)?;
                 self.base = Base::Open;
+                self.reopened = Some(operation.at);
             }
         }
         Ok(())

@@ -4,18 +4,20 @@
 //! issue is a log of operations ([`log`]), and its state a [`fold`](mod@fold) over it.
 
 mod act;
+mod exposure;
 pub mod fold;
 mod incident;
 pub mod log;
 pub mod operation;
+mod recurrence;
 mod score;
 pub mod store;
 
-use serde::Serialize;
-
 pub use act::{Act, Reason, Scene};
+pub use exposure::{Exposure, Outcome, Unknown, outcome};
 pub use incident::{Incident, incidents};
-pub use score::{Score, Terms};
+pub use recurrence::{Doubt, Fix, Holds, Recurrence, Recurrences};
+pub use score::{Factor, Score, Terms};
 
 use crate::issue::Issue;
 use crate::source::Window;
@@ -28,11 +30,12 @@ pub struct Ranked {
     pub act: Act,
     /// Why `act` is not [`Act::Yes`], the weightiest first.
     pub reasons: Vec<Reason>,
+    /// What people and agents did about it, as far as it bears on that.
+    pub recurrence: Option<Recurrence>,
 }
 
 /// What is known about an issue beside its events. More than one may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// Not seen before the last day of the window.
     New,
@@ -42,6 +45,29 @@ pub enum State {
     Muted,
     /// Its own tracker has it as done.
     Resolved,
+    /// It has a fix, and is seen where that is not.
+    Fixed,
+    /// It has a fix, and nobody knows whether it is seen where that is.
+    MaybeRegressed,
+    /// It is seen where its fix is.
+    Regressed,
+    /// Somebody said that nobody shall act.
+    Ignored,
+}
+
+impl State {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::New => "new",
+            State::NonProduction => "non-production",
+            State::Muted => "muted",
+            State::Resolved => "resolved",
+            State::Fixed => "fixed",
+            State::MaybeRegressed => "maybe-regressed",
+            State::Regressed => "regressed",
+            State::Ignored => "ignored",
+        }
+    }
 }
 
 /// Orders issues by score. The order is total: the same issues, window and scene give the same answer, whatever order they come in.
@@ -53,9 +79,10 @@ pub fn rank(issues: Vec<Issue>, window: &Window, scene: &Scene) -> Vec<Ranked> {
         .map(|issue| {
             let (act, reasons) = act::decide(&issue, scene, incident::brake(&issue, &incidents));
             Ranked {
-                score: score::of(&issue, window, most_users),
+                score: score::of(&issue, window, scene, most_users),
                 act,
                 reasons,
+                recurrence: scene.recurrences.get(&issue.fingerprint).cloned(),
                 issue,
             }
         })

@@ -2,7 +2,7 @@
 
 use crate::issue::{Issue, Severity, Standing};
 use crate::source::Window;
-use crate::triage::State;
+use crate::triage::{Recurrence, Scene, State};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
@@ -10,8 +10,17 @@ pub struct Score {
     pub total: f64,
     pub terms: Terms,
     pub states: Vec<State>,
-    /// What the sum of the terms is multiplied with.
-    pub factors: Vec<(State, f64)>,
+    /// What is made of the sum of the terms, one after another.
+    pub factors: Vec<Factor>,
+}
+
+/// What a state makes of a score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Factor {
+    pub state: State,
+    pub times: f64,
+    /// Points of the hundred.
+    pub plus: f64,
 }
 
 /// A term that the source cannot tell is `None`: its weight goes to the others.
@@ -49,7 +58,7 @@ impl Terms {
 }
 
 /// `most_users` is what the most widely felt issue of the reading has.
-pub fn of(issue: &Issue, window: &Window, most_users: Option<u64>) -> Score {
+pub fn of(issue: &Issue, window: &Window, scene: &Scene, most_users: Option<u64>) -> Score {
     let has_times = !issue.tally.by_age.is_empty();
     let timed = |term: f64| has_times.then_some(term);
     let terms = Terms {
@@ -62,15 +71,15 @@ pub fn of(issue: &Issue, window: &Window, most_users: Option<u64>) -> Score {
         }),
         spike: timed(spike(issue)),
         repetition: timed(repetition(issue, window)),
-        area: AREA,
+        area: scene.weight_of(issue).unwrap_or(AREA),
     };
-    let states = states(issue, window);
-    let factors: Vec<(State, f64)> = states
+    let states = states(issue, window, scene);
+    let factors: Vec<Factor> = states.iter().filter_map(|state| factor(*state)).collect();
+    let sum = 100.0 * weighted(&terms);
+    let total = factors
         .iter()
-        .filter_map(|state| Some((*state, factor(*state)?)))
-        .collect();
-    let factor: f64 = factors.iter().map(|(_, factor)| factor).product();
-    let total = (weighted(&terms) * factor * 1000.0).round() / 10.0;
+        .fold(sum, |sum, factor| sum * factor.times + factor.plus);
+    let total = (total.min(100.0) * 10.0).round() / 10.0;
     Score {
         total,
         terms,
@@ -80,13 +89,16 @@ pub fn of(issue: &Issue, window: &Window, most_users: Option<u64>) -> Score {
 }
 
 /// What a state makes of the sum of the terms.
-fn factor(state: State) -> Option<f64> {
-    match state {
-        State::New => None,
-        State::NonProduction => Some(0.4),
-        State::Muted => Some(0.25),
-        State::Resolved => Some(0.15),
-    }
+fn factor(state: State) -> Option<Factor> {
+    let (times, plus) = match state {
+        State::New => return None,
+        State::NonProduction => (0.4, 0.0),
+        State::Muted | State::Ignored => (0.25, 0.0),
+        State::Resolved | State::Fixed => (0.15, 0.0),
+        State::MaybeRegressed => (1.05, 0.0),
+        State::Regressed => (1.15, 3.0),
+    };
+    Some(Factor { state, times, plus })
 }
 
 fn weighted(terms: &Terms) -> f64 {
@@ -139,7 +151,7 @@ fn repetition(issue: &Issue, window: &Window) -> f64 {
     clamp(days.len() as f64 / window.n_days().max(1.0))
 }
 
-fn states(issue: &Issue, window: &Window) -> Vec<State> {
+fn states(issue: &Issue, window: &Window, scene: &Scene) -> Vec<State> {
     let mut states = Vec::new();
     let is_new = issue.tally.first_seen.is_some_and(|first| {
         window.n_days() > 1.0 && window.until.duration_since(first).as_hours() < 24
@@ -154,11 +166,20 @@ fn states(issue: &Issue, window: &Window) -> Vec<State> {
     if !issue.environments.is_empty() && !issue.environments.iter().any(is_production) {
         states.push(State::NonProduction);
     }
+    let recurrence = scene.recurrences.get(&issue.fingerprint);
+    let is_back = matches!(recurrence, Some(Recurrence::Regressed { .. }));
     match issue.standing {
-        Standing::Open => {}
         Standing::Muted => states.push(State::Muted),
-        Standing::Resolved => states.push(State::Resolved),
+        Standing::Resolved if !is_back => states.push(State::Resolved),
+        Standing::Open | Standing::Resolved => {}
     }
+    states.extend(recurrence.and_then(|recurrence| match recurrence {
+        Recurrence::Fixed { .. } => Some(State::Fixed),
+        Recurrence::Maybe { .. } => Some(State::MaybeRegressed),
+        Recurrence::Regressed { .. } => Some(State::Regressed),
+        Recurrence::Ignored => Some(State::Ignored),
+        Recurrence::Undecided => None,
+    }));
     states
 }
 

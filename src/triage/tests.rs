@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::change::RepoPath;
 use crate::issue::{Fingerprint, Flag, Frame, Severity, Standing, Tally};
-use crate::policy::FileKind;
+use crate::policy::{FileKind, Policy, TriagePolicy};
 
 fn now() -> Timestamp {
     "2026-11-22T08:00:00Z".parse().expect("a time")
@@ -43,6 +43,10 @@ fn issue(name: &str, ages: &[(u32, u64)]) -> Issue {
 }
 
 fn ranked(issues: Vec<Issue>) -> Vec<Ranked> {
+    ranked_by(issues, &TriagePolicy::default(), &Recurrences::new())
+}
+
+fn ranked_by(issues: Vec<Issue>, triage: &TriagePolicy, recurrences: &Recurrences) -> Vec<Ranked> {
     let files = ["src/lib.rs", "migrations/1.sql", "tests/a.rs"];
     let files: BTreeSet<RepoPath> = files.iter().map(|path| RepoPath::from(*path)).collect();
     let kind_of = |path: &RepoPath| match path.to_str() {
@@ -53,6 +57,8 @@ fn ranked(issues: Vec<Issue>) -> Vec<Ranked> {
     let scene = Scene {
         files: &files,
         kind_of: &kind_of,
+        triage,
+        recurrences,
     };
     rank(issues, &window(), &scene)
 }
@@ -272,12 +278,78 @@ fn a_warning_is_for_a_person() {
 }
 
 #[test]
+fn what_the_business_expects_is_nobodys_bug() {
+    let policy = "version: 1\ntriage: {expected: [panic], areas: {'src/**': 100}}";
+    let policy = Policy::load(policy, "p").expect("a policy");
+    let one = || vec![issue("total", &[(1, 2)])];
+    let ranked = ranked_by(one(), &policy.triage, &Recurrences::new()).remove(0);
+    assert_eq!(
+        (ranked.act, &ranked.reasons[..]),
+        (Act::No, &[Reason::Business][..])
+    );
+    assert_eq!(ranked.score.terms.area, 1.0);
+    assert_eq!(self::ranked(one())[0].score.terms.area, 0.3);
+}
+
+/// What an issue of one score becomes by what is known of it.
+#[track_caller]
+fn check_past(recurrence: Recurrence, standing: Standing, expected: &str) {
+    let mut one = issue("total", &[(1, 2), (80, 4)]);
+    let before = ranked(vec![one.clone()]).remove(0).score.total;
+    one.standing = standing;
+    let recurrences = [(one.fingerprint.clone(), recurrence)].into();
+    let after = ranked_by(vec![one], &TriagePolicy::default(), &recurrences).remove(0);
+    let reasons: Vec<String> = after.reasons.iter().map(ToString::to_string).collect();
+    let times = after.score.total / before;
+    let said = format!("{:?} x{times:.2} {}", after.act, reasons.join("; "));
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn what_came_back_comes_first_and_what_may_have_is_left_alone() {
+    let fix = || "f".to_owned();
+    let back = || Recurrence::Regressed {
+        fix: Some(fix()),
+        release: None,
+    };
+    check_past(back(), Standing::Open, "Yes x1.22 ");
+    check_past(back(), Standing::Resolved, "Yes x1.22 ");
+    check_past(back(), Standing::Muted, "No x0.36 it is muted");
+    let maybe = Recurrence::Maybe {
+        fix: fix(),
+        doubt: Doubt::NoRelease,
+    };
+    check_past(
+        maybe,
+        Standing::Open,
+        "No x1.05 it may have come back after its fix: its events name no release",
+    );
+    check_past(
+        Recurrence::Fixed { fix: fix() },
+        Standing::Open,
+        "No x0.15 it is fixed, and seen only where the fix is not",
+    );
+    check_past(
+        Recurrence::Ignored,
+        Standing::Open,
+        "No x0.25 it is ignored: see `triage show`",
+    );
+    check_past(
+        Recurrence::Undecided,
+        Standing::Open,
+        "No x1.00 its log cannot be read or believed: see `triage show`",
+    );
+}
+
+#[test]
 fn a_file_that_a_package_names_is_the_one_that_ends_so() {
     let found = |file: &str, files: &[&str]| {
         let files: BTreeSet<RepoPath> = files.iter().map(|path| RepoPath::from(*path)).collect();
         let scene = Scene {
             files: &files,
             kind_of: &|_| FileKind::Production,
+            triage: &TriagePolicy::default(),
+            recurrences: &Recurrences::new(),
         };
         let frame = Frame {
             file: file.to_owned(),

@@ -196,6 +196,7 @@ fn an_approval_ends() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn what_only_looks_like_an_approval_is_none() {
     let repo = with_fix();
     approve(&repo, "HEAD", "no-test");

@@ -69,6 +69,7 @@ fn without_a_build_nothing_is_decided() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_build_has_no_network_and_is_seen_by_no_other_side() {
     // It would make the other side's file, were it still there.
     let line = format!(
@@ -96,6 +97,7 @@ fn is_refused(mischief: &str, expected: &str) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn what_a_build_does_to_tests_and_runners_does_not_count() {
     for mischief in [
         // The tests themselves, and others in their place.

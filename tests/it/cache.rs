@@ -39,6 +39,7 @@ fn a_second_check_of_an_unchanged_commit_runs_no_test() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn unless_asked_to_believe_the_cache_a_check_runs_everything() {
     let repo = Repo::with_honest_fix();
     let first = check(&repo, &["HEAD"]);
@@ -47,6 +48,7 @@ fn unless_asked_to_believe_the_cache_a_check_runs_everything() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_changed_fix_is_judged_by_its_own_runs() {
     let repo = Repo::with_honest_fix();
     assert_eq!(check(&repo, &["HEAD"]).exit, 0);
@@ -77,6 +79,7 @@ fn misses(change: impl FnOnce(&Repo), prepare: impl FnOnce(&Repo, &mut Command))
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn another_environment_is_a_miss() {
     misses(
         |_| (),
@@ -88,6 +91,7 @@ fn another_environment_is_a_miss() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn other_packages_in_the_checkout_are_a_miss() {
     misses(
         |repo| {
@@ -99,6 +103,7 @@ fn other_packages_in_the_checkout_are_a_miss() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn another_policy_is_a_miss() {
     let repo = Repo::python_sample();
     let policy = format!("{UNITTEST_POLICY}  env: {{A: b}}\n");
@@ -133,6 +138,7 @@ fn entries_that_somebody_touched_are_misses() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn tests_neither_see_nor_write_the_cache() {
     let repo = Repo::with_honest_fix();
     assert_eq!(check(&repo, &["HEAD", "--no-note"]).exit, 0);
@@ -183,6 +189,7 @@ class Probe(unittest.TestCase):
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_statement_says_that_it_rests_on_the_cache_until_a_whole_check_says_more() {
     let repo = Repo::with_honest_fix();
     check(&repo, &["HEAD", "--no-note"]);
@@ -202,6 +209,7 @@ fn a_statement_says_that_it_rests_on_the_cache_until_a_whole_check_says_more() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn in_a_range_the_suite_of_a_commit_is_that_of_the_next_ones_parent() {
     let repo = Repo::with_honest_fix();
     repo.write("cart.py", &CART_FIXED.replace("prices:", "prices or []:"))
@@ -261,6 +269,7 @@ fn both_sides_are_shown_on_request() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn trees_are_kept_for_a_person_on_request_and_one_set_of_them() {
     let repo = Repo::with_honest_fix();
     let answer = repo.guard(["check", "HEAD", "--keep-work-area"]);
@@ -304,6 +313,7 @@ fn a_budget_that_is_spent_decides_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn any_number_of_jobs_gives_the_same_answer() {
     let repo = Repo::rust_sample();
     repo.write("src/lib.rs", RUST_CART_FIXED)

@@ -39,6 +39,7 @@ fn an_honest_fix_is_accepted_and_noted() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_second_check_adds_no_second_note() {
     let repo = Repo::with_honest_fix();
     repo.guard(["check", "HEAD"]);
@@ -605,6 +606,7 @@ fn an_editable_install_is_tested_as_the_tree_has_it() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn every_repository_has_one_work_area_of_its_own() {
     let repo = Repo::with_honest_fix();
     let other = Repo::with_honest_fix();

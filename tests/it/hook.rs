@@ -342,6 +342,7 @@ fn a_file_that_a_later_hook_adds_is_judged_with_the_message() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_tree_that_was_not_judged_gets_no_note() {
     let repo = guarded();
     // What is staged here is not committed any more, yet `commit-msg` sees it.

@@ -53,6 +53,32 @@ fn passes(answer: &str) {
 }
 
 #[test]
+fn a_branch_for_repairs_is_one_however_it_is_named() {
+    let repo = branch();
+    let unproved = |spec: &str| {
+        let answer = repo.guard(["audit", spec]);
+        assert!(answer.starts_with("exit: 1\n"), "{spec}: {answer}");
+        assert!(answer.contains(", 2 unproved\n"), "{spec}: {answer}");
+    };
+    unproved("HEAD");
+    unproved("main..HEAD");
+    repo.git(["switch", "--quiet", "main"]);
+    unproved("koan/1");
+    unproved("main..refs/heads/koan/1");
+    // What is on the trusted branch is not of the branch that stands on it.
+    let answer = repo.guard(["audit"]);
+    assert!(answer.contains(", 0 unproved\n"), "{answer}");
+
+    repo.write("cart.py", "def total(prices):\n    return 7\n");
+    repo.commit("chore: work by hand");
+    repo.git(["branch", "--quiet", "--move", "koan/2"]);
+    repo.git(["branch", "--quiet", "main", "HEAD~1"]);
+    let answer = repo.guard(["check", "--lane", "auto", "main..koan/2"]);
+    assert!(answer.contains("lane repair (branch `koan/2`)"), "{answer}");
+    assert!(!answer.starts_with("exit: 0\n"), "{answer}");
+}
+
+#[test]
 fn a_range_is_found_again_after_a_squash_on_a_moved_base() {
     let repo = branch();
     passes(&repo.guard(["check", "main..koan/1"]));

@@ -140,6 +140,23 @@ fn a_guard_that_is_killed_while_it_writes_leaves_the_old_or_the_new() {
 }
 
 #[test]
+fn the_lock_of_a_dead_writer_goes_with_the_next_look() {
+    let repo = waiting();
+    let id = repo.git(["rev-parse", "HEAD"]);
+    let path = |name: &str| repo.root.join(".git").join(name);
+    fs::write(
+        path("koan-guard/writer.lock"),
+        format!("refs/notes/koan {id}"),
+    )
+    .expect("file");
+    fs::write(path("refs/notes/koan.lock"), id).expect("file");
+    let answer = repo.guard(["audit"]);
+    assert!(answer.contains("2 commits"), "{answer}");
+    check_sound(&repo);
+    assert_eq!(fs::read(path("koan-guard/writer.lock")).expect("file"), b"");
+}
+
+#[test]
 fn forty_guards_and_a_gc_at_once_write_one_note() {
     let repo = waiting();
     let children: Vec<Child> = (0..40)

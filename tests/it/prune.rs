@@ -41,6 +41,7 @@ fn rust_cart(new_tests: &[&str]) -> String {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_test_of_a_new_function_hides_no_other_test() {
     let repo = Repo::rust_sample();
     repo.write(
@@ -85,6 +86,7 @@ fn a_test_of_a_new_function_alone_shows_no_bug() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_policy_may_take_a_new_function_for_a_bug() {
     let repo = Repo::rust_sample();
     let policy = repo.read(".koan-guard.yaml");
@@ -122,6 +124,7 @@ fn a_policy_may_take_a_new_function_for_a_bug() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn in_python_a_missing_name_is_one_at_import_and_in_a_test() {
     let fixed = CART.replace("prices[0]", "first(prices)").replace(
         "def total",

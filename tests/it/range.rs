@@ -92,6 +92,7 @@ fn a_fix_that_leaves_another_red_test_is_refused() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_fix_with_a_clean_merge_of_the_main_branch_is_accepted() {
     let repo = merged();
     repo.git(["merge", "--quiet", "--message", "Merge main", "main"]);
@@ -121,6 +122,7 @@ fn a_fix_with_a_clean_merge_of_the_main_branch_is_accepted() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_merge_that_adds_what_neither_side_has_is_judged_by_that() {
     let repo = merged();
     repo.git(["merge", "--quiet", "--no-commit", "main"]);
@@ -242,6 +244,7 @@ fn nothing_to_judge_is_undecided() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn two_fixes_in_a_range_are_judged_one_by_one_and_together() {
     let repo = Repo::python_sample();
     repo.git(["switch", "--quiet", "--create", "fix"]);
@@ -321,6 +324,7 @@ fn a_branch_called_head_is_not_what_head_means() {
 
 /// `main` holds the bug, `fix` a red test on top of it.
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_secret_that_a_later_commit_removes_is_refused_and_never_told() {
     let repo = Repo::python_sample();
     repo.git(["switch", "--quiet", "--create", "fix"]);

@@ -135,6 +135,7 @@ fn a_commit_that_is_added_to_a_topic_branch_is_judged_with_all_of_it() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn everything_but_topic_branches_is_closed_to_agents() {
     let repo = served_by_perimeter();
     repo.git(["-C", "../bare.git", "branch", "release"]);
@@ -449,6 +450,7 @@ fn a_policy_that_observes_refuses_nothing_and_says_so() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn two_pushers_at_once_are_both_judged() {
     let repo = served();
     let server = Server::start(&repo);

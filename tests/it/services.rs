@@ -131,6 +131,7 @@ fn check_accepted(repo: &Repo, said: &str) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_fix_is_proved_beside_redis() {
     let fix = (
         "int(ask_redis(\"GET\", \"sum\").split(\"\\r\\n\")[1])",
@@ -172,6 +173,7 @@ def total(sql, prices):
 "#;
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_service_of_the_projects_own_finds_its_folder_as_it_was_prepared() {
     let repo = Repo::empty();
     let policy = format!(
@@ -237,6 +239,7 @@ fn a_service_that_ends_while_the_tests_run_is_undecided() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_service_that_goes_into_the_background_is_no_dead_one() {
     let services = "    - {name: db, start: '(sleep 78 && echo {dir}) & exit 0', ready: 'true'}\n    - preset: redis\n";
     let fix = (

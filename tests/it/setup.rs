@@ -96,6 +96,7 @@ fn what_setup_installs_is_there_in_every_run_and_is_installed_once() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_change_may_not_touch_what_setup_reads_nor_what_it_installed() {
     let repo = with_setup(
         &[INSTALL, "mkdir -p generated && touch generated/a src/b.py"],
@@ -178,6 +179,7 @@ fn a_secret_is_given_to_setup_and_to_nobody_else() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn only_setup_has_a_network_and_only_where_it_is_allowed() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -227,6 +229,7 @@ fn what_an_earlier_commit_wants_installed_is_not_installed() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn tests_that_are_left_out_neither_prove_nor_refuse() {
     let broken = "
     def test_of_order(self):

@@ -100,3 +100,43 @@ fn the_brief_of_an_error_shows_the_code_of_head_and_the_command_that_judges() {
         "{said}"
     );
 }
+
+#[test]
+fn a_second_run_reads_only_what_is_new() {
+    let repo = shop();
+    let new = |now: &str| repo.guard(["extract", "--new", "--format", "json", "--now", now]);
+    let first = new("2026-11-22T07:02:30Z");
+    // The second line is younger than a minute.
+    assert!(first.contains("\"events\": 1,"), "{first}");
+    assert_eq!(new("2026-11-22T07:02:30Z").lines().next(), Some("exit: 2"));
+    let log = repo.read("log.jsonl");
+    repo.write("log.jsonl", &[log, line("another one", 5)].concat());
+    let second = new("2026-11-22T07:30:00Z");
+    assert!(second.contains("\"events\": 2,"), "{second}");
+    assert!(second.contains("\"events\": 0,"), "{second}");
+    // What is not asked with `--new` knows nothing of it.
+    let all = ["extract", "--format", "json", "--now", NOW];
+    let said = repo.guard(all);
+    assert!(
+        said.contains("\"events\": 144,") && said.contains("\"events\": 3,"),
+        "{said}"
+    );
+    assert_eq!(repo.guard(all), said);
+    // A source that has changed is read as if it were the first time.
+    repo.write(
+        ".koan-guard.yaml",
+        &POLICY.replace("app_root", "not_in_app: [lib/], app_root"),
+    )
+    .commit("chore: another source");
+    let third = new("2026-11-22T08:00:00Z");
+    assert!(third.contains("\"events\": 3,"), "{third}");
+    let said = repo.guard(["extract", "--new", "--since", "2h"]);
+    assert!(said.starts_with("exit: 2"), "{said}");
+    let cursor = repo.root.join(".git/koan-guard/cursors/log.cursor");
+    std::fs::write(cursor, "yesterday").expect("a file");
+    let said = new("2026-11-22T09:00:00Z");
+    assert!(
+        said.starts_with("exit: 2") && said.contains("how far a source was read"),
+        "{said}"
+    );
+}

@@ -208,6 +208,7 @@ fn a_hunk_that_no_test_needs_is_nobodys_business_where_the_policy_says_so() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_hunk_beside_inline_tests() {
     let repo = Repo::rust_sample();
     let more = RUST_CART_FIXED.replace("}\n\n#[cfg", "}\n\npub fn nothing() {}\n\n#[cfg");
@@ -249,6 +250,7 @@ fn special_case(fixed: &str, policy: &str) -> Repo {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_exception_that_comes_back_with_another_value_is_said() {
     let code = "KNOWN = {hash('1,400'): 1400}\n\n\ndef price(name):\n    return KNOWN.get(hash(name)) or int(name)\n";
     let repo = special_case(code, "");
@@ -323,6 +325,7 @@ fn time_bomb(policy: &str) -> Repo {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_test_that_passes_today_only() {
     let repo = time_bomb("  variations: [clock]\n");
     let answer = repo.guard(["check", "HEAD", "--no-note"]);
@@ -334,6 +337,7 @@ fn a_test_that_passes_today_only() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_test_that_passes_with_one_order_only() {
     let repo = with_policy("  variations: [hash-seed]\n");
     let test = CART_TEST_OF_BUG.replace(

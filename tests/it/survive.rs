@@ -239,6 +239,7 @@ fn nobody_listening_is_no_acceptance() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_guard_that_is_killed_leaves_nothing_behind_and_the_next_one_works() {
     let repo = slow();
     let before = repo.state();
@@ -362,6 +363,7 @@ fn a_repository_of_longer_ids() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn two_guards_at_once_both_come_to_the_right_end() {
     let repo = Repo::with_honest_fix();
     repo.write("cart.py", "1\n").commit("fix: another");

@@ -528,6 +528,7 @@ fn check_journals(clones: &Clones, folders: &[&PathBuf]) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn killed_agents_leave_clones_that_converge() {
     converge_after_kills(4);
 }

@@ -152,6 +152,7 @@ fn a_branch_needs_something_to_compare_it_with() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn the_trusted_ref_may_be_configured() {
     let repo = fix_on_a_branch();
     repo.git(["config", "koan.trustedRef", "refs/heads/main"]);

@@ -24,6 +24,7 @@ fn repo(policy: &str) -> Repo {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_waiver_lets_pass_what_it_names_and_is_told() {
     let repo = repo(&waiver("type-not-allowed", "2999-12-31"));
     assert_snapshot!(repo.guard(["check", "HEAD"]), @"

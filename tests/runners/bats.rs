@@ -63,6 +63,7 @@ function by_comment { #@test
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn the_whole_suite_is_every_file() {
     let project = project("@test \"a\" { true; }").file(
         "test/bats-assert/test/x.bats",
@@ -142,6 +143,7 @@ fn an_overridden_assertion_is_not_believed() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_endless_test_is_timed_out() {
     let mut project = project("@test \"a\" { while :; do :; done; }\n@test \"b\" { true; }");
     project.timeout = Duration::from_secs(10);

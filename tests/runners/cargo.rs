@@ -159,6 +159,7 @@ fn an_overridden_assertion_is_not_believed() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_endless_test_is_timed_out() {
     let mut project =
         project("    #[test] fn a() { loop { std::thread::yield_now(); } }\n    #[test] fn b() {}");
@@ -325,6 +326,7 @@ pub mod json {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_test_behind_a_feature_runs_where_the_policy_names_it() {
     let silent = gated().touched(&["src/lib.rs"]);
     check(&silent, "passed shop plain");

@@ -137,6 +137,7 @@ fn a_command_without_results_says_why() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_status_that_does_not_agree_is_not_believed() {
     check_distrusted(
         &maven("sh mvnw.sh || true").all(),

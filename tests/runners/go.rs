@@ -176,6 +176,7 @@ fn a_package_that_does_not_build_hides_no_other() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn the_whole_suite_is_every_package_of_the_module() {
     let project = project("func TestA(t *testing.T) {}\nfunc TestB(t *testing.T) { t.Run(\"x\", func(t *testing.T) { t.SkipNow() }) }")
         .file("main.go", "package main\n\nfunc main() {}\n")
@@ -198,6 +199,7 @@ fn the_whole_suite_is_every_package_of_the_module() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn leaving_early_is_not_believed() {
     let end = "ended the process with status 0";
     check_attack("func TestA(t *testing.T) { os.Exit(0) }", end);
@@ -226,6 +228,7 @@ func TestA(t *testing.T) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_end_before_any_test_gives_no_tests() {
     for tests in [
         "func TestMain(m *testing.M) { os.Exit(0) }\nfunc TestA(t *testing.T) { t.Fail() }",
@@ -239,6 +242,7 @@ fn an_end_before_any_test_gives_no_tests() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_result_that_is_printed_is_not_believed() {
     check_attack(
         "func TestA(t *testing.T) { fmt.Println(\"--- PASS: TestA (0.00s)\"); t.Fail() }",
@@ -254,6 +258,7 @@ fn a_result_that_is_printed_is_not_believed() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_endless_test_is_timed_out() {
     let mut project = project("func TestA(t *testing.T) { for {} }\nfunc TestB(t *testing.T) {}");
     project.timeout = Duration::from_secs(20);

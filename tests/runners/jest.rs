@@ -206,6 +206,7 @@ fn a_configuration_that_hides_failures_is_overruled() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_failed_try_is_a_failure() {
     check_tests(
         "let n = 0;\njest.retryTimes(3);\ntest('a', () => { expect(n++).toBe(1); });",
@@ -218,6 +219,7 @@ fn a_failed_try_is_a_failure() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_run_that_ends_early_is_not_believed() {
     check_attack(
         "test('a', () => { shop.leave(); });\ntest('b', () => {});",
@@ -258,6 +260,7 @@ fn a_line_in_the_pipe_is_not_believed() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_state_that_is_changed_under_way_is_not_believed() {
     let state = "const key = Object.getOwnPropertySymbols(globalThis).find((key) => /JEST_STATE/.test(String(key)));\nconst state = globalThis[key];\n";
     check_attack(
@@ -275,6 +278,7 @@ fn a_state_that_is_changed_under_way_is_not_believed() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_replaced_assertion_is_noticed() {
     check_attack(
         "test('a', () => { expect(1).toBe(2); });\nglobalThis.expect = () => new Proxy({}, { get: () => () => {} });",
@@ -301,6 +305,7 @@ test('a', () => {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_test_without_an_end_is_timed_out() {
     let mut project = project("test('a', () => {});\ntest('b', () => { for (;;); });");
     project.timeout = Duration::from_secs(15);

@@ -285,6 +285,7 @@ end
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn attacks_are_not_believed() {
     check_attack("exit!(0)", "the report has no end");
     check_attack(

@@ -143,6 +143,7 @@ fn options_of_the_project_are_taken_and_those_that_hide_failures_are_not() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn every_command_of_the_script_counts() {
     let run = |scripts: &str| {
         project("it('a', () => {});")
@@ -215,7 +216,8 @@ passed test/b.js::one > late
 #[test]
 fn the_environment_is_the_one_of_the_script() {
     let run = |script: &str| {
-        project("it('a', () => { throw new Error(`env ${process.env.NODE_ENV}`); });")
+        let test = "it('a', () => { const { NODE_ENV, BABEL_ENV, LD_PRELOAD } = process.env; throw new Error(`env ${NODE_ENV} ${BABEL_ENV} ${LD_PRELOAD}`); });";
+        project(test)
             .file(
                 "package.json",
                 &format!("{{\"scripts\": {{\"test\": \"{script}\"}}}}"),
@@ -223,9 +225,13 @@ fn the_environment_is_the_one_of_the_script() {
             .touched(&["test/shop.js"])
     };
     for (script, expected) in [
-        ("mocha", "env undefined"),
-        ("NODE_ENV=test mocha", "env test"),
-        ("cross-env NODE_ENV=other nyc mocha", "env other"),
+        ("mocha", "env undefined undefined undefined"),
+        ("NODE_ENV=test mocha", "env test undefined"),
+        ("cross-env NODE_ENV=other nyc mocha", "env other undefined"),
+        (
+            "BABEL_ENV=commonjs LD_PRELOAD=/x.so mocha",
+            "env undefined commonjs undefined",
+        ),
     ] {
         let run = run(script);
         let detail = run.results.values().next().map(|result| &result.detail);
@@ -356,6 +362,7 @@ fn a_framework_that_is_changed_under_way_is_not_believed() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_test_without_an_end_is_timed_out() {
     let mut project = project("it('a', () => {});\nit('b', () => { for (;;); });");
     project.timeout = Duration::from_secs(8);

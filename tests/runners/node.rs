@@ -189,6 +189,7 @@ fn tests_are_where_the_script_of_the_project_looks() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn every_command_of_the_script_counts() {
     let other = "require('node:test')('other', () => {});";
     let run = |scripts: &str| {
@@ -239,6 +240,7 @@ fn what_is_left_out_by_only_is_seen() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_run_that_ends_early_is_not_believed() {
     for leave in [
         "test('a', () => shop.leave());\ntest('b', () => assert.ok(0));",
@@ -324,6 +326,7 @@ test('b', () => process.exit(0));
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_test_without_an_end_is_timed_out() {
     let mut project =
         project("test('a', () => {});\ntest('b', () => new Promise((ok) => setTimeout(ok, 1e6)));");

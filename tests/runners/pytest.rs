@@ -429,6 +429,7 @@ fn a_file_that_leaves_while_it_is_imported_is_not_built() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_name_that_is_missing_at_import_is_told_from_other_reasons() {
     for (tests, expected) in [
         ("from shop import absent", true),

@@ -227,6 +227,7 @@ fn what_a_focus_leaves_out_is_skipped_and_so_is_the_canary() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn attacks_are_not_believed() {
     check_attack("exit!(0)", "the report has no end");
     check_attack(
@@ -271,6 +272,7 @@ fn attacks_are_not_believed() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn production_that_reaches_into_the_run_is_not_believed() {
     check_production("exit!(0)", "the report has no end");
     check_production(

@@ -163,6 +163,7 @@ fn a_configuration_that_hides_failures_is_overruled() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_run_that_ends_early_is_not_believed() {
     check_tests(
         "test('a', () => { shop.leave(); });\ntest('b', () => {});",
@@ -178,6 +179,7 @@ fn a_run_that_ends_early_is_not_believed() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_state_that_is_changed_under_way_is_not_believed() {
     check_attack(
         "afterEach((ctx) => { ctx.task.result = { state: 'pass', errors: [] }; Object.defineProperty(ctx.task, 'result', { get: () => ({ state: 'pass' }), set() {} }); });\ntest('a', () => { throw new Error('x'); });",
@@ -204,6 +206,7 @@ fn an_error_beside_the_tests_is_seen() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_test_without_an_end_is_timed_out() {
     let mut project = project("test('a', () => {});\ntest('b', () => { for (;;); });");
     project.timeout = Duration::from_secs(15);

@@ -1,10 +1,10 @@
 use super::*;
-use crate::brief::Suspect;
+use crate::brief::{Suspect, Tried};
 use crate::change::RepoPath;
 use crate::issue::{Fingerprint, Frame, Issue};
-use crate::policy::Policy;
+use crate::policy::{Policy, TriagePolicy};
 use crate::source::Window;
-use crate::triage::{self, Scene};
+use crate::triage::{self, Recurrences, Scene};
 
 fn brief(message: &str) -> Brief {
     let policy =
@@ -22,11 +22,14 @@ fn brief(message: &str) -> Brief {
     issue.messages = vec![message.to_owned(), "an older one".to_owned()];
     issue.frames = frames;
     issue.tally.n_events = 2;
+    issue.context = [("cart.size".to_owned(), "3".to_owned())].into();
     let path = RepoPath::from("src/lib.rs");
     let files = [path.clone()].into();
     let scene = Scene {
         files: &files,
         kind_of: &|path| policy.kind_of(path),
+        triage: &TriagePolicy::default(),
+        recurrences: &Recurrences::new(),
     };
     Brief {
         ranked: triage::rank(vec![issue], &window, &scene).remove(0),
@@ -49,6 +52,12 @@ fn brief(message: &str) -> Brief {
             path: path.clone(),
             added_the_line: true,
         }]),
+        owners: vec![(path.clone(), vec!["@shop/core".to_owned()])],
+        tried: vec![Tried {
+            at: "2026-11-21T08:00:00Z".parse().expect("a time"),
+            commit: Some("abcdef0123456789".to_owned()),
+            why: "already-passes `x`".to_owned(),
+        }],
         files: vec![policy.explain(&path)],
         tests: vec![RepoPath::from("tests/lib.rs")],
         trailers: vec!["Koan-Issue".to_owned()],
@@ -72,6 +81,9 @@ fn a_brief_says_what_where_and_how_it_is_judged() {
         "- a test may go into `tests/lib.rs`",
         "and the trailer `Koan-Issue: k1:",
         "- `fedcba987654` of 2026-11-20T08:00:00Z by `Ada`, the line itself in `src/lib.rs`: `feat: 'a' share`",
+        "- 2026-11-21T08:00:00Z, `abcdef012345`: `already-passes 'x'`",
+        "`src/lib.rs` is owned by `@shop/core`.",
+        "| cart.size = 3",
         "koan-guard check HEAD",
         "act: yes",
     ] {
@@ -80,11 +92,15 @@ fn a_brief_says_what_where_and_how_it_is_judged() {
 }
 
 #[test]
-fn its_last_line_is_the_hash_of_all_above() {
-    let text = shown("attempt to subtract", 4_000);
-    let at = text.rfind("\nbrief `").expect("a last line");
-    let hash = format!("{:x}", Sha256::digest(&text[..at]));
-    assert_eq!(&text[at..], format!("\nbrief `sha256:{hash}`, run `run`\n"));
+fn a_fix_that_did_not_hold_is_named() {
+    let mut brief = brief("x");
+    brief.ranked.recurrence = Some(Recurrence::Regressed {
+        fix: Some("0123456789abcdef".to_owned()),
+        release: Some("1.5.0`".to_owned()),
+    });
+    let text = markdown(&brief, 4_000, "run").expect("a brief");
+    let said = "It was fixed by `0123456789ab` and came back in release `1.5.0'`";
+    assert!(text.contains(said), "{text}");
 }
 
 #[test]

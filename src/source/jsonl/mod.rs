@@ -19,7 +19,7 @@ use flate2::bufread::MultiGzDecoder;
 use self::form::Record;
 use self::line::{Line, Lines};
 use super::gather::Gatherer;
-use super::{Checked, Filter, Place, Reading, Rung, Settings};
+use super::{Checked, Filter, Place, Reading, Rung, Settings, context};
 use crate::issue::Fingerprint;
 use crate::usage::UsageError;
 
@@ -142,7 +142,8 @@ fn read_plain(
         n_lines += 1;
         match value {
             Some(value) => {
-                for record in form::records(&value) {
+                for mut record in form::records(&value) {
+                    record.raw.context = context::values(&value, &settings.context);
                     reader.take(record);
                 }
             }

@@ -1,6 +1,5 @@
 //! One server, asked with `GET` alone: no redirects, no other origin, answers of bounded size, waiting where it says so.
 
-use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -10,7 +9,8 @@ use jiff::Timestamp;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::policy::{ServerConfig, TokenPlace};
+use crate::policy::ServerConfig;
+use crate::source::secret;
 use crate::usage::UsageError;
 
 /// Of one answer, in bytes.
@@ -69,7 +69,7 @@ impl Client {
         Ok(Client {
             agent: config.build().into(),
             origin: server.url.clone(),
-            token: token(&server.token, folder)?,
+            token: secret::read(&server.token, folder, "token")?,
             end: Instant::now() + DEADLINE,
             pause,
         })
@@ -197,33 +197,6 @@ impl Client {
     fn failed(&self, err: &ureq::Error) -> anyhow::Error {
         anyhow::anyhow!("ask `{}`: {err}", self.origin)
     }
-}
-
-/// Reads the token. No message ever holds any of it.
-fn token(place: &TokenPlace, folder: &Path) -> anyhow::Result<String> {
-    let (text, shown) = match place {
-        TokenPlace::Variable(name) => {
-            let text = std::env::var(name).ok();
-            (text, format!("variable `{name}`"))
-        }
-        TokenPlace::File(path) => {
-            let path = folder.join(path);
-            let is_small =
-                fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= 4_096);
-            let text = is_small.then(|| fs::read_to_string(&path).ok()).flatten();
-            (text, format!("file `{}`", path.display()))
-        }
-    };
-    let token = text
-        .map(|text| text.trim().to_owned())
-        .filter(|text| !text.is_empty());
-    let Some(token) = token else {
-        return Err(UsageError::new(format!("there is no token in {shown}")).into());
-    };
-    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(UsageError::new(format!("what {shown} holds is no token")).into());
-    }
-    Ok(token)
 }
 
 /// How long to wait: seconds, or a time as seconds since 1970.

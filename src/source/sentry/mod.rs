@@ -12,7 +12,7 @@ use serde_json::Value;
 use self::client::Client;
 use super::gather::{Gatherer, RawEvent};
 use super::stack::RawFrame;
-use super::{Checked, Filter, Place, Reading, Rung, Settings, time};
+use super::{Checked, Filter, Place, Reading, Rung, Settings, context, time};
 use crate::issue::Standing;
 use crate::policy::ServerConfig;
 use crate::usage::UsageError;
@@ -225,7 +225,8 @@ impl Reader<'_> {
             self.n_undated += count;
             return;
         }
-        let raw = raw_event(id, issue, event, last_seen);
+        let mut raw = raw_event(id, issue, event, last_seen);
+        raw.context = context::values(payload(event), &self.gatherer.settings.context);
         let Some(fingerprint) = self.gatherer.add(raw) else {
             self.n_unlisted += count;
             return;
@@ -260,6 +261,7 @@ impl Reader<'_> {
                 known.tally.add(n, Some(age), first_seen, Some(last_seen));
             }
         }
+        known.server_ids.insert(id.to_owned());
         known.flags.extend(flags);
         known.severity = known.severity.max(severity);
         known.releases.extend(release);
@@ -431,7 +433,7 @@ fn tag(event: &Value, name: &str) -> Option<String> {
 }
 
 /// For a path or a query.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {

@@ -1,50 +1,41 @@
-//! Errors in tables of a SQLite file. The database groups and counts; what is pulled is one row a group.
+//! Errors in tables of a SQLite file.
 
-mod columns;
+mod functions;
 mod open;
 mod query;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context as _;
-use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Statement};
-use sha2::{Digest as _, Sha256};
 
-use self::columns::Columns;
-use self::query::{FIELD_END, FRAME_END, Queries};
-use super::gather::{Gatherer, RawEvent};
-use super::stack::RawFrame;
+use self::query::Queries;
+use super::table::columns::{self, Columns, Schema, Table};
+use super::table::{Cell, Chosen, Counts, Sample, Settling};
 use super::{Checked, Filter, Reading, Settings};
-use crate::issue::{Fingerprint, Issue, Standing};
-use crate::policy::{FramesConfig, TableConfig};
+use crate::policy::TableConfig;
+use crate::usage::UsageError;
 
 /// Reads the errors of `table` that `filter` lets through.
 ///
 /// [`TableConfig::columns`] maps our names to the table's; if it is empty they are guessed from common names, see [`Reading::columns`].
 ///
 /// # Errors
-/// [`UsageError`](crate::usage::UsageError) if file, table or a column is not there; any other error means that nothing is known.
+/// [`UsageError`] if file, table or a column is not there; any other error means that nothing is known.
 pub fn read(
     path: &Path,
     table: &TableConfig,
     settings: &Settings,
     filter: &Filter,
 ) -> anyhow::Result<Reading> {
-    let mut source = open::open(path)?;
-    let columns = Columns::resolve(&source.connection, table)?;
-    open::restrict(&mut source.connection, &columns)?;
-    let queries = Queries::new(&columns, filter);
-    let mut gathering = Gathering {
-        gatherer: Gatherer::new(settings)?,
-        frames: columns.frames.clone(),
-        groups: HashMap::new(),
-        standings: HashMap::new(),
-        n_unlisted: 0,
-    };
-    // One transaction: three looks at one state.
+    let mut source = open::open(path, open::deadline(table))?;
+    let columns = Columns::resolve(&mut Tables(&source.connection), table)?;
+    let pointer = Pointer::of(&source.connection, &columns.table)?;
+    open::restrict(&mut source.connection, reads(&columns, &pointer))?;
+    let queries = Queries::new(&columns, &pointer, filter);
+    // One transaction: several looks at one state.
     let transaction = source.connection.transaction()?;
     let n_undated = match &queries.undated {
         Some(sql) => prepare(&transaction, sql)?
@@ -52,29 +43,18 @@ pub fn read(
             .map_err(open::explain)?,
         None => 0,
     };
-    each_row(&transaction, &queries.samples, |row| {
-        gathering.add_sample(row)
-    })?;
-    each_row(&transaction, &queries.ages, |row| gathering.add_age(row))?;
-    each_row(&transaction, &queries.places, |row| {
-        gathering.add_places(row)
-    })?;
+    let counts = count(&transaction, &queries)?;
+    let chosen = counts.chosen();
+    let mut settling = Settling::new(counts, settings, &columns)?;
+    let mut statement = prepare(&transaction, &queries.sample)?;
+    for group in &chosen {
+        let sample = find(&mut statement, &pointer, group)?;
+        settling.add(group.key, sample)?;
+    }
+    drop(statement);
     transaction.finish()?;
     source.verify()?;
-    gathering.settle();
-
-    let issues: Vec<Issue> = gathering.gatherer.issues.into_values().collect();
-    Ok(Reading {
-        n_events: issues.iter().map(|issue| issue.tally.n_events).sum(),
-        issues,
-        n_undated: n_undated.unsigned_abs(),
-        n_unlisted: gathering.n_unlisted,
-        n_broken: 0,
-        rung: source.rung,
-        columns: columns.mapped(),
-        columns_guessed: columns.guessed,
-        redactions: gathering.gatherer.cleaner.redactor.counts,
-    })
+    settling.finish(&columns, n_undated.unsigned_abs(), source.rung)
 }
 
 /// Says which columns would be read, and tries to write.
@@ -82,9 +62,10 @@ pub fn read(
 /// # Errors
 /// As [`read`]; also where a statement that writes is not refused.
 pub fn check(path: &Path, table: &TableConfig) -> anyhow::Result<Checked> {
-    let mut source = open::open(path)?;
-    let columns = Columns::resolve(&source.connection, table)?;
-    open::restrict(&mut source.connection, &columns)?;
+    let mut source = open::open(path, open::deadline(table))?;
+    let columns = Columns::resolve(&mut Tables(&source.connection), table)?;
+    let pointer = Pointer::of(&source.connection, &columns.table)?;
+    open::restrict(&mut source.connection, reads(&columns, &pointer))?;
     let refused = open::try_to_write(&source.connection, &columns)?;
     let n_rows: i64 = prepare(&source.connection, &query::count(&columns))?
         .query_row([], |row| row.get(0))
@@ -102,14 +83,129 @@ pub fn check(path: &Path, table: &TableConfig) -> anyhow::Result<Checked> {
     })
 }
 
-/// Everything that has been read so far.
-struct Gathering<'a> {
-    gatherer: Gatherer<'a>,
-    frames: Option<FramesConfig>,
-    /// Which issue a group of the database belongs to, by the hash of its key; `None` beyond [`super::MAX_ISSUES`].
-    groups: HashMap<[u8; 32], Option<Fingerprint>>,
-    standings: HashMap<Fingerprint, Standing>,
-    n_unlisted: u64,
+/// The tables of a database.
+pub struct Tables<'c>(pub &'c Connection);
+
+/// The column by which one row of the events' table is found again.
+struct Pointer {
+    column: String,
+    /// What the authorizer hears it called.
+    names: Vec<String>,
+}
+
+impl Pointer {
+    /// # Errors
+    /// [`UsageError`] for a table whose rows have no name of one column.
+    fn of(connection: &Connection, table: &str) -> anyhow::Result<Pointer> {
+        let mut statement = connection.prepare("SELECT name, pk FROM pragma_table_info(?1)")?;
+        let columns = statement
+            .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<Vec<(String, i64)>, _>>()
+            .context("read the columns of the table")?;
+        let keys = columns.iter().filter(|(_, place)| *place > 0);
+        let keys: Vec<&str> = keys.map(|(name, _)| name.as_str()).collect();
+        let has_no_rowid: bool = connection.query_row(
+            "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1",
+            [table],
+            |row| row.get(0),
+        )?;
+        if has_no_rowid {
+            let [key] = keys.as_slice() else {
+                return Err(UsageError::new(format!(
+                    "table `{table}` is `WITHOUT ROWID` and its key is not one column"
+                ))
+                .into());
+            };
+            return Ok(Pointer {
+                column: (*key).to_owned(),
+                names: vec![(*key).to_owned()],
+            });
+        }
+        let is_free = |name: &&str| {
+            !columns
+                .iter()
+                .any(|(other, _)| other.eq_ignore_ascii_case(name))
+        };
+        let column = ["rowid", "_rowid_", "oid"].into_iter().find(is_free);
+        let column = column.with_context(|| format!("the rows of `{table}` cannot be named"))?;
+        // A key that is the rowid goes by its own name.
+        let names = keys.into_iter().take(1).chain(["ROWID"]);
+        Ok(Pointer {
+            column: column.to_owned(),
+            names: names.map(str::to_owned).collect(),
+        })
+    }
+}
+
+/// Every column that a query may name, with its table.
+fn reads(columns: &Columns, pointer: &Pointer) -> BTreeSet<(String, String)> {
+    let of_pointer = pointer.names.iter();
+    let of_pointer = of_pointer.map(|name| (columns.table.clone(), name.clone()));
+    columns.reads().into_iter().chain(of_pointer).collect()
+}
+
+impl Schema for Tables<'_> {
+    fn table(&mut self, name: &str) -> anyhow::Result<Table> {
+        let name = find_table(self.0, name)?;
+        let columns = columns_of(self.0, &name)?;
+        Ok((name, columns))
+    }
+}
+
+fn count(connection: &Connection, queries: &Queries) -> anyhow::Result<Counts<i64>> {
+    let mut counts = Counts::new();
+    each_row(connection, &queries.cells, |row| {
+        counts.add(Cell {
+            key: row.get("g")?,
+            n: row.get::<_, i64>("n")?.unsigned_abs(),
+            age: row.get("age")?,
+            first: row.get("first")?,
+            last: row.get("last")?,
+            newest: text(row, "newest")?.unwrap_or_default(),
+            release: text(row, "release")?,
+            environment: text(row, "environment")?,
+            level: text(row, "level")?,
+            muted: text(row, "muted")?,
+            resolved: text(row, "resolved")?,
+        })
+    })?;
+    if let Some(sql) = &queries.users {
+        each_row(connection, sql, |row| {
+            counts.add_users(row.get("g")?, row.get::<_, i64>("n")?.unsigned_abs());
+            Ok(())
+        })?;
+    }
+    counts.leave_out(functions::OTHERS);
+    Ok(counts)
+}
+
+/// The event that a group's pointer leads to. Joined to several rows it may be in several groups.
+fn find(
+    statement: &mut Statement<'_>,
+    pointer: &Pointer,
+    group: &Chosen<i64>,
+) -> anyhow::Result<Sample> {
+    let mut rows = statement.query([&group.pointer])?;
+    while let Some(row) = rows.next().map_err(open::explain)? {
+        if row.get::<_, i64>("g")? == group.key {
+            return Ok(Sample {
+                error_type: text(row, "type")?,
+                module: text(row, "module")?,
+                message: text(row, "message")?,
+                template: text(row, "template")?,
+                stack: text(row, "stack")?,
+                frames: text(row, "frames")?,
+                file: text(row, "file")?,
+                function: text(row, "function")?,
+                line: text(row, "line")?,
+                id: text(row, "id")?,
+            });
+        }
+    }
+    anyhow::bail!(
+        "the row of an event was not found again by its `{}`",
+        pointer.column
+    )
 }
 
 /// Prepares a statement and makes sure that it cannot write.
@@ -134,217 +230,45 @@ fn each_row(
     Ok(())
 }
 
-impl Gathering<'_> {
-    /// One group with its newest event.
-    fn add_sample(&mut self, row: &Row) -> anyhow::Result<()> {
-        let group = Group::of(row)?;
-        let hash = group.hash();
-        let n_users: Option<i64> = row.get("n_users")?;
-        let line = text(row, "line")?.and_then(|line| line.parse().ok());
-        let place = group
-            .file
-            .filter(|file| !file.is_empty())
-            .map(|file| RawFrame {
-                file,
-                line,
-                function: group.function,
-                ..RawFrame::default()
-            });
-        let event = RawEvent {
-            error_type: group.error_type,
-            module: group.module,
-            message: text(row, "message")?.unwrap_or_default(),
-            template: text(row, "template")?,
-            stack: group.stack.map(|stack| unescaped(&stack)),
-            frames: self.frames.as_ref().map_or(Vec::new(), |config| {
-                frames(group.frames.as_deref().unwrap_or(""), config)
-            }),
-            place,
-            id: text(row, "id")?,
-            at: timestamp(row.get("last")?)?,
-            ..RawEvent::default()
-        };
-        let fingerprint = self.gatherer.add(event);
-        if let Some(issue) = fingerprint
-            .as_ref()
-            .and_then(|name| self.gatherer.issues.get_mut(name))
-        {
-            issue.users = issue.users.max(n_users.map(i64::unsigned_abs));
-        }
-        self.groups.insert(hash, fingerprint);
-        Ok(())
-    }
-
-    /// How many events of a group are how old.
-    fn add_age(&mut self, row: &Row) -> anyhow::Result<()> {
-        let n = row.get::<_, i64>("n")?.unsigned_abs();
-        let age: Option<i64> = row.get("age")?;
-        let age = age.map(u32::try_from).transpose()?;
-        let first = timestamp(row.get("first")?)?;
-        let last = timestamp(row.get("last")?)?;
-        match self
-            .fingerprint_of(row)?
-            .and_then(|name| self.gatherer.issues.get_mut(&name))
-        {
-            Some(issue) => issue.tally.add(n, age, first, last),
-            None => self.n_unlisted += n,
-        }
-        Ok(())
-    }
-
-    /// Where, in which releases and how badly a group happened, and what its tracker says of it.
-    fn add_places(&mut self, row: &Row) -> anyhow::Result<()> {
-        let Some(fingerprint) = self.fingerprint_of(row)? else {
-            return Ok(());
-        };
-        let mut flags = BTreeSet::new();
-        let mut clean = |name| -> anyhow::Result<Option<String>> {
-            let text: Option<String> = text(row, name)?.filter(|text| !text.is_empty());
-            Ok(text.map(|text| self.gatherer.cleaner.label(&text, &mut flags)))
-        };
-        let release = clean("release")?;
-        let environment = clean("environment")?;
-        let severity = self.gatherer.severity(text(row, "level")?.as_deref(), None);
-        let standing = if is_true(text(row, "resolved")?) {
-            Standing::Resolved
-        } else if is_true(text(row, "muted")?) {
-            Standing::Muted
-        } else {
-            Standing::Open
-        };
-        if let Some(issue) = self.gatherer.issues.get_mut(&fingerprint) {
-            issue.releases.extend(release);
-            issue.environments.extend(environment);
-            issue.severity = issue.severity.max(severity);
-            issue.flags.extend(flags);
-        }
-        let known = self.standings.entry(fingerprint).or_insert(standing);
-        *known = standing.min(*known);
-        Ok(())
-    }
-
-    fn settle(&mut self) {
-        for (fingerprint, standing) in &self.standings {
-            if let Some(issue) = self.gatherer.issues.get_mut(fingerprint) {
-                issue.standing = *standing;
-            }
-        }
-    }
-
-    fn fingerprint_of(&self, row: &Row) -> anyhow::Result<Option<Fingerprint>> {
-        let group = Group::of(row)?.hash();
-        let fingerprint = self.groups.get(&group);
-        fingerprint
-            .cloned()
-            .context("the database named a group it did not name before")
-    }
-}
-
-/// A flag, a time or a word that says that something is so.
-fn is_true(text: Option<String>) -> bool {
-    let text = text.unwrap_or_default().to_lowercase();
-    !matches!(
-        text.as_str(),
-        "" | "0" | "false" | "f" | "unresolved" | "open" | "null"
-    )
-}
-
-/// What the database groups by.
-struct Group {
-    error_type: Option<String>,
-    module: Option<String>,
-    stack: Option<String>,
-    frames: Option<String>,
-    file: Option<String>,
-    function: Option<String>,
-    /// Only where there is neither stack nor file nor function.
-    message: Option<String>,
-}
-
-impl Group {
-    fn of(row: &Row) -> anyhow::Result<Group> {
-        Ok(Group {
-            error_type: text(row, "type")?.filter(|text| !text.is_empty()),
-            module: text(row, "module")?,
-            stack: text(row, "stack")?,
-            frames: text(row, "frames")?,
-            file: text(row, "file")?,
-            function: text(row, "function")?,
-            message: text(row, "message_key")?,
-        })
-    }
-
-    fn hash(&self) -> [u8; 32] {
-        let parts = [
-            &self.error_type,
-            &self.module,
-            &self.stack,
-            &self.frames,
-            &self.file,
-            &self.function,
-            &self.message,
-        ];
-        let mut hasher = Sha256::new();
-        for part in parts {
-            let length = part.as_ref().map_or(u64::MAX, |text| text.len() as u64);
-            hasher.update(length.to_le_bytes());
-            hasher.update(part.as_deref().unwrap_or(""));
-        }
-        hasher.finalize().into()
-    }
-}
-
-/// The frames that a query put into one text, the innermost last.
-fn frames(text: &str, config: &FramesConfig) -> Vec<RawFrame> {
-    let has_applications = config.members.contains_key("application");
-    let frames = text.split([FRAME_END, '\n']).filter_map(|frame| {
-        let mut fields = frame.split(FIELD_END);
-        let mut next = || fields.next().map(str::to_owned);
-        let (file, line, function, application, in_app) =
-            (next()?, next()?, next()?, next()?, next()?);
-        Some(RawFrame {
-            file: if file.is_empty() {
-                "<unknown>".to_owned()
-            } else {
-                file
-            },
-            line: line.parse().ok(),
-            function: (!function.is_empty()).then_some(function),
-            application: has_applications.then_some(application),
-            in_app: match in_app.as_str() {
-                "1" => Some(true),
-                "0" => Some(false),
-                _ => None,
-            },
-        })
-    });
-    let mut frames: Vec<RawFrame> = frames.collect();
-    if config.crash_first {
-        frames.reverse();
-    }
-    frames
-}
-
-/// Text out of XML, where it is.
-fn unescaped(text: &str) -> String {
-    if !text.contains("&#x") && !text.contains("&#1") && !text.contains("&lt;") {
-        return text.to_owned();
-    }
-    let pairs = [
-        ("&#xD;", ""),
-        ("&#xA;", "\n"),
-        ("&#13;", ""),
-        ("&#10;", "\n"),
-        ("&#x9;", "\t"),
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&apos;", "'"),
-        ("&amp;", "&"),
-    ];
-    pairs
+/// An ordinary table: a view or a virtual table would run code of the schema's.
+fn find_table(connection: &Connection, table: &str) -> anyhow::Result<String> {
+    let mut statement =
+        connection.prepare("SELECT name, type FROM pragma_table_list WHERE schema = 'main'")?;
+    let tables = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<Vec<(String, String)>, _>>()
+        .context("read the schema")?;
+    let found = tables
         .iter()
-        .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+        .find(|(name, _)| name.eq_ignore_ascii_case(table));
+    match found {
+        Some((name, kind)) if kind == "table" && !name.starts_with("sqlite_") => Ok(name.clone()),
+        Some((name, kind)) => {
+            Err(UsageError::new(format!("`{name}` is no ordinary table: {kind}")).into())
+        }
+        None => {
+            let mut names: Vec<&String> = tables
+                .iter()
+                .filter(|(name, kind)| kind == "table" && !name.starts_with("sqlite_"))
+                .map(|(name, _)| name)
+                .collect();
+            names.sort();
+            Err(UsageError::with_hint(
+                format!("no table `{table}` in the database"),
+                format!("it has {}", columns::list(&names)),
+            )
+            .into())
+        }
+    }
+}
+
+fn columns_of(connection: &Connection, table: &str) -> anyhow::Result<Vec<String>> {
+    let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
+    let names = statement
+        .query_map([table], |row| row.get(0))?
+        .collect::<Result<Vec<String>, _>>()
+        .context("read the columns of the table")?;
+    Ok(names)
 }
 
 /// A column as text, whatever bytes it holds: they are a stranger's.
@@ -357,10 +281,6 @@ fn text(row: &Row, name: &str) -> anyhow::Result<Option<String>> {
             Some(String::from_utf8_lossy(bytes).into_owned())
         }
     })
-}
-
-fn timestamp(seconds: Option<i64>) -> anyhow::Result<Option<Timestamp>> {
-    Ok(seconds.map(Timestamp::from_second).transpose()?)
 }
 
 #[cfg(test)]

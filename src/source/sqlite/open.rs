@@ -16,11 +16,13 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tempfile::TempDir;
 
-use super::Columns;
+use super::functions;
+use crate::policy::TableConfig;
 use crate::source::Rung;
+use crate::source::table::columns::{Columns, quote};
 use crate::usage::UsageError;
 
-/// For a whole reading. A longer one would keep a writer waiting.
+/// For a whole reading, where the policy says no other. A longer one would keep a writer waiting.
 const DEADLINE: Duration = Duration::from_secs(10);
 const BUSY: Duration = Duration::from_secs(2);
 /// A larger database in WAL mode is not copied.
@@ -49,7 +51,7 @@ struct Identity {
 
 /// # Errors
 /// [`UsageError`] if there is no such file, or it is a link or no database.
-pub fn open(path: &Path) -> anyhow::Result<Source> {
+pub fn open(path: &Path, deadline: Duration) -> anyhow::Result<Source> {
     let path = resolve(path)?;
     let before = Identity::of(&path)?;
     let (snapshot, readable) = if is_wal(&path)? {
@@ -60,7 +62,7 @@ pub fn open(path: &Path) -> anyhow::Result<Source> {
         (None, path.clone())
     };
     let connection =
-        connect(&readable, DEADLINE).with_context(|| format!("open `{}`", path.display()))?;
+        connect(&readable, deadline).with_context(|| format!("open `{}`", path.display()))?;
     if snapshot.is_some() {
         check_copy(&connection)?;
     }
@@ -76,9 +78,17 @@ pub fn open(path: &Path) -> anyhow::Result<Source> {
     })
 }
 
-/// From here on the connection can read the mapped columns of one table, for as long as the deadline allows, and do nothing else.
-pub fn restrict(connection: &mut Connection, columns: &Columns) -> anyhow::Result<()> {
-    let reads = columns.reads();
+/// How long a reading may take.
+pub fn deadline(table: &TableConfig) -> Duration {
+    table.timeout.unwrap_or(DEADLINE)
+}
+
+/// From here on the connection can read these columns, for as long as the deadline allows, and do nothing else.
+pub fn restrict(
+    connection: &mut Connection,
+    reads: BTreeSet<(String, String)>,
+) -> anyhow::Result<()> {
+    functions::add(connection)?;
     connection.authorizer(Some(move |context: AuthContext<'_>| {
         if is_allowed(&context.action, &reads) {
             Authorization::Allow
@@ -97,7 +107,7 @@ pub fn try_to_write(
     connection: &Connection,
     columns: &Columns,
 ) -> anyhow::Result<Vec<(String, String)>> {
-    let table = super::columns::quote(&columns.table);
+    let table = quote(&columns.table);
     let statements = [
         format!("DELETE FROM {table}"),
         format!("DROP TABLE {table}"),
@@ -123,10 +133,7 @@ pub fn explain(err: rusqlite::Error) -> anyhow::Error {
     let is_late = err.sqlite_error_code() == Some(ErrorCode::OperationInterrupted);
     let err = anyhow::Error::from(err);
     if is_late {
-        err.context(format!(
-            "reading the errors took longer than {} s",
-            DEADLINE.as_secs()
-        ))
+        err.context("reading the errors took longer than the source's `timeout`")
     } else {
         err.context("read the errors")
     }
@@ -222,11 +229,12 @@ pub(super) fn connect(path: &Path, deadline: Duration) -> anyhow::Result<Connect
 
 fn is_allowed(action: &AuthAction<'_>, reads: &BTreeSet<(String, String)>) -> bool {
     const FUNCTIONS: &[&str] = &[
+        functions::AT,
+        functions::GROUP,
         "cast",
         "char",
         "coalesce",
         "count",
-        "glob",
         "group_concat",
         "instr",
         "json_each",
@@ -236,11 +244,10 @@ fn is_allowed(action: &AuthAction<'_>, reads: &BTreeSet<(String, String)>) -> bo
         "max",
         "min",
         "nullif",
-        "replace",
+        "printf",
         "substr",
         "sum",
         "typeof",
-        "unixepoch",
     ];
     match action {
         AuthAction::Select | AuthAction::Transaction { .. } => true,

@@ -1,39 +1,35 @@
 //! The SQL of a reading. Names come from the schema and are quoted, texts of ours are quoted too; times are numbers of ours; nothing else varies.
 
-use super::columns::{Column, Columns, quote};
+use super::Pointer;
+use super::functions::{AT, GROUP};
 use crate::policy::{Field, FramesConfig, Inner};
 use crate::source::Filter;
 use crate::source::gather::MAX_MESSAGE;
-
-/// In characters. Of a longer stack the middle goes: the crash is at one of its ends.
-const MAX_STACK: usize = 20_000;
-const MAX_NAME: usize = 400;
-
-/// Between the fields of a frame, and between frames: no text of a program has them.
-pub const FIELD_END: char = '\u{1f}';
-pub const FRAME_END: char = '\u{1e}';
-/// What each frame has, in this order.
-pub const FRAME_FIELDS: [&str; 5] = ["file", "line", "function", "application", "in_app"];
+use crate::source::table::columns::{Column, Columns, quote};
+use crate::source::table::{
+    self, FIELD_END, FRAME_END, FRAME_FIELDS, MAX_NAME, MAX_STACK, MAX_WORD,
+};
 
 pub struct Queries {
     /// How many events have no time that can be read, or come from the future. `None` where the table has no times.
     pub undated: Option<String>,
-    /// One row a group: its newest event and its users; the most frequent group first.
-    pub samples: String,
-    /// One row a group and hour.
-    pub ages: String,
-    /// One row a group, release, environment, level and standing.
-    pub places: String,
+    /// One row a group, hour and place.
+    pub cells: String,
+    /// One row a group; `None` where nothing says who was hit.
+    pub users: Option<String>,
+    /// The event that a pointer leads to.
+    pub sample: String,
 }
 
+/// What the function that tells groups apart is given.
+const KEY: &str = "type, module, stack, frames, file, function, message_key";
+
 impl Queries {
-    pub fn new(columns: &Columns, filter: &Filter) -> Queries {
+    pub fn new(columns: &Columns, pointer: &Pointer, filter: &Filter) -> Queries {
         let has_times = columns.has(Column::At);
-        let window = filter.window;
-        let (from, until) = (window.from.as_second(), window.until.as_second());
-        let latest = filter.now.as_second() + Filter::MAX_SKEW;
-        let end = (until + Filter::MAX_SKEW).min(latest);
-        let events = events(columns);
+        let (from, end, latest) = table::seconds(filter);
+        let until = filter.window.until.as_second();
+        let events = events(columns, pointer, None);
         let mut inside = Vec::new();
         if has_times {
             inside.push(format!("at > {from} AND at <= {end}"));
@@ -51,78 +47,45 @@ impl Queries {
             [] => String::new(),
             conditions => format!("WHERE {}", conditions.join(" AND ")),
         };
-        let key = "type, module, stack, frames, file, function, message_key";
+        let group = format!("{GROUP}({KEY})");
         // What the table has not is the same in every row: grouping by it costs time and says nothing.
-        let group = group(columns);
-        let place = place_of(columns, &group);
+        let mut by = vec!["g", "age"];
+        by.extend(table::places(columns));
+        let by = by.join(", ");
         let undated = format!("SELECT count(*) FROM ({events}) WHERE at IS NULL OR at > {latest}");
-        let age = format!("max(({until} - at) / 3600, 0)");
+        let newest = format!(
+            "printf('%015d%s%s%s%s', coalesce(at, 0), char({end}), coalesce(id, ''), char({end}), pointer)",
+            end = u32::from(FIELD_END)
+        );
+        let users = format!(
+            "SELECT {group} AS g, count(DISTINCT user) AS n FROM ({events}) {inside} GROUP BY g"
+        );
         Queries {
             undated: has_times.then_some(undated),
-            // With one max() SQLite takes the other columns from the row that has it.
-            samples: format!(
-                "SELECT {key}, message, template, line, id, max(at) AS last, {users} AS n_users
-                 FROM ({events}) {inside} GROUP BY {group} ORDER BY sum(n) DESC, {group}",
-                users = if columns.has(Column::User) {
-                    "count(DISTINCT user)"
-                } else {
-                    "NULL"
-                },
+            cells: format!(
+                "SELECT {group} AS g, max(({until} - at) / 3600, 0) AS age, release, environment, level, muted, resolved,
+                        sum(n) AS n, min(at) AS first, max(at) AS last, max({newest}) AS newest
+                 FROM ({events}) {inside} GROUP BY {by}"
             ),
-            ages: format!(
-                "SELECT {key}, {age} AS age, sum(n) AS n, min(at) AS first, max(at) AS last
-                 FROM ({events}) {inside} GROUP BY {group}, {age}"
-            ),
-            places: format!(
-                "SELECT {key}, release, environment, level, muted, resolved FROM ({events}) {inside} GROUP BY {place}"
+            users: columns.has(Column::User).then_some(users),
+            sample: format!(
+                "SELECT {group} AS g, type, module, message, template, stack, frames, file, function, line, id FROM ({})",
+                self::events(columns, pointer, Some("?1"))
             ),
         }
     }
 }
 
-/// The columns that tell groups apart, of those that there are.
-fn group(columns: &Columns) -> String {
-    let of_table = [
-        (Column::Type, "type"),
-        (Column::Module, "module"),
-        (Column::Stack, "stack"),
-        (Column::File, "file"),
-        (Column::Function, "function"),
-    ];
-    let mut names = known(columns, &of_table);
-    if columns.frames.is_some() {
-        names.push("frames");
-    }
-    names.push("message_key");
-    names.join(", ")
-}
-
-/// `group`, and the columns that tell places apart.
-fn place_of(columns: &Columns, group: &str) -> String {
-    let of_place = [
-        (Column::Release, "release"),
-        (Column::Environment, "environment"),
-        (Column::Level, "level"),
-        (Column::Muted, "muted"),
-        (Column::Resolved, "resolved"),
-    ];
-    let mut names = vec![group];
-    names.extend(known(columns, &of_place));
-    names.join(", ")
-}
-
-fn known<'a>(columns: &Columns, names: &[(Column, &'a str)]) -> Vec<&'a str> {
-    let known = names.iter().filter(|(column, _)| columns.has(*column));
-    known.map(|(_, name)| *name).collect()
-}
-
 /// How many rows the tables have.
 pub fn count(columns: &Columns) -> String {
-    format!("SELECT count(*) FROM {}", from(columns))
+    format!("SELECT count(*) FROM {}", from(columns, None))
 }
 
-/// The table with our names for its columns.
-fn events(columns: &Columns) -> String {
+/// The table with our names for its columns; all of it, or one row of it.
+fn events(columns: &Columns, pointer: &Pointer, only: Option<&str>) -> String {
+    let table = quote(&columns.table);
+    let pointer = format!("{table}.{}", quote(&pointer.column));
+    let only = only.map(|value| format!("{pointer} = {value}"));
     let text = |column: Column, most: usize| match value(columns, column) {
         Some(sql) => format!("substr({sql}, 1, {most})"),
         None => "NULL".to_owned(),
@@ -159,7 +122,7 @@ fn events(columns: &Columns) -> String {
     format!(
         "SELECT {} AS type, {} AS module, {message} AS message, {message_key} AS message_key, {} AS template, {stack} AS stack,
                 {frames} AS frames, {} AS file, {} AS function, {} AS line, {} AS id, {} AS level, {} AS release, {} AS environment,
-                {} AS user, {} AS muted, {} AS resolved, {} AS at, {} AS n
+                {} AS user, {} AS muted, {} AS resolved, {} AS at, {} AS n, {pointer} AS pointer
          FROM {}",
         text(Column::Type, MAX_NAME),
         text(Column::Module, MAX_NAME),
@@ -168,20 +131,20 @@ fn events(columns: &Columns) -> String {
         text(Column::Function, MAX_NAME),
         text(Column::Line, 20),
         text(Column::Id, MAX_NAME),
-        text(Column::Level, 40),
+        text(Column::Level, MAX_WORD),
         text(Column::Release, MAX_NAME),
         text(Column::Environment, MAX_NAME),
         value(columns, Column::User).unwrap_or("NULL".to_owned()),
-        text(Column::Muted, 40),
-        text(Column::Resolved, 40),
+        text(Column::Muted, MAX_WORD),
+        text(Column::Resolved, MAX_WORD),
         at(columns),
         n(columns),
-        from(columns),
+        from(columns, only),
     )
 }
 
 /// The tables and the rows of them that count.
-fn from(columns: &Columns) -> String {
+fn from(columns: &Columns, only: Option<String>) -> String {
     let table = quote(&columns.table);
     let mut sql = format!("main.{table}");
     if let Some(join) = &columns.join {
@@ -195,6 +158,7 @@ fn from(columns: &Columns) -> String {
         .filter
         .iter()
         .map(|(field, wanted)| format!("{} = {}", one(columns, field), literal(wanted)))
+        .chain(only)
         .collect();
     if !conditions.is_empty() {
         sql.push_str(&format!(" WHERE {}", conditions.join(" AND ")));
@@ -277,27 +241,13 @@ fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\0', "").replace('\'', "''"))
 }
 
-/// Seconds since 1970, whatever form the column has: ISO 8601 (UTC if it names no zone), or a number of seconds, milli-, micro- or
-/// nanoseconds by its size.
+/// Seconds since 1970, whatever form the column has.
 fn at(columns: &Columns) -> String {
-    let at = match (columns.plain(Column::At), value(columns, Column::At)) {
-        (Some(field), _) => place(columns, field),
-        (None, Some(sql)) => format!("({sql})"),
-        (None, None) => return "NULL".to_owned(),
-    };
-    let number = |at: &str| {
-        format!(
-            "CAST(CASE WHEN {at} < 1e11 THEN {at} WHEN {at} < 1e14 THEN {at} / 1e3 WHEN {at} < 1e17 THEN {at} / 1e6 ELSE {at} / 1e9 END AS INTEGER)"
-        )
-    };
-    format!(
-        "CASE WHEN typeof({at}) IN ('integer', 'real') THEN {}
-              WHEN typeof({at}) <> 'text' THEN NULL
-              WHEN {at} NOT GLOB '*[^0-9.]*' THEN {}
-              ELSE unixepoch(replace({at}, ' UTC', '')) END",
-        number(&at),
-        number(&format!("CAST({at} AS REAL)")),
-    )
+    match (columns.plain(Column::At), value(columns, Column::At)) {
+        (Some(field), _) => format!("{AT}({})", place(columns, field)),
+        (None, Some(sql)) => format!("{AT}({sql})"),
+        (None, None) => "NULL".to_owned(),
+    }
 }
 
 /// How many events a row stands for.

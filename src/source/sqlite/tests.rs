@@ -7,8 +7,10 @@ use rusqlite::{Connection, params};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+use jiff::Timestamp;
+
 use super::*;
-use crate::issue::Severity;
+use crate::issue::{Issue, Severity, Standing};
 use crate::policy::Policy;
 use crate::source::{Rung, Window, sample};
 use crate::usage::UsageError;
@@ -164,10 +166,10 @@ fn nothing_but_the_mapped_columns_can_be_asked_for() {
     );
     drop(writer);
     let before = hashes(folder.path());
-    let mut source = open::open(&path).expect("a database");
-    let columns =
-        Columns::resolve(&source.connection, &TableConfig::plain("errors")).expect("columns");
-    open::restrict(&mut source.connection, &columns).expect("restricted");
+    let mut source = open::open(&path, Duration::from_secs(10)).expect("a database");
+    let mut tables = Tables(&source.connection);
+    let columns = Columns::resolve(&mut tables, &TableConfig::plain("errors")).expect("columns");
+    open::restrict(&mut source.connection, columns.reads()).expect("restricted");
     let outside = folder.path().join("new.sqlite3");
     for sql in [
         "SELECT secret FROM errors",
@@ -278,30 +280,46 @@ fn two_hundred_thousand_events_are_counted_by_the_database() {
 }
 
 #[test]
-fn the_plan_of_every_query_groups_in_the_database() {
-    let (_folder, path, writer) = database("delete", SCHEMA);
+fn every_query_groups_in_the_database() {
+    let (_folder, _path, writer) = database("delete", SCHEMA);
     add(&writer, 100);
-    let columns = Columns::resolve(&writer, &TableConfig::plain("errors")).expect("columns");
-    let queries = Queries::new(&columns, &Filter::all(window()));
-    drop(path);
-    for sql in [&queries.samples, &queries.ages] {
-        assert!(sql.contains("GROUP BY"), "{sql}");
-    }
-    let n_rows = |sql: &str| {
-        let mut statement = prepare(&writer, sql).expect("a query");
-        let mut rows = statement.query([]).expect("rows");
-        let mut n = 0;
-        while rows.next().expect("a row").is_some() {
-            n += 1;
-        }
-        n
-    };
     writer
         .execute_batch("UPDATE errors SET message = 'the same'")
         .expect("one message");
-    assert_eq!(n_rows(&queries.samples), 1);
-    assert_eq!(n_rows(&queries.ages), 1);
-    assert_eq!(n_rows(&queries.places), 1);
+    let mut tables = Tables(&writer);
+    let columns = Columns::resolve(&mut tables, &TableConfig::plain("errors")).expect("columns");
+    let pointer = Pointer::of(&writer, "errors").expect("a rowid");
+    let queries = Queries::new(&columns, &pointer, &Filter::all(window()));
+    functions::add(&writer).expect("functions");
+    let mut n_rows = 0;
+    let taken = each_row(&writer, &queries.cells, |_| {
+        n_rows += 1;
+        Ok(())
+    });
+    taken.expect("rows");
+    assert_eq!(n_rows, 1);
+}
+
+#[test]
+fn a_table_without_rowids_is_read_by_its_key() {
+    let schema = "CREATE TABLE errors(id TEXT PRIMARY KEY, rowid TEXT, class TEXT, message TEXT, created_at TEXT)";
+    let rows = "INSERT INTO errors VALUES ('a', 'x', 'E', 'one', '2026-11-22 07:00:00'), ('b', 'x', 'F', 'two', '2026-11-22 07:00:00')";
+    for kind in ["", " WITHOUT ROWID"] {
+        let (_folder, path, writer) = database("delete", &format!("{schema}{kind}; {rows}"));
+        drop(writer);
+        let mut messages: Vec<String> = Vec::new();
+        for issue in read_errors(&path).issues {
+            messages.extend(issue.messages);
+        }
+        messages.sort();
+        assert_eq!(messages, ["one", "two"], "{kind}");
+    }
+    let schema =
+        "CREATE TABLE errors(a INT, b INT, message TEXT, PRIMARY KEY (a, b)) WITHOUT ROWID";
+    let (_folder, path, writer) = database("delete", schema);
+    drop(writer);
+    let err = read_table(&path, "errors").expect_err("two columns");
+    assert!(err.is::<UsageError>(), "{err:#}");
 }
 
 #[test]
@@ -438,7 +456,12 @@ fn read_preset(preset: &str, more: &str, path: &Path) -> anyhow::Result<Reading>
         path.display()
     );
     let policy = Policy::load(&text, "p.yaml").expect("a policy");
-    crate::source::read(&policy.sources[0], Path::new("/"), &Filter::all(window()))
+    crate::source::read(
+        &policy.sources[0],
+        &policy.triage,
+        Path::new("/"),
+        &Filter::all(window()),
+    )
 }
 
 fn fixture(name: &str) -> (TempDir, PathBuf) {
@@ -537,7 +560,8 @@ fn one_environment_or_release_can_be_asked_for() {
             releases: texts(releases),
             ..Filter::all(window())
         };
-        let reading = crate::source::read(&policy.sources[0], Path::new("/"), &filter);
+        let reading =
+            crate::source::read(&policy.sources[0], &policy.triage, Path::new("/"), &filter);
         reading.expect("a reading").n_events
     };
     let (staging, production) = (n_events(&["staging"], &[]), n_events(&["production"], &[]));
@@ -627,8 +651,13 @@ fn a_column_may_be_inside_another_and_have_alternatives() {
         path.display()
     );
     let policy = Policy::load(&text, "p.yaml").expect("a policy");
-    let reading = crate::source::read(&policy.sources[0], Path::new("/"), &Filter::all(window()))
-        .expect("a reading");
+    let reading = crate::source::read(
+        &policy.sources[0],
+        &policy.triage,
+        Path::new("/"),
+        &Filter::all(window()),
+    )
+    .expect("a reading");
     let mut titles: Vec<String> = reading.issues.iter().map(Issue::title).collect();
     titles.sort();
     assert_eq!(titles, ["E: E", "E: lost"]);

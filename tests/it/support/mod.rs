@@ -2,8 +2,11 @@
 
 #![allow(dead_code, reason = "stories use what they need")]
 
+pub mod errors;
 pub mod http;
+pub mod postgres;
 pub mod samples;
+pub mod secrets;
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;

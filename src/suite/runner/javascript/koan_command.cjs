@@ -34,6 +34,8 @@ const DROPPED = new Set(['--reporter', '-R', '--reporters', '--reporter-option',
   '--maxWorkers', '-w', '--testTimeout', '--coverageDirectory', '--coverageReporters', '--outputFile', '--shard', '--pool', '--test-coverage-lines',
   '--test-coverage-branches', '--test-coverage-functions', '--test-coverage-exclude', '--test-coverage-include', '--test-skip-pattern']);
 const WRAPPERS = new Set(['npx', 'cross-env', 'c8', 'nyc', 'env', 'dotenv', 'pnpm', 'yarn', 'bunx', 'exec', 'tap-spec', 'time']);
+// Variables that programs are found, loaded or watched by: no script says what they are.
+const OWN = /^(?:NODE_|KOAN|LD_|DYLD_|NPM_|GIT_|JEST_|VITEST|TEST_|MOCHA_|XDG_|TMP|TEMP|(?:PATH|HOME|PWD|SHELL|CI|IFS|ENV|BASH_ENV)$)/i;
 // Programs that are `node` with something loaded first.
 const LOADERS = { tsx: ['--import', 'tsx'], 'ts-node': ['--require', 'ts-node/register'], 'ts-node-esm': ['--loader', 'ts-node/esm'], borp: [], glob: [] };
 
@@ -100,7 +102,7 @@ const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 // The one command that runs what all of them run, or `{problem}` where there is none: a part of the tests proves nothing about the rest.
 function union(all, runner) {
   const [first, ...others] = all;
-  const rest = ({ nodeFlags, flags, env }) => [nodeFlags, flags, env];
+  const rest = ({ nodeFlags, flags, env }) => [nodeFlags, flags, env.NODE_ENV];
   const other = others.find((one) => !same(rest(one), rest(first)));
   const bare = all.find(({ words }) => words.length === 0);
   const apart = other ?? (bare && all.find(({ words }) => words.length > 0));
@@ -111,7 +113,6 @@ function union(all, runner) {
 
 function parse(words, runner) {
   const nodeFlags = [];
-  // By this variable tools choose what they do; others are the policy's to give.
   const env = {};
   words = [...words];
   const takeNode = (list) => {
@@ -125,7 +126,8 @@ function parse(words, runner) {
     const assignment = /^([A-Za-z_]\w*)=(.*)$/.exec(word);
     if (assignment) {
       words.shift();
-      if (assignment[1] === 'NODE_ENV' && /^[\w-]+$/.test(assignment[2])) env.NODE_ENV = assignment[2];
+      const [, name, value] = assignment;
+      if ((name === 'NODE_ENV' || !OWN.test(name)) && /^[\w@%+:,./=-]*$/.test(value)) env[name] = value;
       if (assignment[1] === 'NODE_OPTIONS') takeNode(commands(assignment[2])[0] ?? []);
     } else if (program === runner || (program === '_mocha' && runner === 'mocha')) {
       if (runner !== 'node') {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
-use rusqlite::Connection;
 
 use crate::policy::{Field, FramesConfig, JoinConfig, TableConfig};
 use crate::usage::UsageError;
@@ -60,16 +59,26 @@ pub struct Columns {
     pub guessed: bool,
 }
 
+/// A table as its database knows it: its name and those of its columns.
+pub type Table = (String, Vec<String>);
+
+/// What a database says of its tables.
+pub trait Schema {
+    /// # Errors
+    /// [`UsageError`] if there is no such table, or it is none that stores rows itself: a view would run code of the schema's.
+    fn table(&mut self, name: &str) -> anyhow::Result<Table>;
+}
+
 impl Columns {
     /// # Errors
     /// [`UsageError`] if a table or a column is not there, a key is unknown, or neither type nor message is known.
-    pub fn resolve(connection: &Connection, wanted: &TableConfig) -> anyhow::Result<Columns> {
-        let table = find_table(connection, &wanted.table)?;
-        let mut tables = vec![(table.clone(), columns_of(connection, &table)?)];
+    pub fn resolve(schema: &mut dyn Schema, wanted: &TableConfig) -> anyhow::Result<Columns> {
+        let mut tables = vec![schema.table(&wanted.table)?];
+        let table = tables[0].0.clone();
         let mut join = wanted.join.clone();
         if let Some(join) = &mut join {
-            join.table = find_table(connection, &join.table)?;
-            tables.push((join.table.clone(), columns_of(connection, &join.table)?));
+            tables.push(schema.table(&join.table)?);
+            join.table.clone_from(&tables[1].0);
             join.left = tables[0].find("on", &join.left)?;
             join.right = tables[1].find("on", &join.right)?;
         }
@@ -166,20 +175,17 @@ impl Columns {
 
 /// The tables that are there, the first with the events.
 struct There {
-    tables: Vec<(String, Vec<String>)>,
+    tables: Vec<Table>,
 }
 
-trait Table {
+trait Find {
     fn find(&self, key: &str, name: &str) -> anyhow::Result<String>;
 }
 
-impl Table for (String, Vec<String>) {
+impl Find for Table {
     fn find(&self, key: &str, name: &str) -> anyhow::Result<String> {
         let (table, there) = self;
-        let found = there
-            .iter()
-            .find(|column| column.eq_ignore_ascii_case(name));
-        found.cloned().ok_or_else(|| {
+        find(there, name).cloned().ok_or_else(|| {
             let message = format!("table `{table}` has no column `{name}` (for `{key}`)");
             UsageError::with_hint(message, format!("it has {}", list(there))).into()
         })
@@ -230,45 +236,10 @@ pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// An ordinary table: a view or a virtual table would run code of the schema's.
-fn find_table(connection: &Connection, table: &str) -> anyhow::Result<String> {
-    let mut statement =
-        connection.prepare("SELECT name, type FROM pragma_table_list WHERE schema = 'main'")?;
-    let tables = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<Vec<(String, String)>, _>>()
-        .context("read the schema")?;
-    let found = tables
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(table));
-    match found {
-        Some((name, kind)) if kind == "table" && !name.starts_with("sqlite_") => Ok(name.clone()),
-        Some((name, kind)) => {
-            Err(UsageError::new(format!("`{name}` is no ordinary table: {kind}")).into())
-        }
-        None => {
-            let mut names: Vec<&String> = tables
-                .iter()
-                .filter(|(name, kind)| kind == "table" && !name.starts_with("sqlite_"))
-                .map(|(name, _)| name)
-                .collect();
-            names.sort();
-            Err(UsageError::with_hint(
-                format!("no table `{table}` in the database"),
-                format!("it has {}", list(&names)),
-            )
-            .into())
-        }
-    }
-}
-
-fn columns_of(connection: &Connection, table: &str) -> anyhow::Result<Vec<String>> {
-    let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
-    let names = statement
-        .query_map([table], |row| row.get(0))?
-        .collect::<Result<Vec<String>, _>>()
-        .context("read the columns of the table")?;
-    Ok(names)
+/// A name as the schema spells it; where several differ by case alone, the one that is meant.
+pub fn find<'a>(there: &'a [String], name: &str) -> Option<&'a String> {
+    let exact = there.iter().find(|other| *other == name);
+    exact.or_else(|| there.iter().find(|other| other.eq_ignore_ascii_case(name)))
 }
 
 fn guess(there: &[String]) -> BTreeMap<Column, Vec<Field>> {
@@ -285,7 +256,7 @@ fn guess(there: &[String]) -> BTreeMap<Column, Vec<Field>> {
     map
 }
 
-fn list(names: &[impl AsRef<str>]) -> String {
+pub fn list(names: &[impl AsRef<str>]) -> String {
     if names.is_empty() {
         return "none".to_owned();
     }
@@ -298,7 +269,10 @@ fn list(names: &[impl AsRef<str>]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
     use super::*;
+    use crate::source::sqlite::Tables;
 
     #[track_caller]
     fn check(schema: &str, wanted: &[(&str, &str)], expected: &str) {
@@ -312,7 +286,7 @@ mod tests {
             columns,
             ..TableConfig::plain("errors")
         };
-        let said = match Columns::resolve(&connection, &wanted) {
+        let said = match Columns::resolve(&mut Tables(&connection), &wanted) {
             Ok(columns) => columns
                 .mapped()
                 .iter()
