@@ -289,7 +289,7 @@ fn spent(issue: &IssueReport) -> String {
     if let Some(tokens) = all.tokens {
         text.push_str(&format!(", {tokens} tokens"));
     }
-    if let Some(dollars) = all.dollars {
+    if let Some(dollars) = all.dollars.filter(|dollars| *dollars > 0.0) {
         text.push_str(&format!(", ${dollars:.2}"));
     }
     text
@@ -330,7 +330,8 @@ fn sums(report: &Report, out: &mut String) -> fmt::Result {
             report.n_refused(),
             report.issues.len()
         );
-        if let (Some(dollars), n) = (report.spent.dollars, report.n_accepted()) {
+        let dollars = report.spent.dollars.filter(|dollars| *dollars > 0.0);
+        if let (Some(dollars), n) = (dollars, report.n_accepted()) {
             text.push_str(&format!("; ${dollars:.2}"));
             if n > 0 {
                 text.push_str(&format!(", ${:.2} a fix", dollars / n as f64));

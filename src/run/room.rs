@@ -83,7 +83,7 @@ impl<'a> Furnished<'a> {
             before: Contents::default(),
             git: None,
             env: environment(toolbox, &policy.run, has_network)?,
-            readable: readable(toolbox, &policy.run, agent, has_network)?,
+            readable: readable(repo, toolbox, &policy.run, agent)?,
             shown: runner::shown(toolbox)?,
             leaves: PathSet::new(agent.leaves().to_vec())?,
             has_network,
@@ -250,20 +250,26 @@ fn downloads(toolbox: &Toolbox) -> Vec<(PathBuf, PathBuf)> {
     found.collect()
 }
 
+/// Tools, and what the policy names; never a folder with the repository in it.
 fn readable(
+    repo: &Repo,
     toolbox: &Toolbox,
     policy: &RunPolicy,
     agent: &Agent,
-    has_network: bool,
 ) -> anyhow::Result<Vec<PathBuf>> {
     let mut readable = setup::on_path(toolbox, &agent.words())?;
     readable.extend(toolchains(toolbox).into_iter().map(|(_, folder)| folder));
     readable.extend(downloads(toolbox).into_iter().map(|(_, folder)| folder));
     readable.extend(policy.readable.iter().map(PathBuf::from));
     readable.extend(agent.files());
-    if has_network {
+    if policy.network == Network::Allow {
         readable.extend(setup::for_network(toolbox).1);
     }
-    readable.retain(|path| path.exists());
+    let git = fs::canonicalize(repo.common_dir()).context("look at the repository")?;
+    readable.retain(|path| match fs::canonicalize(path) {
+        Ok(real) => !git.starts_with(&real) && !real.starts_with(&git),
+        // It is not there.
+        Err(_) => false,
+    });
     Ok(readable)
 }
