@@ -25,6 +25,8 @@ fn line(function: &str, release: &str, at: &str) -> String {
 /// A shop at 1.1, which has a fix that 1.0 has not. In 1.0 it failed five times a day until 1.1 came.
 fn shop() -> (Repo, String) {
     let repo = Repo::empty();
+    repo.git(["config", "user.name", "Digest"]);
+    repo.git(["config", "user.email", "digest@example.com"]);
     let policy = "version: 1\nextends: [default, python]\nsources: [{name: log, kind: jsonl, path: ../log.jsonl, app_root: [/srv/shop/]}]\nproof: {runner: none}\n";
     repo.write(
         "shop/cart.py",
