@@ -12,7 +12,7 @@ pub mod version;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -421,7 +421,9 @@ fn look(path: &Path) -> anyhow::Result<Hook> {
 fn kind(path: &Path) -> anyhow::Result<Option<fs::FileType>> {
     match fs::symlink_metadata(path) {
         Ok(meta) => Ok(Some(meta.file_type())),
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(err) => Err(err).with_context(|| format!("look at `{}`", path.display())),
     }
 }

@@ -237,7 +237,10 @@ fn hooks_path(repo: &Repo, machine: &Machine, git: &Git) -> anyhow::Result<Optio
     let Some(effective) = effective else {
         return Ok(Some(Finding {
             id: "hooks-path-empty",
-            fact: format!("`core.hooksPath` is `{value}` ({scope})"),
+            fact: match value.as_str() {
+                "" => format!("`core.hooksPath` is empty ({scope})"),
+                value => format!("`core.hooksPath` is `{value}` ({scope})"),
+            },
             why: "git runs no hooks",
             mend,
         }));

@@ -76,7 +76,18 @@ fn a_guard_that_is_on_has_no_findings() {
 #[test]
 fn without_hooks_nothing_is_judged() {
     let repo = Repo::python_sample();
-    assert_snapshot!(repo.guard(["doctor"]), @"");
+    assert_snapshot!(repo.guard(["doctor"]), @"
+    exit: 1
+    stdout:
+    hook-missing: there is no hook of koan-guard's in `[repo]/.git/hooks`
+      why: commits are not judged where they are made
+      mend: koan-guard install
+    ledger-not-kept: `notes.rewriteRef`, `notes.koan.mergeStrategy` of this repository's configuration lacks what koan-guard sets
+      why: notes with proofs are lost by amend and rebase, or are not fetched
+      mend: koan-guard install
+    2 findings by which the guard may be off
+    stderr:
+    ");
     repo.git(["switch", "--quiet", "--create", "koan/1"]);
     assert!(!is_judged(&repo, ""));
 }
@@ -85,7 +96,15 @@ fn without_hooks_nothing_is_judged() {
 fn a_single_hook_that_is_gone_is_named() {
     let repo = guarded();
     fs::remove_file(repo.root.join(".git/hooks/commit-msg")).expect("remove");
-    assert_snapshot!(repo.guard(["doctor"]), @"");
+    assert_snapshot!(repo.guard(["doctor"]), @"
+    exit: 1
+    stdout:
+    hook-missing: there is no `commit-msg` in `[repo]/.git/hooks`
+      why: commits are not judged where they are made
+      mend: koan-guard install
+    1 finding by which the guard may be off
+    stderr:
+    ");
 }
 
 #[test]
@@ -140,7 +159,15 @@ fn a_shim_whose_program_is_gone_is_mended_by_install() {
     let repo = guarded();
     let path = ".git/hooks/pre-commit";
     repo.write_script(path, &repo.read(path).replace("guard='", "guard='/nowhere"));
-    assert_snapshot!(repo.guard(["doctor"]), @"");
+    assert_snapshot!(repo.guard(["doctor"]), @"
+    exit: 1
+    stdout:
+    shim-program-gone: `[repo]/.git/hooks/pre-commit` calls `/nowhere[koan-guard]`, which is gone
+      why: no commit passes, and people get used to `--no-verify`
+      mend: koan-guard install
+    1 finding by which the guard may be off
+    stderr:
+    ");
     repo.guard(["install"]);
     assert!(ids(&repo).is_empty());
 }
@@ -149,7 +176,19 @@ fn a_shim_whose_program_is_gone_is_mended_by_install() {
 fn a_hooks_path_that_was_set_later_is_found() {
     let repo = guarded();
     repo.git(["config", "core.hooksPath", "elsewhere"]);
-    assert_snapshot!(repo.guard(["doctor"]), @"");
+    assert_snapshot!(repo.guard(["doctor"]), @"
+    exit: 1
+    stdout:
+    hooks-path-elsewhere: koan-guard's hooks are in `[repo]/.git/hooks`, and git looks for hooks in `elsewhere` (local)
+      why: `core.hooksPath` was set after `install`
+      mend: koan-guard install
+            or take `core.hooksPath` back: git config --unset-all core.hooksPath && koan-guard install
+    hook-missing: there is no hook of koan-guard's in `[repo]/elsewhere`
+      why: commits are not judged where they are made
+      mend: koan-guard install
+    2 findings by which the guard may be off
+    stderr:
+    ");
     assert!(!is_judged(&repo, ""));
 }
 
@@ -157,7 +196,15 @@ fn a_hooks_path_that_was_set_later_is_found() {
 fn an_empty_hooks_path_runs_nothing() {
     let repo = guarded();
     repo.git(["config", "core.hooksPath", ""]);
-    assert_snapshot!(repo.guard(["doctor"]), @"");
+    assert_snapshot!(repo.guard(["doctor"]), @"
+    exit: 1
+    stdout:
+    hooks-path-empty: `core.hooksPath` is empty (local)
+      why: git runs no hooks
+      mend: git config --unset-all core.hooksPath && koan-guard install
+    1 finding by which the guard may be off
+    stderr:
+    ");
     assert!(!is_judged(&repo, ""));
 }
 
@@ -180,7 +227,16 @@ fn a_relative_hooks_path_is_missing_in_linked_worktrees() {
     repo.guard(["install"]);
     assert!(ids(&repo).is_empty());
     repo.git(["worktree", "add", "--quiet", "../linked", "-b", "koan/2"]);
-    assert_snapshot!(repo.guard(["doctor"]), @"");
+    assert_snapshot!(repo.guard(["doctor"]), @"
+    exit: 1
+    stdout:
+    no-hooks-in-worktree: in the work tree `[temp]/linked` there is no `[temp]/linked/.githooks`, where git looks for hooks
+      why: `core.hooksPath` is relative, so every work tree needs that folder; git runs no hook there and says nothing
+      mend: git config core.hooksPath \"$(git rev-parse --path-format=absolute --git-common-dir)/hooks\"
+            or run what makes the folder (`npm run prepare`) in that work tree
+    1 finding by which the guard may be off
+    stderr:
+    ");
     assert!(!is_judged(&repo, "../linked"));
     assert!(is_judged(&repo, ""));
 }
@@ -301,7 +357,15 @@ fn clients_that_leave_hooks_out_are_known() {
 fn what_the_ledger_needs_is_missed() {
     let repo = guarded();
     repo.git(["config", "--unset-all", "notes.rewriteRef"]);
-    assert_snapshot!(repo.guard(["doctor"]), @"");
+    assert_snapshot!(repo.guard(["doctor"]), @"
+    exit: 1
+    stdout:
+    ledger-not-kept: `notes.rewriteRef` of this repository's configuration lacks what koan-guard sets
+      why: notes with proofs are lost by amend and rebase, or are not fetched
+      mend: koan-guard install
+    1 finding by which the guard may be off
+    stderr:
+    ");
     repo.guard(["install"]);
     assert!(ids(&repo).is_empty());
     repo.git(["init", "--quiet", "--bare", "../bare.git"]);

@@ -134,12 +134,6 @@ pub(super) fn ours(
     Ok(ranges)
 }
 
-/// A text of its own that holds nothing but `addition` at `path`.
-pub(super) fn alone(path: &[&'static str], addition: &Addition) -> Value {
-    let nested = path.iter().rev();
-    nested.fold(addition.alone(), |value, key| object(key, value))
-}
-
 impl Addition {
     fn alone(&self) -> Value {
         match self {
