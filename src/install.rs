@@ -103,7 +103,7 @@ pub fn install_for(repo: &Repo, binary: &Path, git: Version) -> anyhow::Result<R
         check_binary(binary)?;
         let report = Report {
             hooks: husky::put_in(work_dir)?,
-            hooks_dir: work_dir.join(".husky"),
+            hooks_dir: resolved(work_dir)?.join(".husky"),
             settings: Vec::new(),
             caveats: vec![HUSKY_CAVEAT.to_owned()],
         };

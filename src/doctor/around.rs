@@ -231,15 +231,17 @@ fn policy_of(repo: &Repo, machine: &Machine) -> anyhow::Result<Vec<Finding>> {
 
 /// Locks of git's that lie there for longer than any command takes.
 fn locks(repo: &Repo) -> anyhow::Result<Vec<Finding>> {
+    let whole = |dir: &Path| fs::canonicalize(dir).context("find the repository");
+    let (git_dir, common_dir) = (whole(repo.git_dir())?, whole(repo.common_dir())?);
     let mut candidates: Vec<PathBuf> = Vec::new();
     for name in ["index.lock", "HEAD.lock"] {
-        candidates.push(repo.git_dir().join(name));
+        candidates.push(git_dir.join(name));
     }
     for name in ["config.lock", "packed-refs.lock", "shallow.lock"] {
-        candidates.push(repo.common_dir().join(name));
+        candidates.push(common_dir.join(name));
     }
     for folder in ["refs/heads", "refs/notes", "refs/koan"] {
-        locks_below(&repo.common_dir().join(folder), &mut candidates)?;
+        locks_below(&common_dir.join(folder), &mut candidates)?;
     }
     candidates.sort();
     candidates.dedup();

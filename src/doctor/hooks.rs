@@ -1,7 +1,10 @@
 //! The hooks of every work tree, by what git would find there.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 
 use super::{Finding, Git, Machine, Setting, shown};
 use crate::git::Repo;
@@ -71,7 +74,9 @@ pub(super) fn examine(repo: &Repo, machine: &Machine, git: &Git) -> anyhow::Resu
     {
         // pre-commit and prek run what was there before them; what they run is looked at above.
         let runs_others = ["pre-commit", "prek"].contains(&manager.name);
-        if !manager.has_entry && !runs_others {
+        let took_over = format!("to {}", manager.name);
+        let is_said = findings.iter().any(|it| it.fact.contains(&took_over));
+        if !manager.has_entry && !runs_others && !is_said {
             findings.push(without_entry(manager.name, manager.file));
         }
     }
@@ -199,10 +204,15 @@ fn taken_over(dir: &Path, name: &'static str, hooks: &[&str]) -> Finding {
         ),
         false => ("manager-without-entry", ""),
     };
+    let belong = if hooks.len() == 1 {
+        "belongs"
+    } else {
+        "belong"
+    };
     Finding {
         id,
         fact: format!(
-            "{} in `{}` belong to {name}{aside}",
+            "{} in `{}` {belong} to {name}{aside}",
             names.join(", "),
             shown(dir)
         ),
@@ -254,7 +264,9 @@ fn hooks_path(repo: &Repo, machine: &Machine, git: &Git) -> anyhow::Result<Optio
         }));
     }
     // Shims in the usual folder, while git looks elsewhere and finds none.
-    let usual = repo.common_dir().join("hooks");
+    let usual = fs::canonicalize(repo.common_dir())
+        .context("find the repository")?
+        .join("hooks");
     let at = |dir: &Path| standing::standing(dir, HOOKS[0], &machine.binary);
     let is_guarded = matches!(at(&effective)?, Standing::Shim | Standing::Calls);
     let has_shims = matches!(
