@@ -65,11 +65,8 @@ pub(super) fn look(
             }
         }
         Addition::Member(key, value) => {
-            for (_, there) in members(here)
-                .context(place)?
-                .into_iter()
-                .filter(|(name, _)| name == key)
-            {
+            let there = members(here).context(place)?;
+            if let Some((_, there)) = there.into_iter().find(|(name, _)| name == key) {
                 let there: Value = serde_json::from_str(there.get())?;
                 anyhow::ensure!(there == *value, "`{key}` is `{there}` there");
                 return Ok(Found::Same);
