@@ -57,6 +57,7 @@ pub mod audit;
 pub mod backtest;
 pub mod brief;
 pub mod demo;
+pub mod doctor;
 pub mod hook;
 pub mod publish;
 pub mod selftest;

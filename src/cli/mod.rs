@@ -6,6 +6,7 @@ mod backtest;
 mod brief;
 mod check;
 mod demo;
+mod doctor;
 mod exit;
 mod gc;
 mod hook;
@@ -53,6 +54,7 @@ enum Command {
     Brief(brief::BriefArgs),
     Run(Box<run::RunCommandArgs>),
     Demo(demo::DemoArgs),
+    Doctor(doctor::DoctorArgs),
     Hook(hook::HookArgs),
     Gc(gc::GcArgs),
 }
@@ -91,6 +93,7 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Brief(args) => brief::brief(args),
         Command::Run(args) => run::run(*args),
         Command::Demo(args) => demo::demo(args),
+        Command::Doctor(args) => doctor::doctor(args),
         Command::Hook(args) => hook::hook(args),
         Command::Gc(args) => gc::gc(args),
     };

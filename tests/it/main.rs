@@ -1,11 +1,13 @@
 //! koan-guard from outside: small stories in repositories built by code.
 
+mod agent_hook;
 mod approve;
 mod backtest;
 mod build;
 mod cache;
 mod check;
 mod dependencies;
+mod doctor;
 mod history;
 mod hook;
 mod install;
