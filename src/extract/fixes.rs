@@ -93,7 +93,7 @@ fn noted(
                 continue;
             };
             let predicate = &stated.statement.predicate;
-            let is_own = stated.commit() == id.to_string() && predicate.range.is_none();
+            let is_own = stated.commit() == id.to_hex().to_string() && predicate.range.is_none();
             let issue = predicate.issue.as_deref().and_then(Fingerprint::parse);
             let Some(issue) = issue.filter(|issue| is_own && records.contains_key(issue)) else {
                 continue;

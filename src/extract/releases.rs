@@ -171,9 +171,7 @@ mod tests {
     fn repo() -> TestRepo {
         let repo = TestRepo::new();
         for n in 1..=3 {
-            repo.write("f", &n.to_string())
-                .add()
-                .commit(&format!("{n}"));
+            repo.write("f", n.to_string()).add().commit(&format!("{n}"));
         }
         repo.git(&["tag", "v1.0", "HEAD~2"]);
         repo.git(&["tag", "-a", "-m", "x", "2.0", "HEAD~1"]);
