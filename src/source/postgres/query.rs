@@ -149,11 +149,10 @@ impl<'a> Builder<'a> {
         ];
         // Every value with its length before it, so that no two lists of values are one text. What is missing has no length; an error without a
         // type is one whose type is empty.
-        let parts = names.iter().filter_map(|(has, name)| {
-            has.then(|| match *name {
-                "type" => "coalesce(octet_length(type), 0), ':', type".to_owned(),
-                name => format!("octet_length({name}), ':', {name}"),
-            })
+        let parts = names.iter().filter(|(has, _)| *has);
+        let parts = parts.map(|(_, name)| match *name {
+            "type" => "coalesce(octet_length(type), 0), ':', type".to_owned(),
+            name => format!("octet_length({name}), ':', {name}"),
         });
         let parts: Vec<String> = parts.collect();
         let key = format!("sha256(convert_to(concat({}), 'UTF8'))", parts.join(", "));
@@ -183,7 +182,7 @@ impl<'a> Builder<'a> {
             conditions => format!("WHERE {}", conditions.join(" AND ")),
         };
         let has = |column| columns.has(column);
-        let mut places: Vec<&str> = [
+        let places: Vec<&str> = [
             (has(Column::Stack), "stack"),
             (has(Column::File), "file"),
             (has(Column::Function), "function"),
@@ -192,7 +191,6 @@ impl<'a> Builder<'a> {
         .into_iter()
         .filter_map(|(has, name)| has.then_some(name))
         .collect();
-        places.dedup();
         let words = "coalesce(nullif(template, ''), message)";
         let message_key = if places.is_empty() {
             words.to_owned()

@@ -151,15 +151,10 @@ impl Session {
 
     /// A query of a few rows.
     pub fn rows(&self, query: &Query) -> anyhow::Result<Vec<Row>> {
-        let mut rows = Vec::new();
         let values: Vec<(&(dyn ToSql + Sync), Type)> =
             query.values.iter().map(Value::to_sql).collect();
-        rows.extend(wait(
-            &self.runtime,
-            self.end,
-            self.client.query_typed(&query.sql, &values),
-        )?);
-        Ok(rows)
+        let rows = self.client.query_typed(&query.sql, &values);
+        wait(&self.runtime, self.end, rows)
     }
 }
 
