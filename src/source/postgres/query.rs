@@ -33,10 +33,10 @@ impl Queries {
             "lpad(greatest(coalesce(at, 0), 0)::text, 15, '0') || {separator} || coalesce(id, '') || {separator} || pointer"
         );
         let cells = format!(
-            "SELECT key, age, release, environment, level, muted, resolved,
+            "SELECT * FROM (SELECT key, age, release, environment, level, muted, resolved,
                     sum(n)::int8 AS n, min(at) AS first, max(at) AS last, max(newest COLLATE \"C\") AS newest
              FROM (SELECT *, greatest(({until} - at) / 3600, 0) AS age, {newest} AS newest FROM ({events}) AS e) AS e
-             GROUP BY key, age, release, environment, level, muted, resolved ORDER BY key"
+             GROUP BY key, age, release, environment, level, muted, resolved OFFSET 0) AS e ORDER BY key"
         );
         let cells = builder.query(cells);
         let users = columns.has(Column::User).then(|| {
@@ -50,10 +50,10 @@ impl Queries {
         let undated = has_times.then(|| {
             let mut builder = Builder::new(columns, tables);
             let (_, _, latest) = table::seconds(filter);
-            let at = builder.at();
             let from = builder.from(None);
+            let condition = builder.undated(latest);
             builder.query(format!(
-                "SELECT count(*) FROM (SELECT {at} AS at FROM {from}) AS e WHERE at IS NULL OR at > {latest}"
+                "SELECT count(*) FROM (SELECT {condition} AS is_so FROM {from}) AS e WHERE is_so"
             ))
         });
         Queries {
@@ -137,7 +137,25 @@ impl<'a> Builder<'a> {
     /// `OFFSET 0` keeps the server from computing a value again wherever it is named.
     fn keyed(&mut self, rows: &Rows) -> String {
         let cut = self.cut(rows);
-        let key = "sha256(convert_to(ROW(coalesce(type, ''), module, stack, frames, file, function, message_key)::text, 'UTF8'))";
+        let columns = self.columns;
+        let names = [
+            (columns.has(Column::Type), "type"),
+            (columns.has(Column::Module), "module"),
+            (columns.has(Column::Stack), "stack"),
+            (columns.frames.is_some(), "frames"),
+            (columns.has(Column::File), "file"),
+            (columns.has(Column::Function), "function"),
+            (true, "message_key"),
+        ];
+        // Every value with its length before it, so that no two lists of values are one text. What is missing has no length; an error without a
+        // type is one whose type is empty.
+        let parts = names.iter().filter(|(has, _)| *has);
+        let parts = parts.map(|(_, name)| match *name {
+            "type" => "coalesce(octet_length(type), 0), ':', type".to_owned(),
+            name => format!("octet_length({name}), ':', {name}"),
+        });
+        let parts: Vec<String> = parts.collect();
+        let key = format!("sha256(convert_to(concat({}), 'UTF8'))", parts.join(", "));
         format!("SELECT {key} AS key, * FROM ({cut}) AS e OFFSET 0")
     }
 
@@ -164,7 +182,7 @@ impl<'a> Builder<'a> {
             conditions => format!("WHERE {}", conditions.join(" AND ")),
         };
         let has = |column| columns.has(column);
-        let mut places: Vec<&str> = [
+        let places: Vec<&str> = [
             (has(Column::Stack), "stack"),
             (has(Column::File), "file"),
             (has(Column::Function), "function"),
@@ -173,7 +191,6 @@ impl<'a> Builder<'a> {
         .into_iter()
         .filter_map(|(has, name)| has.then_some(name))
         .collect();
-        places.dedup();
         let words = "coalesce(nullif(template, ''), message)";
         let message_key = if places.is_empty() {
             words.to_owned()
@@ -280,6 +297,26 @@ impl<'a> Builder<'a> {
             from + 1,
             end + 1
         ))
+    }
+
+    /// Whether a row has no time that can be read, or one from the future.
+    fn undated(&mut self, latest: i64) -> String {
+        if let Some(field) = self.columns.plain(Column::At) {
+            let at = self.place(field);
+            let zone = match self.tables.kind(field, self.columns) {
+                Kind::Timestamp => Some(" AT TIME ZONE 'UTC'"),
+                Kind::TimestampTz => Some(""),
+                _ => None,
+            };
+            if let Some(zone) = zone {
+                return format!(
+                    "({at} IS NULL OR {at} = '-infinity' OR {at} >= to_timestamp({}){zone})",
+                    latest + 1
+                );
+            }
+        }
+        let at = self.at();
+        format!("(SELECT at IS NULL OR at > {latest} FROM (SELECT {at} AS at OFFSET 0) AS a)")
     }
 
     /// A value as text, the first alternative that is not empty; `None` if nothing says what it is.

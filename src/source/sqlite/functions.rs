@@ -18,7 +18,10 @@ pub const AT: &str = "koan_at";
 pub const OTHERS: i64 = 0;
 
 /// Sorting a million rows by a number is cheap, by their stack traces it is not: neither in time nor in memory.
-type Groups = HashMap<[u8; 32], i64>;
+type Groups = HashMap<Vec<u8>, i64>;
+
+/// In bytes. What is longer is known by its hash.
+const MAX_KEY: usize = 64;
 
 /// # Errors
 /// The database takes no functions.
@@ -32,22 +35,23 @@ pub fn add(connection: &Connection) -> rusqlite::Result<()> {
             .lock()
             .map_err(|_| Error::UserFunctionError("the groups are lost".into()))?;
         let next = groups.len();
-        let hash = hash(context)?;
-        if let Some(number) = groups.get(&hash) {
+        let key = key(context)?;
+        if let Some(number) = groups.get(&key) {
             return Ok(*number);
         }
         if next >= MAX_GROUPS {
             return Ok(OTHERS);
         }
         let number = i64::try_from(next).unwrap_or(i64::MAX) + 1;
-        groups.insert(hash, number);
+        groups.insert(key, number);
         Ok(number)
     })?;
     connection.create_scalar_function(AT, 1, flags, |context| Ok(seconds(context.get_raw(0))))
 }
 
-fn hash(context: &Context<'_>) -> rusqlite::Result<[u8; 32]> {
-    let mut hasher = Sha256::new();
+/// Every value with its length before it, so that no two lists of values are one text.
+fn key(context: &Context<'_>) -> rusqlite::Result<Vec<u8>> {
+    let mut key = vec![0];
     for i in 0..context.len() {
         let bytes = match context.get_raw(i) {
             ValueRef::Null => None,
@@ -58,11 +62,17 @@ fn hash(context: &Context<'_>) -> rusqlite::Result<[u8; 32]> {
         };
         // An error without a type is one whose type is empty.
         let bytes = bytes.filter(|bytes| i > 0 || !bytes.is_empty());
-        let length = bytes.map_or(u64::MAX, |bytes| bytes.len() as u64);
-        hasher.update(length.to_le_bytes());
-        hasher.update(bytes.unwrap_or_default());
+        let length = bytes.map_or(u32::MAX, |bytes| bytes.len() as u32);
+        key.extend_from_slice(&length.to_le_bytes());
+        key.extend_from_slice(bytes.unwrap_or_default());
     }
-    Ok(hasher.finalize().into())
+    if key.len() > MAX_KEY {
+        let hash = Sha256::digest(&key);
+        key.truncate(1);
+        key[0] = 1;
+        key.extend_from_slice(&hash);
+    }
+    Ok(key)
 }
 
 /// Seconds since 1970; what is no time has none.

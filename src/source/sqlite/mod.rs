@@ -37,13 +37,7 @@ pub fn read(
     let queries = Queries::new(&columns, &pointer, filter);
     // One transaction: several looks at one state.
     let transaction = source.connection.transaction()?;
-    let n_undated = match &queries.undated {
-        Some(sql) => prepare(&transaction, sql)?
-            .query_row([], |row| row.get::<_, i64>(0))
-            .map_err(open::explain)?,
-        None => 0,
-    };
-    let counts = count(&transaction, &queries)?;
+    let (counts, n_undated) = count(&transaction, &queries)?;
     let chosen = counts.chosen();
     let mut settling = Settling::new(counts, settings, &columns)?;
     let mut statement = prepare(&transaction, &queries.sample)?;
@@ -54,7 +48,7 @@ pub fn read(
     drop(statement);
     transaction.finish()?;
     source.verify()?;
-    settling.finish(&columns, n_undated.unsigned_abs(), source.rung)
+    settling.finish(&columns, n_undated, source.rung)
 }
 
 /// Says which columns would be read, and tries to write.
@@ -152,9 +146,15 @@ impl Schema for Tables<'_> {
     }
 }
 
-fn count(connection: &Connection, queries: &Queries) -> anyhow::Result<Counts<i64>> {
+/// What is in groups, and how many events are in none.
+fn count(connection: &Connection, queries: &Queries) -> anyhow::Result<(Counts<i64>, u64)> {
     let mut counts = Counts::new();
+    let mut n_undated = 0;
     each_row(connection, &queries.cells, |row| {
+        if row.get::<_, i64>("g")? == query::UNDATED {
+            n_undated += row.get::<_, i64>("n_rows")?.unsigned_abs();
+            return Ok(());
+        }
         counts.add(Cell {
             key: row.get("g")?,
             n: row.get::<_, i64>("n")?.unsigned_abs(),
@@ -176,7 +176,7 @@ fn count(connection: &Connection, queries: &Queries) -> anyhow::Result<Counts<i6
         })?;
     }
     counts.leave_out(functions::OTHERS);
-    Ok(counts)
+    Ok((counts, n_undated))
 }
 
 /// The event that a group's pointer leads to. Joined to several rows it may be in several groups.

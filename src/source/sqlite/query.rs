@@ -11,15 +11,16 @@ use crate::source::table::{
 };
 
 pub struct Queries {
-    /// How many events have no time that can be read, or come from the future. `None` where the table has no times.
-    pub undated: Option<String>,
-    /// One row a group, hour and place.
+    /// One row a group, hour and place. Of [`UNDATED`] are the events that have no time that can be read, or come from the future.
     pub cells: String,
     /// One row a group; `None` where nothing says who was hit.
     pub users: Option<String>,
     /// The event that a pointer leads to.
     pub sample: String,
 }
+
+/// The number of what is in no group.
+pub const UNDATED: i64 = -1;
 
 /// What the function that tells groups apart is given.
 const KEY: &str = "type, module, stack, frames, file, function, message_key";
@@ -29,7 +30,8 @@ impl Queries {
         let has_times = columns.has(Column::At);
         let (from, end, latest) = table::seconds(filter);
         let until = filter.window.until.as_second();
-        let events = events(columns, pointer, None);
+        // With a limit each value is computed once a row, and not wherever it is named.
+        let events = format!("({} LIMIT -1)", events(columns, pointer, None));
         let mut inside = Vec::new();
         if has_times {
             inside.push(format!("at > {from} AND at <= {end}"));
@@ -44,28 +46,35 @@ impl Queries {
             }
         }
         let inside = match inside.as_slice() {
-            [] => String::new(),
-            conditions => format!("WHERE {}", conditions.join(" AND ")),
+            [] => "1".to_owned(),
+            conditions => conditions.join(" AND "),
         };
         let group = format!("{GROUP}({KEY})");
+        let (wanted, number) = if has_times {
+            let undated = format!("(at IS NULL OR at > {latest})");
+            (
+                format!("({inside}) OR {undated}"),
+                format!("CASE WHEN {undated} THEN {UNDATED} ELSE {group} END"),
+            )
+        } else {
+            (inside.clone(), group.clone())
+        };
         // What the table has not is the same in every row: grouping by it costs time and says nothing.
         let mut by = vec!["g", "age"];
         by.extend(table::places(columns));
         let by = by.join(", ");
-        let undated = format!("SELECT count(*) FROM ({events}) WHERE at IS NULL OR at > {latest}");
         let newest = format!(
             "printf('%015d%s%s%s%s', coalesce(at, 0), char({end}), coalesce(id, ''), char({end}), pointer)",
             end = u32::from(FIELD_END)
         );
         let users = format!(
-            "SELECT {group} AS g, count(DISTINCT user) AS n FROM ({events}) {inside} GROUP BY g"
+            "SELECT {group} AS g, count(DISTINCT user) AS n FROM {events} WHERE {inside} GROUP BY g"
         );
         Queries {
-            undated: has_times.then_some(undated),
             cells: format!(
-                "SELECT {group} AS g, max(({until} - at) / 3600, 0) AS age, release, environment, level, muted, resolved,
-                        sum(n) AS n, min(at) AS first, max(at) AS last, max({newest}) AS newest
-                 FROM ({events}) {inside} GROUP BY {by}"
+                "SELECT {number} AS g, max(({until} - at) / 3600, 0) AS age, release, environment, level, muted, resolved,
+                        count(*) AS n_rows, sum(n) AS n, min(at) AS first, max(at) AS last, max({newest}) AS newest
+                 FROM {events} WHERE {wanted} GROUP BY {by}"
             ),
             users: columns.has(Column::User).then_some(users),
             sample: format!(
