@@ -2,22 +2,31 @@
 //!
 //! `notes.displayRef` is left alone: every `git log` would print statements meant for machines.
 
-mod managed;
+pub mod clients;
+mod husky;
+pub mod managed;
 mod settings;
 mod shim;
+pub mod standing;
+pub mod version;
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::change::RepoPath;
 use crate::git::Repo;
 use crate::policy;
+use crate::suite::process::{self, End};
 use crate::usage::UsageError;
 use settings::Settings;
+use version::Version;
 
 /// The hooks that koan-guard stands in where commits are made.
 pub const HOOKS: [&str; 5] = [
@@ -30,6 +39,10 @@ pub const HOOKS: [&str; 5] = [
 
 /// The hook of a repository that others push to.
 pub const SERVER_HOOKS: [&str; 1] = ["pre-receive"];
+
+/// What is different where husky's files call the guard.
+const HUSKY_CAVEAT: &str = "husky's files call `koan-guard` by its name: it has to be on `PATH` for everybody who commits, and worktrees have no \
+                            hooks until `husky` runs there";
 
 /// What was done, for people to read.
 #[derive(Debug)]
@@ -70,6 +83,14 @@ enum Hook {
 /// # Errors
 /// [`UsageError`] where it could not be done safely; nothing is touched then.
 pub fn install(repo: &Repo, binary: &Path) -> anyhow::Result<Report> {
+    install_for(repo, binary, Version::of_git()?)
+}
+
+/// The same where git is of this version.
+///
+/// # Errors
+/// As for [`install`].
+pub fn install_for(repo: &Repo, binary: &Path, git: Version) -> anyhow::Result<Report> {
     let Some(work_dir) = repo.work_dir() else {
         return Err(UsageError::with_hint(
             "nobody commits in a bare repository",
@@ -77,10 +98,46 @@ pub fn install(repo: &Repo, binary: &Path) -> anyhow::Result<Report> {
         )
         .into());
     };
-    let (mut settings, mut report) = put_in(repo, binary, &HOOKS)?;
-    report.caveats = caveats(repo, work_dir, &report.hooks_dir)?;
-    report.settings = settings.set(&repo.remotes()?)?;
+    let hooks_dir = resolved(&repo.hooks_dir()?)?;
+    let (mut settings, mut report) = if husky::owns(&hooks_dir) {
+        check_binary(binary)?;
+        let report = Report {
+            hooks: husky::put_in(work_dir)?,
+            hooks_dir: resolved(work_dir)?.join(".husky"),
+            settings: Vec::new(),
+            caveats: vec![HUSKY_CAVEAT.to_owned()],
+        };
+        (Settings::load(repo)?, report)
+    } else {
+        put_in(repo, binary, &HOOKS)?
+    };
+    report.caveats.extend(caveats(repo, work_dir, &hooks_dir)?);
+    let config_hooks = (git >= Version::WITH_CONFIG_HOOKS).then_some(binary);
+    report.settings = settings.set(&repo.remotes()?, config_hooks)?;
     Ok(report)
+}
+
+/// Whether the hook of this name is our shim where git, as it is called here, looks for hooks.
+///
+/// # Errors
+/// git cannot be asked.
+pub fn shim_runs(hook: &str, binary: &Path) -> anyhow::Result<bool> {
+    let is_gits = |name: &OsString| name.as_encoded_bytes().starts_with(b"GIT_");
+    // With `-c` and the variables of a caller: they say where hooks are, too.
+    let env = std::env::vars_os()
+        .filter(|(name, _)| is_gits(name))
+        .collect();
+    let place = format!("hooks/{hook}");
+    let argv = ["git", "rev-parse", "--git-path", &place].map(OsStr::new);
+    let limit = Duration::from_secs(30);
+    let said = process::output(&argv, Path::new("."), &env, limit)?;
+    anyhow::ensure!(said.end == End::Exit(0), "git does not say where hooks are");
+    let path = said.stdout.strip_suffix(b"\n").unwrap_or(&said.stdout);
+    let path = Path::new(OsStr::from_bytes(path));
+    let Some(folder) = path.parent() else {
+        return Ok(false);
+    };
+    Ok(standing::standing(folder, hook, binary)? == standing::Standing::Shim)
 }
 
 /// Puts the shim of `pre-receive` in the bare repository `repo`. Nothing of its configuration is changed.
@@ -202,13 +259,24 @@ fn take_out(repo: &Repo, names: &[&'static str]) -> anyhow::Result<Report> {
         .with_context(|| format!("take out `{}`", path.display()))?;
     }
     let hooks = effects.iter().map(|(_, hook, _, effect)| (*hook, *effect));
-    let hooks = hooks.collect();
+    let mut hooks: Vec<_> = hooks.collect();
+    if let Some(work_dir) = repo.work_dir() {
+        hooks.extend(husky::take_out(work_dir)?);
+    }
     Ok(Report {
         hooks,
         settings: settings.take_back()?,
         caveats: Vec::new(),
         hooks_dir,
     })
+}
+
+/// Keys of the repository's configuration that [`install`] would set.
+///
+/// # Errors
+/// git cannot be asked.
+pub fn missing_settings(repo: &Repo) -> anyhow::Result<Vec<String>> {
+    Settings::load(repo)?.missing(&repo.remotes()?)
 }
 
 fn check_binary(binary: &Path) -> anyhow::Result<()> {
@@ -223,7 +291,6 @@ fn check_binary(binary: &Path) -> anyhow::Result<()> {
 
 /// Whether hooks put into `hooks_dir` would run, and for this repository alone.
 fn check_hooks_path(repo: &Repo, settings: &Settings, hooks_dir: &Path) -> anyhow::Result<()> {
-    managed::check_dir(hooks_dir)?;
     if let Some(hooks_path) = repo.config("core.hooksPath") {
         if hooks_path.is_empty() || (hooks_dir.exists() && !hooks_dir.is_dir()) {
             return Err(UsageError::with_hint(
@@ -354,7 +421,9 @@ fn look(path: &Path) -> anyhow::Result<Hook> {
 fn kind(path: &Path) -> anyhow::Result<Option<fs::FileType>> {
     match fs::symlink_metadata(path) {
         Ok(meta) => Ok(Some(meta.file_type())),
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(err) => Err(err).with_context(|| format!("look at `{}`", path.display())),
     }
 }

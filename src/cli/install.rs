@@ -3,13 +3,14 @@
 use std::num::NonZeroUsize;
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::backtest;
 use super::exit::ExitStatus;
 use super::ui;
 use crate::git::Repo;
 use crate::init::Facts;
+use crate::install::clients::{self, Change, Client, Told};
 use crate::install::{self, Effect, Report};
 use crate::policy::Policy;
 use crate::usage::UsageError;
@@ -32,6 +33,9 @@ pub struct InstallArgs {
     /// Judge what is pushed to this bare repository (`pre-receive`)
     #[arg(long)]
     server: bool,
+    /// Tell this agent's client of the guard, instead of git: its settings, a skill, a paragraph in `AGENTS.md` (repeatable)
+    #[arg(long, value_enum, value_name = "CLIENT", conflicts_with = "server")]
+    agent: Vec<AgentArg>,
 }
 
 /// Take the hooks out and put back what was there
@@ -40,6 +44,32 @@ pub struct UninstallArgs {
     /// Take out what `install --server` put in
     #[arg(long)]
     server: bool,
+    /// Take out what `install --agent` wrote for this client (repeatable)
+    #[arg(long, value_enum, value_name = "CLIENT", conflicts_with = "server")]
+    agent: Vec<AgentArg>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum AgentArg {
+    Aider,
+    Claude,
+    Codex,
+    Cursor,
+    Gemini,
+    Opencode,
+}
+
+impl From<AgentArg> for Client {
+    fn from(arg: AgentArg) -> Client {
+        match arg {
+            AgentArg::Aider => Client::Aider,
+            AgentArg::Claude => Client::Claude,
+            AgentArg::Codex => Client::Codex,
+            AgentArg::Cursor => Client::Cursor,
+            AgentArg::Gemini => Client::Gemini,
+            AgentArg::Opencode => Client::Opencode,
+        }
+    }
 }
 
 pub fn init(args: InitArgs) -> anyhow::Result<ExitStatus> {
@@ -109,6 +139,12 @@ fn chosen(facts: &Facts) -> String {
 pub fn install(args: InstallArgs) -> anyhow::Result<ExitStatus> {
     let repo = Repo::discover()?;
     let binary = std::env::current_exe().context("find this program's own path")?;
+    if !args.agent.is_empty() {
+        let path = std::env::var_os("PATH");
+        let done = clients::tell(&repo, &binary, path.as_deref(), &distinct(&args.agent))?;
+        ui::answer(&told_clients(&done))?;
+        return Ok(ExitStatus::Accepted);
+    }
     let report = if args.server {
         install::install_server(&repo, &binary)?
     } else {
@@ -120,6 +156,13 @@ pub fn install(args: InstallArgs) -> anyhow::Result<ExitStatus> {
 
 pub fn uninstall(args: UninstallArgs) -> anyhow::Result<ExitStatus> {
     let repo = Repo::discover()?;
+    if !args.agent.is_empty() {
+        ui::answer(&told_clients(&clients::untell(
+            &repo,
+            &distinct(&args.agent),
+        )?))?;
+        return Ok(ExitStatus::Accepted);
+    }
     let report = if args.server {
         install::uninstall_server(&repo)?
     } else {
@@ -127,6 +170,36 @@ pub fn uninstall(args: UninstallArgs) -> anyhow::Result<ExitStatus> {
     };
     ui::answer(&told(&report))?;
     Ok(ExitStatus::Accepted)
+}
+
+fn distinct(args: &[AgentArg]) -> Vec<Client> {
+    let mut clients: Vec<Client> = args.iter().map(|arg| Client::from(*arg)).collect();
+    clients.sort();
+    clients.dedup();
+    clients
+}
+
+fn told_clients(told: &Told) -> String {
+    let mut out = String::new();
+    for (path, change) in &told.files {
+        let change = match change {
+            Change::Written => "written",
+            Change::Extended => "added to",
+            Change::Renewed => "renewed",
+            Change::Unchanged => "there already",
+            Change::TakenOut => "taken out of what others wrote",
+            Change::Removed => "removed",
+            Change::Left => "changed since, so it stays: look at it yourself",
+        };
+        out += &format!("  {path:<40} {change}\n");
+    }
+    if told.files.is_empty() {
+        out += "nothing of koan-guard's is there\n";
+    }
+    for caveat in &told.caveats {
+        out += &format!("note: {caveat}\n");
+    }
+    out
 }
 
 fn told(report: &Report) -> String {

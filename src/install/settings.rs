@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+use super::{HOOKS, shim};
 use crate::git::{Repo, notes};
 use crate::suite::process::{self, End};
 
@@ -17,6 +19,9 @@ use crate::suite::process::{self, End};
 const REWRITE_REF: &str = "notes.rewriteRef";
 /// `git notes merge` unites statements line by line.
 const MERGE_STRATEGY: &str = "notes.koan.mergeStrategy";
+
+/// What the hooks in the configuration are called.
+const CONFIG_HOOK: &str = "hook.koan-guard-";
 
 /// The repository's configuration as far as `install` changes it.
 pub(super) struct Settings {
@@ -70,39 +75,58 @@ impl Settings {
     }
 
     /// Sets what is not set; says which keys that were. `remotes` are those to fetch the ledger from.
-    pub(super) fn set(&mut self, remotes: &[String]) -> anyhow::Result<Vec<String>> {
-        let mut keys: Vec<String> = Vec::new();
+    /// With the program that hooks in the configuration shall call, those are set too.
+    pub(super) fn set(
+        &mut self,
+        remotes: &[String],
+        hooks_call: Option<&Path>,
+    ) -> anyhow::Result<Vec<String>> {
         let file = self.config_file();
-        if !self
-            .values(&file, REWRITE_REF)?
-            .iter()
-            .any(|value| value == notes::REF)
-        {
-            self.add(&file, REWRITE_REF, notes::REF)?;
-            keys.push(REWRITE_REF.to_owned());
+        let mut wanted = self.wanted(remotes)?;
+        for (key, value) in hooks_call.map(config_hooks).unwrap_or_default() {
+            let there = self.values(&file, &key)?;
+            if there == [value.clone()] {
+                continue;
+            }
+            if !there.is_empty() {
+                let done = self.git_config(&file, &["--unset-all", &key])?;
+                anyhow::ensure!(done.is_some(), "git did not unset `{key}`");
+            }
+            wanted.push((key, value));
+        }
+        for (key, value) in &wanted {
+            self.add(&file, key, value)?;
+        }
+        Ok(distinct(wanted))
+    }
+
+    /// The keys that [`set`](Settings::set) would set.
+    pub(super) fn missing(&self, remotes: &[String]) -> anyhow::Result<Vec<String>> {
+        Ok(distinct(self.wanted(remotes)?))
+    }
+
+    /// Keys and values that are to be added.
+    fn wanted(&self, remotes: &[String]) -> anyhow::Result<Vec<(String, String)>> {
+        let file = self.config_file();
+        let mut wanted: Vec<(String, String)> = Vec::new();
+        let rewrites = self.values(&file, REWRITE_REF)?;
+        if !rewrites.iter().any(|value| value == notes::REF) {
+            wanted.push((REWRITE_REF.to_owned(), notes::REF.to_owned()));
         }
         // A strategy of the user's own choice stays.
         if self.values(&file, MERGE_STRATEGY)?.is_empty() {
-            self.add(&file, MERGE_STRATEGY, "cat_sort_uniq")?;
-            keys.push(MERGE_STRATEGY.to_owned());
+            wanted.push((MERGE_STRATEGY.to_owned(), "cat_sort_uniq".to_owned()));
         }
         for name in remotes {
             let key = fetch_key(name);
             let there = self.values(&file, &key)?;
             // A remote that fetches nothing by itself would fetch nothing else from now on.
             let is_fetched = !there.is_empty() && Repo::is_ref_name(&format!("refs/koan/{name}"));
-            let missing = refspecs(name)
-                .into_iter()
-                .filter(|spec| !there.contains(spec));
-            let missing: Vec<String> = missing.filter(|_| is_fetched).collect();
-            for spec in &missing {
-                self.add(&file, &key, spec)?;
-            }
-            if !missing.is_empty() {
-                keys.push(key);
-            }
+            let specs = refspecs(name).into_iter();
+            let missing = specs.filter(|spec| is_fetched && !there.contains(spec));
+            wanted.extend(missing.map(|spec| (key.clone(), spec)));
         }
-        Ok(keys)
+        Ok(wanted)
     }
 
     /// Takes back what the record says, and the record.
@@ -110,6 +134,12 @@ impl Settings {
         let file = self.config_file();
         let mut keys: Vec<String> = Vec::new();
         for key in self.record.settings.iter().rev() {
+            if key.starts_with(CONFIG_HOOK) {
+                if self.git_config(&file, &["--unset-all", key])?.is_some() {
+                    keys.push(key.clone());
+                }
+                continue;
+            }
             for value in values_of(key) {
                 if self.values(&file, key)?.contains(&value) {
                     let args = ["--fixed-value", "--unset-all", key, &value];
@@ -202,6 +232,26 @@ impl Settings {
             ),
         }
     }
+}
+
+/// Hooks that git 2.54 and later reads from its configuration. They run even where `core.hooksPath` leads nowhere, and leave the rest to
+/// the shim where that runs as well.
+fn config_hooks(binary: &Path) -> Vec<(String, String)> {
+    let quoted = shim::quoted(binary.as_os_str().as_bytes());
+    let quoted = String::from_utf8_lossy(&quoted);
+    let keys = HOOKS.iter().flat_map(|hook| {
+        let event = (format!("{CONFIG_HOOK}{hook}.event"), (*hook).to_owned());
+        let line = format!("{quoted} hook --beside-shim {hook}");
+        [event, (format!("{CONFIG_HOOK}{hook}.command"), line)]
+    });
+    keys.collect()
+}
+
+/// The keys alone, each once.
+fn distinct(wanted: Vec<(String, String)>) -> Vec<String> {
+    let mut keys: Vec<String> = wanted.into_iter().map(|(key, _)| key).collect();
+    keys.dedup();
+    keys
 }
 
 /// What `install` may have set a key to.

@@ -1,7 +1,8 @@
 //! The script that git runs: its text, and how it is known again.
 
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 
 use crate::usage::UsageError;
 
@@ -45,13 +46,33 @@ pub(super) fn check_version(text: &[u8], path: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// The program that a shim calls, as far as its text says so.
+pub(super) fn program(text: &[u8]) -> Option<PathBuf> {
+    let line = text.split(|byte| *byte == b'\n').nth(2)?;
+    let rest = line.strip_prefix(b"guard='")?;
+    let end = rest.windows(7).position(|window| window == b"' hook=")?;
+    let quoted = &rest[..end];
+    let mut path = Vec::new();
+    let mut at = 0;
+    while at < quoted.len() {
+        if quoted[at..].starts_with(br"'\''") {
+            path.push(b'\'');
+            at += 4;
+        } else {
+            path.push(quoted[at]);
+            at += 1;
+        }
+    }
+    Some(OsString::from_vec(path).into())
+}
+
 /// What follows the mark on the second line.
 fn mark(text: &[u8]) -> Option<&[u8]> {
     text.split(|byte| *byte == b'\n').nth(1)?.strip_prefix(MARK)
 }
 
 /// One word of the shell, whatever is in it.
-fn quoted(word: &[u8]) -> Vec<u8> {
+pub(super) fn quoted(word: &[u8]) -> Vec<u8> {
     let mut quoted = vec![b'\''];
     for byte in word {
         match byte {
@@ -72,6 +93,7 @@ mod tests {
         let text = text("commit-msg", Path::new("/opt/it's here/koan-guard"));
         assert!(is_shim(&text));
         check_version(&text, Path::new("x")).expect("own version");
+        assert_eq!(program(&text), Some("/opt/it's here/koan-guard".into()));
         let text = String::from_utf8(text).expect("UTF-8");
         assert!(
             text.contains(r"guard='/opt/it'\''s here/koan-guard' hook=commit-msg"),
