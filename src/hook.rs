@@ -3,6 +3,7 @@
 //! `pre-commit` judges the staged tree and keeps the result beside the index; `commit-msg` judges the message and makes sure that just this
 //! tree was judged; `post-commit` compares the committed tree with the judged one and writes the note. The verdict of record is `check`.
 
+pub mod agent;
 pub mod receive;
 pub mod send;
 pub mod update;

@@ -2,20 +2,23 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Read as _};
+use std::panic;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::exit::ExitStatus;
 use super::settings::{JudgeArgs, LaneArg, RunArgs, settings};
 use super::ui::{self, Ticker};
 use crate::check::{Place, Settings};
 use crate::git::{Person, Repo, caller};
+use crate::hook::agent::{Client, Request, Scene};
 use crate::hook::receive::{self, Server};
 use crate::hook::update::Push;
 use crate::hook::{self, Answer, Surroundings, Trace, send};
+use crate::install;
 use crate::policy::agents;
 use crate::render::{push, text};
 use crate::suite::results::Results;
@@ -25,6 +28,9 @@ use crate::verdict::Verdict;
 /// Do what git's hook of this name should (the installed hooks call this)
 #[derive(Args, Debug)]
 pub struct HookArgs {
+    /// Leave the work to the shim where git runs that as well: hooks in git's configuration say so
+    #[arg(long, hide = true)]
+    beside_shim: bool,
     #[command(subcommand)]
     name: Name,
 }
@@ -56,9 +62,52 @@ enum Name {
     },
     /// Judge what is pushed to this repository
     PreReceive,
+    /// Judge a tool that an agent's client is going to run, in the client's own protocol
+    Agent {
+        /// Who asks
+        #[arg(long, value_enum)]
+        client: ClientArg,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ClientArg {
+    Claude,
+    Codex,
+    Cursor,
+    Gemini,
+}
+
+/// What every client takes for "do not run it". It is the code of a wrong command line too, so that a wrong setting lets nothing through.
+const BLOCKED: ExitStatus = ExitStatus::Usage;
+
+/// Nobody writes longer commands.
+const MAX_QUESTION: u64 = 4 << 20;
+
+impl Name {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Name::PreCommit => "pre-commit",
+            Name::CommitMsg { .. } => "commit-msg",
+            Name::PostCommit => "post-commit",
+            Name::PostRewrite { .. } => "post-rewrite",
+            Name::PrePush { .. } => "pre-push",
+            Name::PreReceive => "pre-receive",
+            Name::Agent { .. } => "agent",
+        }
+    }
 }
 
 pub fn hook(args: HookArgs) -> anyhow::Result<ExitStatus> {
+    if let Name::Agent { client } = args.name {
+        return Ok(agent(client));
+    }
+    if args.beside_shim {
+        let binary = std::env::current_exe().context("find this program's own path")?;
+        if install::shim_runs(args.name.as_str(), &binary)? {
+            return Ok(ExitStatus::Accepted);
+        }
+    }
     let repo = Repo::discover()?;
     if let Name::PreReceive = args.name {
         return pre_receive(&repo);
@@ -86,7 +135,59 @@ pub fn hook(args: HookArgs) -> anyhow::Result<ExitStatus> {
             say_push(&push)
         }
         Name::PreReceive => pre_receive(&repo),
+        Name::Agent { client } => Ok(agent(client)),
     }
+}
+
+/// Clients go on after a hook that fails by any other code than [`BLOCKED`], so every failure ends in it.
+fn agent(client: ClientArg) -> ExitStatus {
+    match panic::catch_unwind(|| ask(client)) {
+        Ok(Ok(())) => ExitStatus::Accepted,
+        Ok(Err(err)) => {
+            ui::say(&format!(
+                "koan-guard: {err:#}, so it is not run\nnext: `koan-guard doctor` looks for what is wrong"
+            ));
+            BLOCKED
+        }
+        Err(_) => {
+            ui::say("koan-guard: it failed itself, so nothing is run");
+            BLOCKED
+        }
+    }
+}
+
+fn ask(client: ClientArg) -> anyhow::Result<()> {
+    let client = match client {
+        ClientArg::Claude => Client::Claude,
+        ClientArg::Codex => Client::Codex,
+        ClientArg::Cursor => Client::Cursor,
+        ClientArg::Gemini => Client::Gemini,
+    };
+    let mut question = Vec::new();
+    io::stdin()
+        .take(MAX_QUESTION)
+        .read_to_end(&mut question)
+        .context("read the client's question from stdin")?;
+    let request = Request::read(client, &question)?;
+    if let Some(folder) = &request.folder {
+        std::env::set_current_dir(folder)
+            .with_context(|| format!("go to `{}`", folder.display()))?;
+    }
+    let repo = match Repo::discover() {
+        Ok(repo) => Some(repo),
+        // Outside a repository there is nothing to guard but the habits.
+        Err(err) if err.is::<UsageError>() => None,
+        Err(err) => return Err(err),
+    };
+    let alias = |name: &str| repo.as_ref()?.config(&format!("alias.{name}"));
+    let folder = std::env::current_dir().context("find the current folder")?;
+    let scene = Scene::of(folder, repo.as_ref(), std::env::home_dir(), &alias)?;
+    let denial = crate::hook::agent::judge(&request, &scene)?;
+    ui::answer(&crate::hook::agent::answer(
+        client,
+        &request,
+        denial.as_ref(),
+    ))
 }
 
 fn hook_settings(repo: &Repo, place: Place) -> anyhow::Result<Settings> {

@@ -1,5 +1,6 @@
 //! koan-guard from outside: small stories in repositories built by code.
 
+mod agent_hook;
 mod approve;
 mod backtest;
 mod build;
