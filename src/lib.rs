@@ -52,6 +52,7 @@ pub mod audit;
 pub mod backtest;
 pub mod brief;
 pub mod demo;
+pub mod doctor;
 pub mod hook;
 pub mod selftest;
 pub mod tracker;

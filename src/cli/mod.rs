@@ -6,6 +6,7 @@ mod backtest;
 mod brief;
 mod check;
 mod demo;
+mod doctor;
 mod exit;
 mod gc;
 mod hook;
@@ -51,6 +52,7 @@ enum Command {
     Sync(sync::SyncArgs),
     Brief(brief::BriefArgs),
     Demo(demo::DemoArgs),
+    Doctor(doctor::DoctorArgs),
     Hook(hook::HookArgs),
     Gc(gc::GcArgs),
 }
@@ -88,6 +90,7 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Sync(args) => sync::sync(args),
         Command::Brief(args) => brief::brief(args),
         Command::Demo(args) => demo::demo(args),
+        Command::Doctor(args) => doctor::doctor(args),
         Command::Hook(args) => hook::hook(args),
         Command::Gc(args) => gc::gc(args),
     };

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod backtest;
 pub mod brief;
 pub mod digest;
+pub mod doctor;
 pub mod json;
 pub mod policy;
 pub mod push;

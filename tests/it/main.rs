@@ -7,6 +7,7 @@ mod build;
 mod cache;
 mod check;
 mod dependencies;
+mod doctor;
 mod history;
 mod hook;
 mod install;
