@@ -393,12 +393,15 @@ impl<'a> Scene<'a> {
                 repo.remote_default_branch()?,
                 repo.config("koan.trustedRef"),
             ];
+            let remotes = repo.remotes()?;
             for name in trusted.into_iter().flatten() {
-                let remote = name
-                    .strip_prefix("refs/remotes/")
-                    .and_then(|name| name.split_once('/'));
-                guarded_branches
-                    .push(remote.map_or_else(|| branch(name.clone()), |(_, name)| name.to_owned()));
+                // `refs/remotes/origin/main`, `origin/main`, `refs/heads/main` and `main` are all pushed to as `main`.
+                let short = name.strip_prefix("refs/remotes/").unwrap_or(&name);
+                let of_remote = remotes.iter().find_map(|remote| {
+                    let rest = short.strip_prefix(remote.as_str())?;
+                    rest.strip_prefix('/').map(str::to_owned)
+                });
+                guarded_branches.push(of_remote.unwrap_or_else(|| branch(name.clone())));
             }
         }
         Ok(Scene {

@@ -133,6 +133,16 @@ fn the_repository_says_which_aliases_and_branches_there_are() {
     repo.git(["switch", "--quiet", "--create", "koan/1"]);
     assert!(!is_denied("git push origin koan/1"));
     assert!(!is_denied("git commit -m x"));
+    repo.git(["remote", "add", "up/stream", "../bare.git"]);
+    for name in [
+        "up/stream/develop",
+        "refs/remotes/up/stream/develop",
+        "refs/heads/develop",
+        "develop",
+    ] {
+        repo.git(["config", "koan.trustedRef", name]);
+        assert!(is_denied("git push origin develop"), "{name}");
+    }
     // Where there is no repository, the habits are judged all the same.
     let cwd = repo.home();
     let outside = json!({"hook_event_name": "PreToolUse", "cwd": cwd, "tool_name": "Bash", "tool_input": {"command": "git -C repo commit -n"}});
