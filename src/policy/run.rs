@@ -3,6 +3,7 @@
 //! The agents that are shipped are data, in `policies/agents/`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 
 use super::file::{At, List, Said};
 use super::merge::{Merge, Read, Stricter};
-use super::{Network, SourceConfig, SourceKind, TokenPlace, file, schema, value};
+use super::{Network, SourceConfig, SourceKind, TokenPlace, Url, file, schema, value};
 use crate::usage::UsageError;
 
 /// The section `run`.
@@ -283,7 +284,8 @@ impl Merge<'_> {
     /// `sources` says which variables are none of an agent's business.
     pub(super) fn run(&mut self, sources: &[SourceConfig]) -> anyhow::Result<RunPolicy> {
         let agent = self.agent_of_run()?;
-        let tokens: Vec<&str> = sources.iter().filter_map(token_of).collect();
+        let tokens: Vec<&str> = sources.iter().flat_map(variables_of).collect();
+        let key_files: Vec<&str> = sources.iter().flat_map(files_of).collect();
         let env = self.list(
             "run.env",
             |file| &file.run.env,
@@ -316,7 +318,20 @@ impl Merge<'_> {
             budget: self.duration("run.budget", |file| &file.run.budget)?,
             env,
             home: self.list("run.home", |file| &file.run.home, below_home)?,
-            readable: self.list("run.readable", |file| &file.run.readable, absolute)?,
+            readable: self.list(
+                "run.readable",
+                |file| &file.run.readable,
+                |path| {
+                    absolute(path)?;
+                    let is_above = |file: &&str| Path::new(*file).starts_with(path);
+                    match key_files.iter().any(is_above) {
+                        true => Err(format!(
+                            "in `{path}` is the key of a source of errors: no agent may read it"
+                        )),
+                        false => Ok(()),
+                    }
+                },
+            )?,
             network: self.word(
                 "run.network",
                 |file| &file.run.network,
@@ -415,14 +430,37 @@ impl Merge<'_> {
     }
 }
 
-/// The variable that holds the token of a source.
-fn token_of(source: &SourceConfig) -> Option<&str> {
+/// Variables that hold a key of a source, or say where it is.
+fn variables_of(source: &SourceConfig) -> Vec<&str> {
+    let mut places = places_of(source);
+    places.retain(|place| matches!(place, TokenPlace::Variable(_)));
+    let mut names: Vec<&str> = places.into_iter().map(name_of).collect();
+    if let SourceKind::Postgres { server, .. } = &source.kind
+        && let Url::Variable(name) = &server.url
+    {
+        names.push(name);
+    }
+    names
+}
+
+/// Files that hold a key of a source.
+fn files_of(source: &SourceConfig) -> Vec<&str> {
+    let mut places = places_of(source);
+    places.retain(|place| matches!(place, TokenPlace::File(_)));
+    places.into_iter().map(name_of).collect()
+}
+
+fn places_of(source: &SourceConfig) -> Vec<&TokenPlace> {
     match &source.kind {
-        SourceKind::Sentry(server) => match &server.token {
-            TokenPlace::Variable(name) => Some(name),
-            TokenPlace::File(_) => None,
-        },
-        _ => None,
+        SourceKind::Sentry(server) => vec![&server.token],
+        SourceKind::Postgres { server, .. } => Vec::from_iter(&server.password),
+        SourceKind::Sqlite { .. } | SourceKind::Jsonl { .. } => Vec::new(),
+    }
+}
+
+fn name_of(place: &TokenPlace) -> &str {
+    match place {
+        TokenPlace::Variable(name) | TokenPlace::File(name) => name,
     }
 }
 
@@ -540,13 +578,32 @@ mod tests {
 
     #[test]
     fn the_key_of_a_source_is_never_given_away() {
-        let source = "sources: [{name: a, kind: sentry, url: 'https://x.example', project: p, org: o, token_env: ERRORS}]";
-        let text = format!("version: 1\n{source}\nrun: {{env: [OTHER, ERRORS]}}\n");
-        let error = Policy::load(&text, "p.yaml").expect_err("a token");
-        assert!(
-            error.to_string().contains("key of a source of errors"),
-            "{error:#}"
-        );
+        let sentry = "kind: sentry, url: 'https://x.example', project: p, org: o";
+        let postgres = "kind: postgres, table: errors";
+        for (source, run) in [
+            (
+                format!("{sentry}, token_env: ERRORS"),
+                "env: [OTHER, ERRORS]",
+            ),
+            (format!("{postgres}, url_env: ERRORS"), "env: [ERRORS]"),
+            (
+                format!("{postgres}, url: 'postgres://a@localhost/b', password_env: ERRORS"),
+                "env: [ERRORS]",
+            ),
+            (
+                format!("{sentry}, token_file: /srv/keys/errors"),
+                "readable: [/srv/keys]",
+            ),
+        ] {
+            let text = format!("version: 1\nsources: [{{name: a, {source}}}]\nrun: {{{run}}}\n");
+            let error = Policy::load(&text, "p.yaml").expect_err(&source);
+            let said = error.to_string();
+            assert!(said.contains("key of a source of errors"), "{said}");
+            let without = text
+                .replace("ERRORS]", "OTHER]")
+                .replace("/srv/keys]", "/srv/other]");
+            Policy::load(&without, "p.yaml").expect(&source);
+        }
     }
 
     #[test]
