@@ -642,7 +642,7 @@ fn where_the_policy_does_not_load_nobody_is_let_pass_unsaid() {
     exit: 1
     stdout:
     stderr:
-    error: read the policy of 5f559cebfb: .koan-guard.yaml:2:1: unknown key `perimiter`; did you mean `perimeter`? (known here: `version`, `extends`, `lanes`, `mode`, `perimeter`, `proof`, `message`, `sources`, `waivers`)
+    error: read the policy of 5f559cebfb: .koan-guard.yaml:2:1: unknown key `perimiter`; did you mean `perimeter`? (known here: `version`, `extends`, `lanes`, `mode`, `perimeter`, `proof`, `message`, `sources`, `triage`, `waivers`, `run`)
     hint: correct it and try `koan-guard policy lint`
     ");
 }
