@@ -86,12 +86,13 @@ fn noted(
         let Some(note) = reader.get(id)? else {
             continue;
         };
+        let own = id.to_string();
         for (_, line) in line::read(&note) {
             let Line::Statement(stated) = line else {
                 continue;
             };
             let predicate = &stated.statement.predicate;
-            let is_own = stated.commit() == id.to_string() && predicate.range.is_none();
+            let is_own = stated.commit() == own && predicate.range.is_none();
             let issue = predicate.issue.as_deref().and_then(Fingerprint::parse);
             let Some(issue) = issue.filter(|issue| is_own && records.contains_key(issue)) else {
                 continue;
