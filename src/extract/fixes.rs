@@ -81,19 +81,18 @@ fn noted(
         Err(err) if err.is::<UsageError>() => return Ok(noted),
         Err(err) => return Err(err),
     };
-    let many = repo.for_many();
-    let mut reader = notes::Reader::new(&many)?;
-    reader.read_ahead(&ids)?;
+    let mut reader = notes::Reader::new(repo)?;
     for id in ids {
         let Some(note) = reader.get(id)? else {
             continue;
         };
+        let own = id.to_string();
         for (_, line) in line::read(&note) {
             let Line::Statement(stated) = line else {
                 continue;
             };
             let predicate = &stated.statement.predicate;
-            let is_own = stated.commit() == id.to_hex().to_string() && predicate.range.is_none();
+            let is_own = stated.commit() == own && predicate.range.is_none();
             let issue = predicate.issue.as_deref().and_then(Fingerprint::parse);
             let Some(issue) = issue.filter(|issue| is_own && records.contains_key(issue)) else {
                 continue;
