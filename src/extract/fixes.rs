@@ -81,7 +81,9 @@ fn noted(
         Err(err) if err.is::<UsageError>() => return Ok(noted),
         Err(err) => return Err(err),
     };
-    let mut reader = notes::Reader::new(repo)?;
+    let many = repo.for_many();
+    let mut reader = notes::Reader::new(&many)?;
+    reader.read_ahead(&ids)?;
     for id in ids {
         let Some(note) = reader.get(id)? else {
             continue;
