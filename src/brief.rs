@@ -1,6 +1,6 @@
 //! One error of production as a task: where it crashed in `HEAD`, where a fix may go, and what will judge it. Nothing is written anywhere.
 
-mod owners;
+pub mod owners;
 mod suspects;
 mod tried;
 

@@ -9,9 +9,9 @@ use gix::ObjectId;
 
 use super::work::Session;
 use crate::brief::Brief;
-use crate::change::{RepoPath, shown};
+use crate::brief::owners::Owners;
+use crate::change::shown;
 use crate::git::Repo;
-use crate::policy::PathSet;
 use crate::suite::process::{self, End};
 use crate::sync::Remote;
 
@@ -61,7 +61,7 @@ pub fn open(
     let text = body(brief, &about, evidence);
     let target = target(repo, &remote.name)?;
     let owner = match brief.places.first() {
-        Some(place) => owner(repo, session.trusted_tree_id, &place.path)?,
+        Some(place) => reviewer(&Owners::of(repo, session.trusted_tree_id)?.of_path(&place.path)),
         None => None,
     };
     let args = arguments(
@@ -205,61 +205,25 @@ fn body(brief: &Brief, about: &About, evidence: &str) -> String {
     text
 }
 
-/// Who owns a file, by the trusted `CODEOWNERS`: the last line that matches counts.
-fn owner(repo: &Repo, tree_id: ObjectId, path: &RepoPath) -> anyhow::Result<Option<String>> {
-    for name in [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"] {
-        if let Some(text) = repo.read_file(tree_id, &RepoPath::from(name))? {
-            return Ok(owner_in(&String::from_utf8_lossy(&text), path));
-        }
-    }
-    Ok(None)
-}
-
-fn owner_in(text: &str, path: &RepoPath) -> Option<String> {
-    let lines = text
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default());
-    let mut found = None;
-    for line in lines {
-        let mut words = line.split_whitespace();
-        let (Some(pattern), owner) = (words.next(), words.next()) else {
-            continue;
-        };
-        if matches(pattern, path) {
-            let person = owner.and_then(|owner| owner.strip_prefix('@'));
-            // A team is asked as a team; an address is nobody whom a client knows.
-            found = person.filter(|name| !name.is_empty()).map(str::to_owned);
-        }
-    }
-    found
-}
-
-fn matches(pattern: &str, path: &RepoPath) -> bool {
-    let is_anchored = pattern.trim_end_matches('/').contains('/');
-    let glob = pattern.trim_start_matches('/').trim_end_matches('/');
-    let start = if is_anchored { "" } else { "**/" };
-    let globs = vec![format!("{start}{glob}"), format!("{start}{glob}/**")];
-    PathSet::new(globs).is_ok_and(|set| set.is_match(path))
+/// The first owner whom a client knows. A team is asked as a team; an address is nobody.
+fn reviewer(owners: &[String]) -> Option<String> {
+    let mut names = owners.iter().filter_map(|owner| owner.strip_prefix('@'));
+    names.find(|name| !name.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[track_caller]
-    fn check_owner(path: &str, expected: Option<&str>) {
-        let text =
-            "* @all\n/shop/ @ada # the shop\n*.md docs@example.org\nshop/cart.py @org/carts\n";
-        assert_eq!(owner_in(text, &path.into()).as_deref(), expected);
-    }
-
     #[test]
-    fn the_last_line_of_codeowners_counts() {
-        check_owner("a.py", Some("all"));
-        check_owner("shop/user.py", Some("ada"));
-        check_owner("shop/cart.py", Some("org/carts"));
-        check_owner("shop/cart.md", None);
-        check_owner("lib/shop/user.py", Some("all"));
+    fn a_reviewer_is_a_name() {
+        let first = |owners: &[&str]| {
+            let owners: Vec<String> = owners.iter().map(|&owner| owner.into()).collect();
+            reviewer(&owners)
+        };
+        assert_eq!(first(&["docs@example.org", "@ada"]).as_deref(), Some("ada"));
+        assert_eq!(first(&["@org/carts", "@ada"]).as_deref(), Some("org/carts"));
+        assert_eq!(first(&["docs@example.org", "@"]), None);
     }
 
     #[test]

@@ -294,7 +294,8 @@ fn a_policy_is_compared_with_its_repository() {
 #[test]
 fn a_schema_is_written_for_editors() {
     let repo = Repo::python_sample();
-    let printed = repo.guard(["policy", "schema"]);
+    let printed = repo.guard_command(["policy", "schema"]).output();
+    let printed = String::from_utf8(printed.expect("koan-guard").stdout).expect("UTF-8");
     assert!(
         printed.contains("\"title\": \"Policy of koan-guard\""),
         "{printed}"
@@ -311,7 +312,10 @@ fn a_schema_is_written_for_editors() {
     stderr:
     ");
     assert!(repo.guard(["policy", "lint"]).starts_with("exit: 0\n"));
-    assert!(printed.contains(repo.read(".koan-guard.schema.json").trim_end()));
+    assert_eq!(
+        repo.read(".koan-guard.schema.json").trim_end(),
+        printed.trim_end()
+    );
 }
 
 #[test]

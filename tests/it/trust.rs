@@ -50,7 +50,7 @@ fn a_policy_that_does_not_load_judges_nothing() {
     exit: 2
     stdout:
     stderr:
-    error: read the policy of 5f559cebfb: .koan-guard.yaml:2:1: unknown key `perimiter`; did you mean `perimeter`? (known here: `version`, `extends`, `lanes`, `mode`, `perimeter`, `proof`, `message`, `sources`, `waivers`)
+    error: read the policy of 5f559cebfb: .koan-guard.yaml:2:1: unknown key `perimiter`; did you mean `perimeter`? (known here: `version`, `extends`, `lanes`, `mode`, `perimeter`, `proof`, `message`, `sources`, `triage`, `waivers`, `run`)
     hint: correct it and try `koan-guard policy lint`
     ");
 }
