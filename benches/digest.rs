@@ -74,11 +74,15 @@ fn main() -> anyhow::Result<ExitCode> {
         (1_000_000, 5)
     };
     let is_within = measure(folder.path(), n_events, n_runs)?;
-    if is_within {
-        return Ok(ExitCode::SUCCESS);
+    if !is_within {
+        println!("over budget");
     }
-    println!("over budget");
-    Ok(ExitCode::FAILURE)
+    // A quick round on a busy machine shows that everything runs, and no more.
+    Ok(if is_within || has("--quick") {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Runs every row once in turn, so that what else the machine does hits all of them alike. The first round warms the caches.
@@ -162,7 +166,7 @@ fn row(name: &str, program: impl Into<PathBuf>, args: &[&str]) -> Row {
     }
 }
 
-/// `extract` with a policy of its own.
+/// `extract` with a policy of its own: each is a commit, and the trusted one of its row.
 fn extract(name: &str, folder: &Path, source: &str, baseline: usize) -> anyhow::Result<Row> {
     let repo = folder.join("repo");
     if !repo.exists() {
@@ -177,13 +181,13 @@ fn extract(name: &str, folder: &Path, source: &str, baseline: usize) -> anyhow::
     }
     let policy = repo.join(".koan-guard.yaml");
     let text = fs::read_to_string(&policy)?;
-    let sources = format!("sources:\n  - {{name: app, table: errors, timeout: 1h, {source}}}\n");
-    fs::write(&policy, text + &sources)?;
+    let start = "sources:\n  - {name: app, table: errors, timeout: 1h, ";
+    let own = text.split(start).next().unwrap_or_default();
+    fs::write(&policy, format!("{own}{start}{source}}}\n"))?;
     git(&repo, &["add", ".koan-guard.yaml"])?;
     git(&repo, &["commit", "--quiet", "--message=a source"])?;
     let commit = command(&repo, "git").args(["rev-parse", "HEAD"]).output()?;
     let commit = String::from_utf8(commit.stdout)?;
-    git(&repo, &["reset", "--quiet", "--hard", "HEAD~1"])?;
     let args = [
         "extract",
         "--format",
