@@ -186,6 +186,7 @@ mod tests {
 
     /// Seeds and found inputs, each as it is and damaged in a few hundred ways.
     #[test]
+    #[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
     fn what_must_hold_holds_of_damaged_seeds() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
         for (name, entry) in ENTRIES {

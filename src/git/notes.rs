@@ -222,6 +222,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
     fn the_layout_is_gits() {
         for n in [1, 20, 300] {
             let (test, _) = repo();
@@ -435,6 +436,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
     fn a_writer_may_be_killed_at_any_instant() {
         let (test, id) = repo();
         append(&test.open(), id, "before").expect("write");

@@ -479,6 +479,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
     fn a_writer_may_be_killed_at_any_instant() {
         let test = TestRepo::new();
         put(&test.open(), "before", "x").expect("write");

@@ -132,6 +132,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
     fn the_oldest_go() {
         let test = TestRepo::new();
         test.write("f", "1\n").commit("one");

@@ -291,6 +291,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
     fn the_preset_default_has_nothing_against_an_honest_change() {
         for files in [&PYTHON[..], &RUST[..], &[("README.md", "Nothing yet\n")]] {
             let (selftest, _) = run_on(files, ALL);
@@ -335,6 +336,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
     fn a_policy_that_is_blind_is_seen_through() {
         check_blind(
             "version: 1\nextends: [python]\nperimeter: {rules: {mode-change: off}}\n",
@@ -369,6 +371,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
     fn a_policy_that_observes_stops_nothing() {
         let (selftest, cases) = run_on(&PYTHON, &format!("{ALL}mode: observe\n"));
         assert_eq!(

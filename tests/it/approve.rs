@@ -55,6 +55,7 @@ fn a_person_answers_for_what_could_not_be_proved() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_proof_is_made_all_the_same_where_the_perimeter_is_overruled() {
     let repo = sample();
     repo.write("cart.py", CART_FIXED)
@@ -81,6 +82,7 @@ fn a_proof_is_made_all_the_same_where_the_perimeter_is_overruled() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_range_is_approved_as_a_whole_by_one_signature() {
     let repo = with_fix();
     repo.write("cart.py", &CART_FIXED.replace("result", "sum"))
@@ -375,6 +377,7 @@ fn what_no_person_may_overrule_stays_refused() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn the_keys_are_those_of_the_trusted_branch_of_today() {
     let repo = with_fix();
     approve(&repo, "HEAD", "no-test");

@@ -138,6 +138,7 @@ fn the_policy_of_a_revision_is_tried_on_a_range() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn threads_count_the_same_as_one() {
     let repo = history();
     for n in 0..70 {
@@ -170,6 +171,7 @@ fn nothing_to_replay_is_undecided() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn what_stays_inside_can_be_proved() {
     let repo = history();
     let answer = repo.guard(["backtest", "--proof", "--max", "1", "HEAD~5"]);

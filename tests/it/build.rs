@@ -48,6 +48,7 @@ fn build(line: &str) -> String {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn each_side_is_built_from_its_own_sources() {
     let repo = with_build(&build(BUILD), CART_FIXED);
     let answer = repo.guard(["check", "HEAD"]);
@@ -154,6 +155,7 @@ fn a_build_that_does_not_end_is_undecided() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn what_setup_made_cannot_be_built_again() {
     let proof = format!("  setup: ['{BUILD}']\n{}", build(BUILD));
     let repo = with_build(&proof, CART_FIXED);

@@ -229,6 +229,7 @@ fn in_a_range_the_suite_of_a_commit_is_that_of_the_next_ones_parent() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn both_sides_are_shown_on_request() {
     let repo = Repo::with_honest_fix();
     assert_snapshot!(repo.guard(["check", "HEAD", "--verbose"]), @"
@@ -294,6 +295,7 @@ fn trees_are_kept_for_a_person_on_request_and_one_set_of_them() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_budget_that_is_spent_decides_nothing() {
     let repo = Repo::with_honest_fix();
     assert_snapshot!(repo.guard(["check", "HEAD", "--budget", "1ms"]), @"

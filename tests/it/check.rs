@@ -11,6 +11,7 @@ use crate::support::samples::{
 };
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_honest_fix_is_accepted_and_noted() {
     let repo = Repo::with_honest_fix();
     assert_snapshot!(repo.guard(["check", "HEAD"]), @"
@@ -49,6 +50,7 @@ fn a_second_check_adds_no_second_note() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn without_a_note_when_none_is_wanted() {
     let repo = Repo::with_honest_fix();
     assert!(
@@ -156,6 +158,7 @@ fn a_test_that_still_fails_is_refused() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_old_test_that_breaks_is_refused() {
     let repo = Repo::python_sample();
     repo.write("cart.py", "def total(prices):\n    return 0\n")
@@ -175,6 +178,7 @@ fn an_old_test_that_breaks_is_refused() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_old_test_in_another_file_that_breaks_is_refused() {
     let repo = Repo::python_sample();
     let other = CART_TEST.replace("[1, 2]), 3", "[4, 5]), 9");
@@ -199,6 +203,7 @@ fn an_old_test_in_another_file_that_breaks_is_refused() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_old_test_that_the_new_source_makes_vanish_is_refused() {
     let repo = Repo::python_sample();
     let cases = "\
@@ -234,6 +239,7 @@ for case in cart.CASES:
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn what_an_old_test_expects_is_a_persons_decision() {
     let repo = Repo::python_sample();
     repo.write(
@@ -439,6 +445,7 @@ fn a_fix_in_rust_without_a_test_is_refused() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_rust_test_of_a_new_symbol_says_nothing_about_the_bug() {
     let repo = Repo::rust_sample();
     let fixed = RUST_CART_FIXED
@@ -464,6 +471,7 @@ fn a_rust_test_of_a_new_symbol_says_nothing_about_the_bug() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn the_proof_alone_shows_both_sides() {
     let repo = Repo::with_honest_fix();
     assert_snapshot!(repo.guard(["prove"]), @"
@@ -480,6 +488,7 @@ fn the_proof_alone_shows_both_sides() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn what_is_staged_is_judged_without_a_commit() {
     let repo = Repo::python_sample();
     repo.write("cart.py", CART_FIXED)
@@ -574,6 +583,7 @@ fn the_same_in_json() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_editable_install_is_tested_as_the_tree_has_it() {
     let repo = Repo::empty();
     repo.write(".koan-guard.yaml", UNITTEST_POLICY)

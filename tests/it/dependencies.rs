@@ -46,6 +46,7 @@ fn check_accepted(repo: &Repo, said: &[&str]) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_django_project_on_postgres() {
     let repo = Repo::empty();
     repo.write(
@@ -150,6 +151,7 @@ def test_two_prices():
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_editable_install_leads_to_the_tree_under_test() {
     let repo = Repo::empty();
     let source = "import six\n\n\ndef total(prices):\n    result = prices[0]\n    for price in prices[1:]:\n        result += price\n    return six.ensure_str(str(result))\n";
@@ -189,6 +191,7 @@ proof:
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn crates_are_fetched_once_and_built_without_a_network() {
     let repo = Repo::rust_sample();
     let manifest = repo.read("Cargo.toml") + "\n[dependencies]\nitoa = \"=1.0.15\"\n";

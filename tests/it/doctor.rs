@@ -131,6 +131,7 @@ fn a_link_to_nothing_is_no_hook() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn hooks_that_were_damaged_or_moved_are_told_apart() {
     let check = |text: &dyn Fn(&str) -> String, expected: &str| {
         let repo = guarded();
@@ -284,6 +285,7 @@ fn managers_that_took_over_are_named_with_what_to_add() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn managers_without_our_entry_are_named_before_they_take_over() {
     for (file, name) in [
         (".husky/pre-commit", "husky"),
@@ -354,6 +356,7 @@ fn clients_that_leave_hooks_out_are_known() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn what_the_ledger_needs_is_missed() {
     let repo = guarded();
     repo.git(["config", "--unset-all", "notes.rewriteRef"]);

@@ -363,6 +363,7 @@ fn the_exact_revert_of_a_commit_is_a_persons_decision() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_exact_revert_passes_where_the_policy_lets_a_green_suite_decide() {
     let repo = Repo::with_honest_fix();
     let fix = repo.git(["rev-parse", "HEAD"]);
@@ -424,6 +425,7 @@ fn an_exact_revert_passes_where_the_policy_lets_a_green_suite_decide() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn in_lane_agent_only_a_fix_is_proved() {
     let repo = Repo::python_sample();
     repo.git(["switch", "--quiet", "--create", "topic"]);

@@ -8,6 +8,7 @@ use crate::support::samples::{CART, CART_FIXED, CART_TEST, CART_TEST_OF_BUG, UNI
 use crate::support::{Repo, copy_binary};
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_commit_of_a_fix_with_its_test_is_proved_and_noted() {
     let repo = guarded();
     fix(&repo);
@@ -48,6 +49,7 @@ fn a_commit_without_a_test_does_not_come_to_be() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_message_is_refused_after_its_tree_was_proved() {
     let repo = guarded();
     fix(&repo);
@@ -76,6 +78,7 @@ fn a_message_is_refused_after_its_tree_was_proved() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn commit_all_is_judged_by_what_it_is_going_to_commit() {
     let repo = guarded();
     fix(&repo);
@@ -87,6 +90,7 @@ fn commit_all_is_judged_by_what_it_is_going_to_commit() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_hunk_that_is_not_staged_is_not_judged() {
     let repo = guarded();
     repo.write("cart.py", CART_FIXED);
@@ -106,6 +110,7 @@ fn a_hunk_that_is_not_staged_is_not_judged() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_partial_commit_is_judged_by_its_part() {
     let repo = guarded();
     fix(&repo);
@@ -132,6 +137,7 @@ fn a_partial_commit_is_judged_by_its_part() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_amended_commit_is_judged_as_a_whole() {
     let repo = guarded();
     repo.write("cart.py", CART_FIXED);
@@ -148,6 +154,7 @@ fn an_amended_commit_is_judged_as_a_whole() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_message_alone_may_be_amended() {
     let repo = guarded();
     fix(&repo);
@@ -170,6 +177,7 @@ fn a_message_alone_may_be_amended() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_commit_from_a_subfolder_is_judged_alike() {
     let repo = guarded();
     fix(&repo);
@@ -181,6 +189,7 @@ fn a_commit_from_a_subfolder_is_judged_alike() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_linked_worktree_is_guarded_too() {
     let repo = guarded();
     repo.git(["worktree", "add", "--quiet", "-b", "koan/2", "../linked"]);
@@ -222,6 +231,7 @@ fn a_commit_past_the_hooks_is_said_to_be_unguarded() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_verdict_on_another_tree_is_not_noted_past_the_hooks() {
     let repo = guarded();
     fix(&repo);
@@ -311,6 +321,7 @@ fn an_agent_is_known_by_its_trailer_before_the_commit_is_made() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_file_that_a_later_hook_adds_is_judged_with_the_message() {
     let repo = guarded();
     fs::rename(
@@ -358,6 +369,7 @@ fn a_tree_that_was_not_judged_gets_no_note() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_message_is_judged_without_its_comments() {
     let repo = guarded();
     repo.write_script(
@@ -382,6 +394,7 @@ fn a_message_is_judged_without_its_comments() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_red_test_may_be_committed_before_its_fix() {
     let repo = guarded();
     repo.write("test_cart.py", CART_TEST_OF_BUG);
@@ -412,6 +425,7 @@ fn nothing_to_commit_is_gits_to_say() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_clean_merge_passes_in_lane_repair() {
     let repo = guarded();
     fix(&repo);
@@ -428,6 +442,7 @@ fn a_clean_merge_passes_in_lane_repair() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_merge_with_more_than_its_parents_is_refused() {
     let repo = guarded();
     fix(&repo);
@@ -457,6 +472,7 @@ fn a_merge_with_more_than_its_parents_is_refused() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_resolved_conflict_is_a_persons_decision() {
     let repo = guarded();
     fix(&repo);
@@ -481,6 +497,7 @@ fn a_resolved_conflict_is_a_persons_decision() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_note_that_a_rebase_carried_is_a_claim() {
     let repo = guarded();
     fix(&repo);
@@ -505,6 +522,7 @@ fn a_note_that_a_rebase_carried_is_a_claim() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_note_that_was_carried_to_another_tree_is_a_claim_as_long_as_the_change_is_the_same() {
     let repo = guarded();
     fix(&repo);
@@ -537,6 +555,7 @@ fn a_note_that_was_carried_to_another_tree_is_a_claim_as_long_as_the_change_is_t
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_cherry_pick_runs_past_the_hooks_and_is_said_to_be_unguarded() {
     let repo = guarded();
     fix(&repo);
@@ -565,6 +584,7 @@ fn a_cherry_pick_runs_past_the_hooks_and_is_said_to_be_unguarded() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn where_the_policy_observes_everything_is_said_and_nothing_refused() {
     let repo = guarded();
     repo.write(

@@ -79,6 +79,7 @@ fn a_branch_for_repairs_is_one_however_it_is_named() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_range_is_found_again_after_a_squash_on_a_moved_base() {
     let repo = branch();
     passes(&repo.guard(["check", "main..koan/1"]));
@@ -154,6 +155,7 @@ fn a_range_is_found_again_after_a_squash_on_a_moved_base() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_statement_is_found_again_however_its_commit_was_rewritten() {
     let ways: [Way; 5] = [
         ("amend", &|repo| {
@@ -238,6 +240,7 @@ fn a_statement_is_found_again_however_its_commit_was_rewritten() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_claim_that_does_not_hold_is_told_by_a_replay() {
     let repo = Repo::python_sample();
     repo.git(["switch", "--quiet", "--create", "koan/1"]);
@@ -503,6 +506,7 @@ fn refusals_are_kept_where_that_is_asked_for() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_clone_without_all_of_the_history_says_so() {
     let repo = Repo::with_honest_fix();
     passes(&repo.guard(["check", "HEAD"]));

@@ -35,6 +35,7 @@ fn check_sound(repo: &Repo) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_full_disk_leaves_the_notes_as_they_were() {
     let repo = waiting();
     let before = notes(&repo);
@@ -74,6 +75,7 @@ git notes --ref=koan list
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn refs_that_cannot_be_written_are_an_error_and_nothing_else() {
     let repo = waiting();
     let before = notes(&repo);
@@ -107,6 +109,7 @@ mount -o remount,bind,ro .git/refs
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_guard_that_is_killed_while_it_writes_leaves_the_old_or_the_new() {
     let repo = waiting();
     let old = repo.git(["rev-parse", "refs/notes/koan"]);
@@ -140,6 +143,7 @@ fn a_guard_that_is_killed_while_it_writes_leaves_the_old_or_the_new() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn the_lock_of_a_dead_writer_goes_with_the_next_look() {
     let repo = waiting();
     let id = repo.git(["rev-parse", "HEAD"]);
@@ -157,6 +161,7 @@ fn the_lock_of_a_dead_writer_goes_with_the_next_look() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn forty_guards_and_a_gc_at_once_write_one_note() {
     let repo = waiting();
     let children: Vec<Child> = (0..40)

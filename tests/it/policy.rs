@@ -5,6 +5,7 @@ use insta::assert_snapshot;
 use crate::support::Repo;
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn init_proposes_a_policy_for_python() {
     let repo = Repo::python_sample();
     repo.remove(".koan-guard.yaml").commit("chore: no policy");

@@ -182,6 +182,7 @@ fn check_like_sqlite(preset: &str, n_errors: usize, tables: &[&str]) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn solid_errors_is_read_as_from_sqlite() {
     check_like_sqlite(
         "solid_errors",
@@ -194,6 +195,7 @@ fn solid_errors_is_read_as_from_sqlite() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn error_tracker_is_read_as_from_sqlite() {
     check_like_sqlite(
         "error_tracker",
@@ -206,6 +208,7 @@ fn error_tracker_is_read_as_from_sqlite() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn bugsink_is_read_as_from_sqlite() {
     check_like_sqlite(
         "bugsink",
@@ -262,6 +265,7 @@ shop.errors.CartError: cart 7 lost', '2026-11-22 07:00:00.123+00');",
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_check_says_who_reads_what_and_that_nothing_can_be_written() {
     let server = database("checked");
     server.sql("checked", ERRORS);
@@ -281,6 +285,7 @@ fn a_check_says_who_reads_what_and_that_nothing_can_be_written() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_role_that_could_write_is_refused_unless_it_is_allowed_by_name() {
     let server = database("writers");
     server.sql("writers", ERRORS);
@@ -509,6 +514,7 @@ fn empty_future_and_broken_rows_are_said() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_message_of_fifty_megabytes_is_cut_by_the_server() {
     let server = database("huge");
     server.sql("huge", ERRORS);
@@ -569,6 +575,7 @@ fn while_locked(server: &Server, database: &str, work: impl FnOnce()) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_locked_table_is_an_error_in_time() {
     let server = database("locked");
     server.sql("locked", ERRORS);
@@ -602,6 +609,7 @@ fn a_session_that_is_ended_is_a_doubt() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_server_that_hangs_up_or_says_nothing_is_a_doubt() {
     for (is_silent, expected) in [
         (false, "the server closed the connection"),

@@ -53,6 +53,7 @@ fn a_range_that_ends_red_is_refused() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_fix_that_leaves_another_red_test_is_refused() {
     let repo = red();
     let other = "import unittest\n\nfrom cart import total\n\n\nclass Other(unittest.TestCase):\n    def test_of_none(self):\n        self.assertEqual(total(None), 0)\n";
@@ -316,6 +317,7 @@ fn ranges_are_written_with_two_points() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_branch_called_head_is_not_what_head_means() {
     let repo = Repo::with_honest_fix();
     repo.git(["update-ref", "refs/heads/HEAD", "HEAD~1"]);

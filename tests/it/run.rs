@@ -240,6 +240,7 @@ fn a_proved_fix_is_a_branch_with_a_note() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn what_was_refused_reaches_the_next_attempt() {
     let repo = shop("{attempts: 2}");
     let script = format!(
@@ -310,6 +311,7 @@ fn the_perimeter_holds() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_agent_that_gives_nothing_is_nobodys_fault() {
     let repo = shop("{attempts: 2, time: 2s}");
     for (script, expected) in [
@@ -332,6 +334,7 @@ fn an_agent_that_gives_nothing_is_nobodys_fault() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn what_an_agent_does_to_its_own_git_counts_for_nothing() {
     let repo = shop("{}");
     let script = format!(
@@ -523,6 +526,7 @@ fn a_signal_leaves_no_room_no_claim_and_no_child() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn what_a_killed_run_left_is_cleared_by_the_next() {
     let repo = shop("{}");
     let before = Everything::of(&repo);
@@ -536,6 +540,7 @@ fn what_a_killed_run_left_is_cleared_by_the_next() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn two_runs_work_on_an_issue_once() {
     let repo = shop("{}");
     let script = format!("sleep 3\n{}", fix_and_test());
@@ -555,6 +560,7 @@ fn run_beside(repo: &Repo) -> String {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_source_that_goes_away_meanwhile_is_read_no_more() {
     let repo = shop("{}");
     let child = started(&repo, &format!("sleep 2\n{}", fix_and_test()));
@@ -565,6 +571,7 @@ fn a_source_that_goes_away_meanwhile_is_read_no_more() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn whatever_of_the_users_changes_refuses_the_whole_run() {
     type Change = fn(&Repo);
     let changes: [(Change, &str); 4] = [
@@ -610,6 +617,7 @@ fn whatever_of_the_users_changes_refuses_the_whole_run() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn the_guards_own_share_is_small() {
     let repo = shop("{}");
     let agent = agent(&repo, &format!("sleep 1\n{}", fix_and_test()));
@@ -681,6 +689,7 @@ fn fix_either() -> String {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn several_issues_are_worked_on_at_once() {
     let repo = shop_with_users("{}");
     let said = run(&repo, &fix_either(), ["--parallel", "2"]);

@@ -89,6 +89,7 @@ fn check_all(repo: &Repo, n_briefs: usize) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn no_secret_leaves_a_log() {
     let repo = repo("{name: a, kind: jsonl, path: ../errors.jsonl}");
     let mut lines = String::new();
@@ -202,6 +203,7 @@ fn ok(value: &Value) -> Answer {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn no_secret_leaves_a_server() {
     let server = Tracker::start(|_, path| ok(&sentry(path)));
     let source = format!(
@@ -223,6 +225,7 @@ fn no_secret_leaves_a_server() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn no_secret_stands_in_what_is_said_of_a_server_that_fails() {
     let all: String = secrets().into_iter().map(|(text, _)| text).collect();
     for (status, headers) in [
@@ -266,6 +269,7 @@ while True:
 "#;
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_server_with_a_certificate_of_its_own_is_told_nothing() {
     let place = Repo::empty();
     let [key, certificate, heard] =

@@ -75,6 +75,7 @@ fn a_policy_that_is_too_tight_is_told_what_it_refuses() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn the_policy_is_the_trusted_one() {
     let repo = Repo::python_sample();
     repo.git(["switch", "--quiet", "--create", "koan/1"]);

@@ -142,6 +142,7 @@ fn a_fix_is_proved_beside_redis() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_fix_is_proved_beside_postgres() {
     let repo = shop("    - preset: postgres\n", "shop.postgres", TOTAL, NO_ROWS);
     check_accepted(&repo, "  beside service postgres: postgres (PostgreSQL) ");

@@ -68,6 +68,7 @@ fn with_setup(lines: &[&str], more: &str) -> Repo {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn what_setup_installs_is_there_in_every_run_and_is_installed_once() {
     let repo = with_setup(&[INSTALL], "");
     let answer = repo.guard(["check", "HEAD"]);
@@ -154,6 +155,7 @@ fn a_setup_that_does_not_end_is_undecided() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_secret_is_given_to_setup_and_to_nobody_else() {
     let line = format!("test ${{#IT_WORD}} = 6 && test -z \"$IT_OTHER\" && {INSTALL}");
     let repo = with_setup(&[&line], "  setup_env: [IT_WORD]\n");

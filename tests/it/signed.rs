@@ -115,6 +115,7 @@ fn verify(repo: &Repo) -> String {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_signed_statement_is_valid() {
     let repo = sample();
     sign_as(&repo, "ci");
@@ -152,6 +153,7 @@ fn a_signed_statement_is_valid() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_unsigned_statement_is_none_where_signatures_count() {
     let repo = sample();
     passes(&repo.guard(["check", "HEAD"]));
@@ -260,6 +262,7 @@ fn nobody_without_the_key_can_state_anything() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_key_that_is_taken_out_of_the_list_takes_its_statements_back() {
     let repo = sample();
     sign_as(&repo, "ci");
@@ -285,6 +288,7 @@ fn a_key_that_is_taken_out_of_the_list_takes_its_statements_back() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_range_that_was_signed_vouches_for_its_commits() {
     let repo = sample();
     repo.git(["reset", "--quiet", "--soft", "main"]);
@@ -316,6 +320,7 @@ fn a_range_that_was_signed_vouches_for_its_commits() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn which_key_signs() {
     let repo = sample();
     let key = repo.home().join("ci");

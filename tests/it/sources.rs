@@ -102,6 +102,7 @@ fn the_brief_of_an_error_shows_the_code_of_head_and_the_command_that_judges() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_second_run_reads_only_what_is_new() {
     let repo = shop();
     let new = |now: &str| repo.guard(["extract", "--new", "--format", "json", "--now", now]);

@@ -47,6 +47,7 @@ fn named_fix(policy: &str) -> Repo {
 const WITH_DIGEST: [&str; 5] = ["check", "HEAD", "--no-note", "--issues", "../digest.json"];
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_test_that_fails_as_production_did() {
     let repo = named_fix("");
     digest(&repo, "IndexError", "/srv/shop/cart.py", "total");
@@ -83,6 +84,7 @@ fn a_test_that_fails_in_another_way() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_test_that_fails_in_another_way_where_the_policy_only_prefers() {
     let repo = named_fix("  signature: preferred\n");
     digest(&repo, "IndexError", "/srv/shop/views.py", "checkout");
@@ -107,6 +109,7 @@ fn a_test_that_fails_in_another_way_where_the_policy_only_prefers() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn without_a_digest_nothing_is_compared_and_that_is_said() {
     let repo = named_fix("");
     assert_snapshot!(repo.guard(["check", "HEAD", "--no-note"]), @"
@@ -165,6 +168,7 @@ fn fix_with_more(policy: &str) -> Repo {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_hunk_that_no_test_needs_is_said() {
     let repo = fix_with_more("");
     assert_snapshot!(repo.guard(["check", "HEAD", "--no-note"]), @"
@@ -184,6 +188,7 @@ fn a_hunk_that_no_test_needs_is_said() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_hunk_that_no_test_needs_is_refused_where_the_policy_says_so() {
     let repo = fix_with_more("  necessity: deny\n");
     assert_snapshot!(repo.guard(["check", "HEAD", "--no-note"]), @"
@@ -200,6 +205,7 @@ fn a_hunk_that_no_test_needs_is_refused_where_the_policy_says_so() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_hunk_that_no_test_needs_is_nobodys_business_where_the_policy_says_so() {
     let repo = fix_with_more("  necessity: off\n");
     let answer = repo.guard(["check", "HEAD", "--no-note"]);
@@ -271,6 +277,7 @@ fn an_exception_that_comes_back_with_another_value_is_said() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_value_of_the_tests_in_the_code_is_refused_where_the_policy_says_so() {
     let code =
         "def price(name):\n    if name == '1,400':\n        return 1400\n    return int(name)\n";
@@ -292,6 +299,7 @@ fn a_value_of_the_tests_in_the_code_is_refused_where_the_policy_says_so() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_fix_for_every_value_stands() {
     let code = "def price(name):\n    return int(name.replace(',', ''))\n";
     let repo = special_case(code, "  neighbours: deny\n");

@@ -58,6 +58,7 @@ fn where_there_is_no_commit() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_bare_repository_is_judged_too() {
     let repo = Repo::with_honest_fix();
     repo.git(["clone", "--quiet", "--bare", ".", "../bare.git"]);
@@ -84,6 +85,7 @@ fn a_bare_repository_is_judged_too() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn on_no_branch() {
     let repo = Repo::with_honest_fix();
     repo.git(["switch", "--quiet", "--detach"]);
@@ -95,6 +97,7 @@ fn on_no_branch() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_shallow_clone_that_holds_too_little_decides_nothing() {
     let repo = Repo::with_honest_fix();
     repo.write("README.md", "A cart.\n")
@@ -188,6 +191,7 @@ fn paths_and_messages_that_are_not_utf8() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_large_file_is_refused_and_not_read_to_death() {
     let repo = Repo::python_sample();
     let file = fs::File::create(repo.root.join("large.bin")).expect("file");
@@ -215,6 +219,7 @@ fn a_large_file_is_refused_and_not_read_to_death() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn nobody_listening_is_no_acceptance() {
     let repo = Repo::with_honest_fix();
     let mut child = repo
@@ -258,6 +263,7 @@ fn a_guard_that_is_killed_leaves_nothing_behind_and_the_next_one_works() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_interrupted_guard_leaves_everything_as_it_was() {
     let repo = slow();
     let before = repo.state();
@@ -334,6 +340,7 @@ fn a_repository_of_somebody_else_is_not_read() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_repository_of_longer_ids() {
     let repo = Repo::empty();
     fs::remove_dir_all(repo.root.join(".git")).expect("folder");
@@ -386,6 +393,7 @@ fn two_guards_at_once_both_come_to_the_right_end() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_git_folder_that_cannot_be_written_costs_the_note_and_says_so() {
     let repo = Repo::with_honest_fix();
     let answer = in_mounts(
@@ -415,6 +423,7 @@ fn a_full_disk_for_the_work_area_decides_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_full_disk_for_the_repository_loses_no_verdict_in_silence() {
     let repo = Repo::with_honest_fix();
     let mount = "mkdir ../full && mount -t tmpfs -o size=4m tmpfs ../full && cp -a . ../full/repo && cd ../full/repo \

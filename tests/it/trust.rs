@@ -187,6 +187,7 @@ fn a_configured_ref_that_is_not_there_is_not_passed_over() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn else_the_remotes_default_branch_is_trusted() {
     let repo = fix_on_a_branch();
     repo.git(["update-ref", "refs/remotes/origin/main", "main"]);
@@ -224,6 +225,7 @@ fn a_base_without_common_history_decides_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn what_is_only_observed_is_not_refused_and_not_noted() {
     let repo = Repo::python_sample();
     repo.write(

@@ -112,6 +112,7 @@ fn a_fix_holds_by_what_should_have_been_seen() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn what_comes_back_in_a_release_with_the_fix_is_open_again_and_the_fix_is_marked() {
     let (repo, name) = shop();
     more(&repo, &line("total", "1.0", "2026-11-21T09:00:00Z"));

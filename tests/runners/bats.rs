@@ -28,6 +28,7 @@ fn check_attack(tests: &str, reason: &str) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_test_passes_fails_or_is_skipped() {
     check_tests(
         r#"
@@ -92,6 +93,7 @@ fn the_whole_suite_is_every_file() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_file_that_cannot_be_set_up_gives_no_tests() {
     for (text, reason) in [
         (
@@ -133,6 +135,7 @@ fn a_result_that_is_printed_is_not_believed() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_overridden_assertion_is_not_believed() {
     let reason = "the test that must fail was reported passed";
     check_attack(

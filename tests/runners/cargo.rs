@@ -103,6 +103,7 @@ fn a_source_file_stands_for_the_tests_of_its_module() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn the_whole_suite_is_every_target_of_every_package() {
     let run = Project::new("cargo")
         .file("Cargo.toml", "[workspace]\nmembers = [\"a\", \"b\"]\nresolver = \"2\"\n")
@@ -371,6 +372,7 @@ fn a_test_behind_a_feature_runs_where_the_policy_names_it() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn features_count_for_the_whole_suite_and_the_examples() {
     let project = gated().with_features(&["json"]);
     check(

@@ -36,6 +36,7 @@ fn only_the_runner_of_a_touched_file_runs() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn the_whole_suite_has_a_canary_of_every_runner() {
     let project = project().plant("web/test_a.py");
     check_distrusted(

@@ -79,6 +79,7 @@ func BenchmarkTotal(b *testing.B) {}
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_failure_says_what_and_where() {
     let run = project("func TestPanics(t *testing.T) { t.Run(\"a\", func(t *testing.T) { Total(nil) }) }\nfunc TestFails(t *testing.T) { t.Log(\"x\"); t.Errorf(\"got %d\", 1) }")
         .touched(&["cart/cart_test.go"]);
@@ -158,6 +159,7 @@ func TestForged(t *testing.T) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_package_that_does_not_build_hides_no_other() {
     let run = project("func TestA(t *testing.T) { New() }")
         .file(
@@ -297,6 +299,7 @@ fn a_missing_dependency_says_what_to_do() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn every_module_of_the_project_is_tested() {
     let test = "package a\n\nimport \"testing\"\n\nfunc TestA(t *testing.T) {}\n";
     let project = Project::new("go")

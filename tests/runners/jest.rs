@@ -36,6 +36,7 @@ fn check_attack(tests: &str, reason: &str) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_test_passes_fails_is_skipped_or_cannot_be_set_up() {
     check_tests(
         "\
@@ -97,6 +98,7 @@ failed test/shop.test.js::rejects
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_name_that_test_code_does_not_find_is_no_failure() {
     check_tests(
         "\
@@ -123,6 +125,7 @@ errored test/shop.test.js::a property
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_file_that_cannot_be_loaded_does_not_hide_the_others() {
     let run = project("test('ok', () => {});")
         .file(
@@ -152,6 +155,7 @@ fn a_file_that_cannot_be_loaded_does_not_hide_the_others() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn only_what_was_asked_for_runs() {
     let project = project("test('a', () => {});\ntest('b', () => {});")
         .file("test/other.test.js", "test('other', () => {});");
@@ -188,6 +192,7 @@ fn what_is_left_out_by_only_is_seen() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_configuration_that_hides_failures_is_overruled() {
     let config = "{\"scripts\": {\"test\": \"jest --passWithNoTests --bail\"}, \"jest\": {\"bail\": 1, \"collectCoverage\": true, \"coverageThreshold\": {\"global\": {\"lines\": 100}}, \"testTimeout\": 2000, \"reporters\": [\"default\"], \"forceExit\": true}}";
     let run = project(
@@ -291,6 +296,7 @@ fn a_replaced_assertion_is_noticed() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn the_parts_of_the_runner_are_nobody_elses() {
     check_tests(
         "\
@@ -316,6 +322,7 @@ fn a_test_without_an_end_is_timed_out() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn typescript_is_compiled_as_the_project_says() {
     let run = Project::new("jest")
         .file("package.json", "{\"jest\": {\"preset\": \"ts-jest\"}}")
@@ -332,6 +339,7 @@ fn typescript_is_compiled_as_the_project_says() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn several_projects_and_a_seed_work() {
     let config = "{\"jest\": {\"projects\": [\"<rootDir>/a\", \"<rootDir>/b\"]}}";
     let mut project = Project::new("jest")

@@ -345,6 +345,7 @@ end
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn production_that_reaches_into_the_run_is_not_believed() {
     check_production("exit!(0)", "the report has no end");
     check_production("Process.exit!(0)", "the report has no end");
@@ -372,6 +373,7 @@ fn an_exit_handler_changes_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn an_endless_test_is_stopped() {
     let mut project = project(&case("  def test_a = sleep"));
     project.timeout = std::time::Duration::from_secs(3);

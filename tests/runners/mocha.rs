@@ -214,6 +214,7 @@ passed test/b.js::one > late
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn the_environment_is_the_one_of_the_script() {
     let run = |script: &str| {
         let test = "it('a', () => { const { NODE_ENV, BABEL_ENV, LD_PRELOAD } = process.env; throw new Error(`env ${NODE_ENV} ${BABEL_ENV} ${LD_PRELOAD}`); });";

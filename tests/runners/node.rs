@@ -164,6 +164,7 @@ fn a_fixture_stands_for_the_tests_of_its_folder() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn tests_are_where_the_script_of_the_project_looks() {
     let other = "require('node:test')('other', () => {});";
     let run = |script: &str| {

@@ -268,6 +268,7 @@ fn a_deselected_test_is_skipped() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn leaving_early_is_not_believed() {
     check_attack("import os; os._exit(0)", "the report has no end");
     check_attack(
@@ -414,6 +415,7 @@ fn a_file_of_the_tree_cannot_stand_in_for_the_runner() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_file_that_leaves_while_it_is_imported_is_not_built() {
     for leave in ["import sys; sys.exit(0)", "pytest.exit('done', 0)"] {
         let run = project(leave).touched(&["tests/test_shop.py"]);

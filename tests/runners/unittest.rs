@@ -168,6 +168,7 @@ fn a_test_that_load_tests_leaves_out_is_skipped() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn attacks_are_not_believed() {
     check_attack("os._exit(0)", "the report has no end");
     check_attack(

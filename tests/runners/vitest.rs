@@ -83,6 +83,7 @@ skipped src/shop.test.ts::skips itself
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn exceptions_of_production_are_failures_and_missing_names_are_none() {
     check_tests(
         "\
@@ -111,6 +112,7 @@ errored src/shop.test.ts::b spy
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_file_that_cannot_be_loaded_does_not_hide_the_others() {
     let run = project("test('ok', () => {});")
         .file("src/gone.test.ts", "import { test } from 'vitest';\nimport { fresh } from './gone';\ntest('a', () => fresh());\n")
@@ -123,6 +125,7 @@ fn a_file_that_cannot_be_loaded_does_not_hide_the_others() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn only_what_was_asked_for_runs() {
     let mut project = project("test('a', () => {});\ntest('b', () => {});").file(
         "src/other.test.ts",
@@ -147,6 +150,7 @@ fn what_is_left_out_by_only_is_seen() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_configuration_that_hides_failures_is_overruled() {
     let config = "import { defineConfig } from 'vitest/config';\nexport default defineConfig({ test: { retry: 3, bail: 1, pool: 'forks', isolate: false, globals: true, coverage: { enabled: true }, dangerouslyIgnoreUnhandledErrors: true, passWithNoTests: true } });\n";
     let run = project("test('a', () => {});\nlet n = 0;\ntest('b', () => { expect(n++).toBe(1); });\ntest('c', () => {});")

@@ -233,6 +233,7 @@ fn links_and_other_files_are_refused() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_damaged_file_is_a_doubt_and_not_an_empty_reading() {
     let (_folder, path, writer) = database("delete", SCHEMA);
     add(&writer, 2_000);

@@ -398,6 +398,7 @@ proptest! {
     ];
 
     #[test]
+    #[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
     fn one_edit_anywhere_tells_what_the_whole_tells() {
         let n_lines = SOURCE.lines().count();
         for start in 0..n_lines {
@@ -411,6 +412,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
     fn two_edits_tell_what_the_whole_tells() {
         let n_lines = SOURCE.lines().count();
         for first in 0..n_lines - 1 {
