@@ -8,8 +8,8 @@ exports.drive = async (commands) => {
   // Its words are left out: they select among what the configuration says.
   const command = only(commands.map((one) => ({ ...one, words: [] })));
   if (command === null) return;
-  const { nodeFlags, flags } = command;
+  const { nodeFlags, flags, env } = command;
   const child = new Child('jest');
   const task = { tree, files: order.files, canary: order.canary, seed: order.seed, flags };
-  await run(child, [...nodeFlags, script('koan_jest_main.cjs')], task);
+  await run(child, [...nodeFlags, script('koan_jest_main.cjs')], task, env);
 };
