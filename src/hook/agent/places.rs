@@ -193,8 +193,8 @@ mod tests {
 
     fn places() -> Places {
         Places {
-            work_dir: Some("/work/tree".into()),
-            git_dirs: vec!["/work/tree/.git".into(), "/shared/repo.git".into()],
+            work_dir: Some("/srv/shop".into()),
+            git_dirs: vec!["/srv/shop/.git".into(), "/shared/repo.git".into()],
             home: Some("/home/ada".into()),
         }
     }
@@ -215,7 +215,7 @@ mod tests {
             ".git/hooks/pre-commit",
             "./.git/config",
             "src/../.git",
-            "/work/tree/.git/HEAD",
+            "/srv/shop/.git/HEAD",
             "/shared/repo.git/config",
             ".GIT/config",
             ".koan/x",
@@ -230,10 +230,10 @@ mod tests {
             ".git/h?oks/x",
             ".[a-z]it/config",
         ] {
-            check(Some("/work/tree"), path, true);
+            check(Some("/srv/shop"), path, true);
         }
-        check(Some("/work/tree/.git/hooks"), "pre-commit", true);
-        check(Some("/work/tree/src"), "../.husky/x", true);
+        check(Some("/srv/shop/.git/hooks"), "pre-commit", true);
+        check(Some("/srv/shop/src"), "../.husky/x", true);
         check(None, ".git/config", true);
     }
 
@@ -252,7 +252,7 @@ mod tests {
             "/home/ada/project/.git/config",
             "../other/.git/config",
         ] {
-            check(Some("/work/tree"), path, false);
+            check(Some("/srv/shop"), path, false);
         }
         check(None, "src/main.rs", false);
     }

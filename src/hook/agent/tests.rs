@@ -7,10 +7,10 @@ use super::*;
 
 fn scene(alias: &dyn Fn(&str) -> Option<String>) -> Scene<'_> {
     Scene {
-        folder: "/work/tree".into(),
+        folder: "/srv/shop".into(),
         places: Places {
-            work_dir: Some("/work/tree".into()),
-            git_dirs: vec!["/work/tree/.git".into()],
+            work_dir: Some("/srv/shop".into()),
+            git_dirs: vec!["/srv/shop/.git".into()],
             home: Some("/home/ada".into()),
         },
         head_branch: Some("koan/1".into()),
@@ -304,7 +304,7 @@ fn the_guards_files_are_not_written() {
         "rm -rf .g*/hooks",
         "rm -rf .git",
         "rm -rf .",
-        "rm -rf /work/tree",
+        "rm -rf /srv/shop",
         "mv .git/hooks .git/hooks.off",
         "chmod -x .git/hooks/pre-commit",
         "cp /dev/null .git/hooks/pre-commit",
@@ -320,7 +320,7 @@ fn the_guards_files_are_not_written() {
         "cd src; echo > ../.koan-guard.yaml",
         "cd \"$X\" && rm .git/hooks/pre-commit",
         "echo {} > .claude/settings.local.json",
-        "echo x > /work/tree/.codex/hooks.json",
+        "echo x > /srv/shop/.codex/hooks.json",
         "rm ~/.gitconfig",
         "sudo rm .husky/pre-commit",
         "sh -c 'rm .git/hooks/*'",
@@ -518,7 +518,7 @@ fn ask(client: Client, question: Value, expected: &str) {
 
 #[test]
 fn tools_are_judged_by_what_they_are_given() {
-    let of = |tool: &str, input: Value| json!({"hook_event_name": "PreToolUse", "cwd": "/work/tree", "tool_name": tool, "tool_input": input});
+    let of = |tool: &str, input: Value| json!({"hook_event_name": "PreToolUse", "cwd": "/srv/shop", "tool_name": tool, "tool_input": input});
     for (tool, input, expected) in [
         ("Bash", json!({"command": "git commit -n"}), "deny"),
         ("Bash", json!({"command": "git status"}), "none"),
@@ -542,7 +542,7 @@ fn tools_are_judged_by_what_they_are_given() {
         ("Bash", json!({"command": ["git", 1]}), "error"),
         (
             "Write",
-            json!({"file_path": "/work/tree/.git/hooks/pre-commit", "content": ""}),
+            json!({"file_path": "/srv/shop/.git/hooks/pre-commit", "content": ""}),
             "deny",
         ),
         (
@@ -629,7 +629,7 @@ fn tools_are_judged_by_what_they_are_given() {
 
 #[test]
 fn each_client_asks_in_its_own_words() {
-    let gemini = |tool: &str, input: Value| json!({"hook_event_name": "BeforeTool", "cwd": "/work/tree", "tool_name": tool, "tool_input": input});
+    let gemini = |tool: &str, input: Value| json!({"hook_event_name": "BeforeTool", "cwd": "/srv/shop", "tool_name": tool, "tool_input": input});
     ask(
         Client::Gemini,
         gemini("run_shell_command", json!({"command": "git commit -n"})),
@@ -650,7 +650,7 @@ fn each_client_asks_in_its_own_words() {
         gemini("read_file", json!({"absolute_path": ".git/config"})),
         "none",
     );
-    let cursor = |command: &str| json!({"hook_event_name": "beforeShellExecution", "command": command, "cwd": "", "workspace_roots": ["/work/tree"]});
+    let cursor = |command: &str| json!({"hook_event_name": "beforeShellExecution", "command": command, "cwd": "", "workspace_roots": ["/srv/shop"]});
     ask(Client::Cursor, cursor("git commit -n"), "deny");
     ask(Client::Cursor, cursor("git status"), "none");
     let tool = json!({"hook_event_name": "preToolUse", "tool_name": "Write", "tool_input": {"file_path": ".cursor/hooks.json"}});
