@@ -212,17 +212,13 @@ fn own_ids(repo: &Repo, question: &Question) -> anyhow::Result<HashSet<ObjectId>
         let branches = &question.policy.lanes.repair_branches;
         branches.is_match(&RepoPath::from(name))
     };
-    let from = question.trusted_tip.map(|tip| tip.commit_id);
-    let (Some(_), Some(from)) = (
-        question.branch.filter(|name| is_for_repairs(name)),
-        from.or(question.from),
-    ) else {
+    if !question.branch.is_some_and(is_for_repairs) {
         return Ok(HashSet::new());
-    };
-    Ok(repo
-        .commits_between(Some(from), question.to)?
-        .into_iter()
-        .collect())
+    }
+    let trusted = question.trusted_tip.map(|tip| tip.commit_id);
+    // Where nothing says what it comes from, all of it is its own.
+    let ids = repo.commits_between(trusted.or(question.from), question.to)?;
+    Ok(ids.into_iter().collect())
 }
 
 /// Whether it was made before the day that is asked for. A commit is not older than those before it, whatever its own date says.

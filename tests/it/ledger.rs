@@ -65,6 +65,11 @@ fn a_branch_for_repairs_is_one_however_it_is_named() {
     repo.git(["switch", "--quiet", "main"]);
     unproved("koan/1");
     unproved("main..refs/heads/koan/1");
+    repo.git(["branch", "--quiet", "--move", "main", "develop"]);
+    let answer = repo.guard(["audit", "koan/1"]);
+    // Nothing says what it comes from: all of it is its own.
+    assert!(answer.contains(", 3 unproved\n"), "{answer}");
+    repo.git(["branch", "--quiet", "--move", "develop", "main"]);
     // What is on the trusted branch is not of the branch that stands on it.
     let answer = repo.guard(["audit"]);
     assert!(answer.contains(", 0 unproved\n"), "{answer}");
