@@ -26,7 +26,7 @@ impl Repo {
 
     /// Sorts by where packs hold the objects, those in no pack first. There a delta comes after what it is made from: whoever reads in this order,
     /// [with a cache](Self::for_many), makes each object once, and in another one most of them many times.
-    pub(super) fn sort_by_pack<T>(&self, items: &mut [T], id_of: impl Fn(&T) -> ObjectId) {
+    pub fn sort_by_pack<T>(&self, items: &mut [T], id_of: impl Fn(&T) -> ObjectId) {
         let folder = self.inner.objects.store_ref().path().join("pack");
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();

@@ -127,11 +127,13 @@ impl<'repo> Tracker<'repo> {
         let listing = store::list(self.repo, store::tip(self.repo)?.tree_id)?;
         let n_threads = thread::available_parallelism().map_or(1, usize::from);
         let n_each = listing.logs.len().div_ceil(n_threads).max(1);
+        let mut logs: Vec<&store::Stored> = listing.logs.iter().collect();
+        self.repo.sort_by_pack(&mut logs, |stored| stored.blob_id);
         let parts = thread::scope(|scope| {
-            let parts = listing.logs.chunks(n_each).map(|stored| {
+            let parts = logs.chunks(n_each).map(|stored| {
                 let (repo, signers) = (self.repo.for_many(), &self.signers);
                 scope.spawn(move || -> anyhow::Result<Vec<Entry>> {
-                    let entry = |stored: &store::Stored| {
+                    let entry = |stored: &&store::Stored| {
                         let bytes = refs::blob(&repo, Some(stored.blob_id))
                             .with_context(|| format!("read the log of {}", stored.issue))?;
                         Ok(Entry {
@@ -149,7 +151,9 @@ impl<'repo> Tracker<'repo> {
             });
             joined.collect::<anyhow::Result<Vec<Vec<Entry>>>>()
         })?;
-        Ok((parts.into_iter().flatten().collect(), listing))
+        let mut entries: Vec<Entry> = parts.into_iter().flatten().collect();
+        entries.sort_by(|one, other| one.issue.cmp(&other.issue));
+        Ok((entries, listing))
     }
 
     /// The state of each of these, whether anything is known of it or not.
