@@ -34,44 +34,68 @@ fn check_sound(repo: &Repo) {
     assert!((1..=2).contains(&n_notes), "{n_notes}");
 }
 
-#[test]
-#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
-fn a_full_disk_leaves_the_notes_as_they_were() {
-    let repo = waiting();
-    let before = notes(&repo);
-    // A small disk of its own, filled to the last byte.
-    let script = "\
+/// What a write says on a small disk of its own that is filled to the last byte, and what the ref holds then; the same when there is room again.
+#[track_caller]
+fn on_a_full_disk(repo: &Repo, name: &str, write: &str) -> [String; 2] {
+    let script = format!(
+        "\
 set -e
-mkdir ../disk
+mkdir -p ../disk
 mount -t tmpfs -o size=4m none ../disk
 cp -r . ../disk/repo
 cd ../disk/repo
 dd if=/dev/zero of=../fill bs=1k 2>/dev/null || true
-\"$1\" audit --reattach || echo \"exit $?\"
+\"$1\" {write} || echo \"exit $?\"
 git fsck --strict
-git notes --ref=koan list
-ls .git/refs/notes
+git ls-tree -r {name} || true
+ls .git/refs/notes .git/refs/koan 2>/dev/null | grep lock || true
+echo ---
 rm ../fill
-\"$1\" audit --reattach
+\"$1\" {write}
 git fsck --strict
-git notes --ref=koan list
-";
+git ls-tree -r {name}
+"
+    );
     let mut command = repo.command("unshare", &repo.root);
-    let args = [
-        "--user",
-        "--map-root-user",
-        "--mount",
-        "sh",
-        "-c",
-        script,
-        "sh",
-    ];
-    let answer = repo.answer_of(command.args(args).arg(env!("CARGO_BIN_EXE_koan-guard")));
+    let args = ["--user", "--map-root-user", "--mount", "sh", "-c", &script];
+    command
+        .args(args)
+        .args(["sh", env!("CARGO_BIN_EXE_koan-guard")]);
+    let answer = repo.answer_of(&mut command);
     assert!(answer.starts_with("exit: 0\n"), "{answer}");
-    let (full, roomy) = answer.split_once("koan\n").expect("the refs");
+    assert!(!answer.contains(".lock\n"), "{answer}");
+    let (full, roomy) = answer.split_once("---\n").expect("both halves");
     assert!(full.contains("exit 3\n"), "{answer}");
-    assert!(full.trim_end().ends_with(before.trim_end()), "{answer}");
-    assert!(roomy.contains("1 statement found again"), "{answer}");
+    [full.to_owned(), roomy.to_owned()]
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
+fn a_full_disk_leaves_the_notes_as_they_were() {
+    let repo = waiting();
+    let before = repo.git(["ls-tree", "-r", "refs/notes/koan"]);
+    let [full, roomy] = on_a_full_disk(&repo, "refs/notes/koan", "audit --reattach");
+    assert!(full.trim_end().ends_with(before.trim_end()), "{full}");
+    assert!(roomy.contains("1 statement found again"), "{roomy}");
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
+fn a_full_disk_leaves_the_triage_state_as_it_was() {
+    let repo = Repo::with_honest_fix();
+    let (known, new) = (format!("k1:{:024x}", 1), format!("k1:{:024x}", 2));
+    let answer = repo.guard(["triage", "claim", &known, "--local"]);
+    assert!(answer.starts_with("exit: 0\n"), "{answer}");
+    let before = repo.git(["ls-tree", "-r", "refs/koan/triage"]);
+    for write in [
+        format!("triage claim {new} --local"),
+        format!("triage ignore {known} --because noise"),
+    ] {
+        let [full, roomy] = on_a_full_disk(&repo, "refs/koan/triage", &write);
+        assert!(full.trim_end().ends_with(before.trim_end()), "{full}");
+        assert!(!roomy.trim_end().ends_with(before.trim_end()), "{roomy}");
+    }
+    assert_eq!(repo.git(["ls-tree", "-r", "refs/koan/triage"]), before);
 }
 
 #[test]
