@@ -1,6 +1,7 @@
 //! Secrets and personal data of many kinds, from every source to everything that the program says: none of them comes through.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use rusqlite::{Connection, params};
@@ -8,11 +9,15 @@ use serde_json::{Value, json};
 
 use crate::support::Repo;
 use crate::support::errors::{Answer, Tracker};
+#[cfg(feature = "postgres")]
+use crate::support::postgres;
 use crate::support::secrets::secrets;
 
 const NOW: &str = "2026-11-22T08:00:00Z";
 const AT: &str = "2026-11-22T07:00:00Z";
 const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
+/// As the servers of the tests have it.
+const READER_PASSWORD: &str = "hunter2-of-the-reader";
 
 /// A repository whose policy names this source, and the values beside an error that hold secrets too.
 fn repo(source: &str) -> Repo {
@@ -31,6 +36,7 @@ fn guard(repo: &Repo, args: &[&str]) -> String {
     command
         .args(args)
         .env("ERRORS_TOKEN", TOKEN)
+        .env("READER_PASSWORD", READER_PASSWORD)
         .env("RUST_BACKTRACE", "full");
     repo.answer_of(&mut command)
 }
@@ -43,7 +49,9 @@ fn check_clean(said: &str, what: &str) {
         let is_there = secret.len() > 5 && (said.contains(&secret) || said.contains(&escaped));
         assert!(!is_there, "{what}: `{secret}` of `{text}` in\n{said}");
     }
-    assert!(!said.contains(TOKEN), "{what}: the token in\n{said}");
+    for secret in [TOKEN, READER_PASSWORD] {
+        assert!(!said.contains(secret), "{what}: `{secret}` in\n{said}");
+    }
 }
 
 /// Everything that the program says of a source that can be read; `n_briefs` of its errors one by one.
@@ -139,6 +147,91 @@ fn no_secret_leaves_a_database() {
     let said = guard(&repo, &["extract", "--now", NOW]);
     assert!(!said.starts_with("exit: 0\n"), "{said}");
     check_clean(&said, "a damaged database");
+}
+
+#[test]
+#[cfg(feature = "postgres")]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
+fn no_secret_leaves_a_server_of_databases() {
+    let server = postgres::database("secrets");
+    let source = format!(
+        "{{name: a, kind: postgres, url: 'postgres://reader@127.0.0.1:{}/secrets', password_env: READER_PASSWORD, table: errors}}",
+        server.port
+    );
+    let repo = repo(&source);
+    let mut sql = String::from(
+        "CREATE TABLE errors(id serial, class text, message text, backtrace text, release text, env text, user_id text, created_at timestamptz);
+         GRANT SELECT ON errors TO reader;\n",
+    );
+    for (n, (text, _)) in secrets().iter().enumerate() {
+        let text = format!("'{}'", text.replace('\'', "''"));
+        sql.push_str(&format!(
+            "INSERT INTO errors(class, message, backtrace, release, env, user_id, created_at)
+             VALUES ('E{n}', {text}, 'a.rb:1:in `f{n}''', {text}, {text}, {text}, '2026-11-22 07:00:00Z');\n"
+        ));
+    }
+    server.sql("secrets", &sql);
+    check_all(&repo, 6);
+    // Nothing of it is a time.
+    server.sql(
+        "secrets",
+        "ALTER TABLE errors RENAME created_at TO at; ALTER TABLE errors RENAME message TO created_at;",
+    );
+    let said = guard(&repo, &["extract", "--now", NOW]);
+    assert!(said.contains("without a time that can be read"), "{said}");
+    check_clean(&said, "a column that is no time");
+}
+
+/// What `run` says, what it gives to the agent, and every object that it leaves in the repository.
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
+fn no_secret_stays_in_a_trace() {
+    let repo = repo("{name: a, kind: jsonl, path: ../errors.jsonl}");
+    let policy = fs::read_to_string(repo.root.join(".koan-guard.yaml")).expect("a policy");
+    repo.write(".koan-guard.yaml", &policy.replace("none", "unittest"))
+        .commit("chore: a runner");
+    let mut lines = String::new();
+    for (n, (text, _)) in secrets().iter().enumerate() {
+        let trace = format!(
+            "Traceback (most recent call last):\n  File \"shop/cart.py\", line 2, in total\n    return sum(cart)\nE{n}: {text}"
+        );
+        for hour in 1..=6 {
+            let line = json!({
+                "level": "error", "event": text, "timestamp": format!("2026-11-22T0{hour}:00:00Z"), "note": text,
+                "user_id": format!("{text} {hour}"), "exception": trace,
+            });
+            lines.push_str(&format!("{line}\n"));
+        }
+    }
+    fs::write(repo.beside("errors.jsonl"), lines).expect("a log");
+    let agent = repo.beside("agent.sh");
+    fs::write(&agent, "#!/bin/sh\ncat >prompt.txt\ncat prompt.txt\n").expect("a script");
+    fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).expect("a mode");
+    let agent = agent.to_str().expect("UTF-8");
+    let said = guard(
+        &repo,
+        &[
+            "run",
+            "--now",
+            NOW,
+            "--max",
+            "5",
+            "--attempts",
+            "1",
+            "--agent",
+            agent,
+        ],
+    );
+    check_clean(&said, "run");
+    let mut git = repo.command("git", &repo.root);
+    let objects = git
+        .args(["cat-file", "--batch-all-objects", "--batch", "--buffer"])
+        .output();
+    let objects = String::from_utf8_lossy(&objects.expect("git").stdout).into_owned();
+    assert!(objects.contains("koan-guard check"), "no prompt in\n{said}");
+    check_clean(&objects, "the objects of the repository");
+    let refs = repo.git(["for-each-ref", "--format=%(refname)"]);
+    assert!(refs.contains("refs/koan/triage"), "{refs}\n{said}");
 }
 
 /// Issues of Sentry, and their events, one for each secret.
