@@ -17,7 +17,9 @@ mod support;
 mod postgres;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+#[cfg(feature = "postgres")]
+use std::process::Command;
+use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 use std::{env, fs, thread};
 
