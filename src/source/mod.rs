@@ -3,6 +3,7 @@
 mod clean;
 mod context;
 mod gather;
+mod http;
 pub mod jsonl;
 #[cfg(feature = "postgres")]
 pub mod postgres;

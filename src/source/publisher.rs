@@ -1,11 +1,12 @@
 //! Says in a server of errors that an issue has a fix. The one thing here that writes, with a token of its own; nothing that reads can reach it.
 
-use std::time::Duration;
+use std::path::Path;
 
 use serde_json::json;
 
 use super::sentry::escaped;
-use crate::policy::ServerConfig;
+use super::{http, secret};
+use crate::policy::{ServerConfig, TokenPlace};
 use crate::usage::UsageError;
 
 /// A server that lets us write.
@@ -15,37 +16,17 @@ pub struct Publisher<'a> {
     token: String,
 }
 
-const ANSWER: Duration = Duration::from_secs(20);
-
 impl<'a> Publisher<'a> {
     /// `variable` holds the token, which is not the one that reads.
     ///
     /// # Errors
     /// [`UsageError`] if there is none.
     pub fn new(server: &'a ServerConfig, variable: &str) -> anyhow::Result<Publisher<'a>> {
-        let token = std::env::var(variable).unwrap_or_default();
-        let token = token.trim();
-        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(
-                UsageError::new(format!("there is no token in variable `{variable}`")).into(),
-            );
-        }
-        let is_tls = server.url.starts_with("https://");
-        let mut config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .https_only(is_tls)
-            .timeout_global(Some(ANSWER))
-            .user_agent(concat!("koan-guard/", env!("CARGO_PKG_VERSION")));
-        if !is_tls {
-            // A proxy would see the token.
-            config = config.proxy(None);
-        }
+        let place = TokenPlace::Variable(variable.to_owned());
         Ok(Publisher {
-            agent: config.build().into(),
+            agent: http::agent(&server.url),
             server,
-            token: token.to_owned(),
+            token: secret::read(&place, Path::new(""), "token")?,
         })
     }
 

@@ -10,14 +10,13 @@ use regex::Regex;
 use serde_json::Value;
 
 use crate::policy::ServerConfig;
-use crate::source::secret;
+use crate::source::{http, secret};
 use crate::usage::UsageError;
 
 /// Of one answer, in bytes.
 const MAX_BODY: u64 = 10 << 20;
 const N_TRIES: u32 = 4;
-/// For one answer, and for all of a reading.
-const ANSWER: Duration = Duration::from_secs(20);
+/// For all of a reading.
 const DEADLINE: Duration = Duration::from_secs(300);
 /// A server that wants to be left alone for longer is asked another time.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
@@ -54,20 +53,8 @@ impl Client {
         folder: &Path,
         pause: fn(Duration),
     ) -> anyhow::Result<Client> {
-        let is_tls = server.url.starts_with("https://");
-        let mut config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .https_only(is_tls)
-            .timeout_global(Some(ANSWER))
-            .user_agent(concat!("koan-guard/", env!("CARGO_PKG_VERSION")));
-        if !is_tls {
-            // A proxy would see the token.
-            config = config.proxy(None);
-        }
         Ok(Client {
-            agent: config.build().into(),
+            agent: http::agent(&server.url),
             origin: server.url.clone(),
             token: secret::read(&server.token, folder, "token")?,
             end: Instant::now() + DEADLINE,
