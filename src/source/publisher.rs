@@ -1,5 +1,6 @@
 //! Says in a server of errors that an issue has a fix. The one thing here that writes, with a token of its own; nothing that reads can reach it.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::json;
@@ -8,6 +9,9 @@ use super::sentry::escaped;
 use super::{http, secret};
 use crate::policy::{ServerConfig, TokenPlace};
 use crate::usage::UsageError;
+
+/// What is read of why it does not take something, in bytes.
+const MAX_OBJECTION: u64 = 4 << 10;
 
 /// A server that lets us write.
 pub struct Publisher<'a> {
@@ -48,7 +52,7 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    /// Says that an issue of the server's is done with.
+    /// Says that an issue of the server's is done with. One that is done with already stays so.
     pub fn resolve(&self, id: &str) -> anyhow::Result<()> {
         let id = escaped(id);
         match &self.server.org {
@@ -79,20 +83,32 @@ impl<'a> Publisher<'a> {
             .header("Authorization", format!("Bearer {}", self.token))
             .content_type("application/json")
             .send(body);
-        let status = match answer {
-            Ok(answer) => answer.status().as_u16(),
+        let mut answer = match answer {
+            Ok(answer) => answer,
             Err(err) => anyhow::bail!("tell `{origin}`: {err}"),
         };
-        match status {
+        match answer.status().as_u16() {
             200..=299 => Ok(()),
+            400 if path.ends_with("/resolve/") && is_resolved(&mut answer) => Ok(()),
             401 | 403 => Err(UsageError::with_hint(
-                format!("`{origin}` does not let us write: {status}"),
+                format!("`{origin}` does not let us write: {}", answer.status().as_u16()),
                 "it needs a token that may comment on and resolve issues, in the variable that `triage.publish` names",
             )
             .into()),
-            _ => anyhow::bail!("`{origin}` answered {status}"),
+            status => anyhow::bail!("`{origin}` answered {status}"),
         }
     }
+}
+
+/// Whether a server (Bugsink) only objects that there is nothing left to resolve.
+fn is_resolved(answer: &mut ureq::http::Response<ureq::Body>) -> bool {
+    let mut bytes = Vec::new();
+    let mut body = answer.body_mut().as_reader().take(MAX_OBJECTION);
+    let Ok(_) = body.read_to_end(&mut bytes) else {
+        return false;
+    };
+    let body = serde_json::from_slice::<serde_json::Value>(&bytes).unwrap_or_default();
+    body["detail"] == "Issue is already resolved."
 }
 
 enum Method {

@@ -4,7 +4,8 @@ usage: python3 tests/bugsink/live.py KOAN_GUARD [FOLDER]
 
 Takes a few minutes and the network (PyPI: bugsink, sentry-sdk), and libfaketime, so that server and application live through the two weeks that
 `drive.py` plans. What must hold: one bug is never split, and the grouping's pairwise F1 is at least 0.908. The truth is the bug's name, noted for each
-event as it is sent. Each bug is read from a copy of the database that holds its events alone, so that it is known of every event what it is called.
+event as it is sent. Each bug is read from a copy of the database that holds its events alone, so that it is known of every event what it is called. Last,
+one error gets a fix, and the server is told.
 """
 
 import collections
@@ -133,17 +134,35 @@ class Bugsink:
 class Shop:
     """A repository of the application, whose policy names a source."""
 
-    def __init__(self, folder, guard, source, token=""):
+    def __init__(self, folder, guard, source, token="", more=""):
         self.folder, self.guard, self.token = folder, guard, token
         shutil.copytree(os.path.join(SHOP, "shop"), os.path.join(folder, "shop"), ignore=shutil.ignore_patterns("__pycache__"))
         with open(os.path.join(folder, ".koan-guard.yaml"), "w") as file:
-            file.write(f"version: 1\nextends: [default, python]\nsources: [{source}]\nproof: {{runner: none}}\n")
+            file.write(f"version: 1\nextends: [default, python]\nsources: [{source}]\n{more}proof: {{runner: none}}\n")
         person = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
         for args in [["init", "-q", "-b", "main"], ["add", "-A"], [*person, "commit", "-q", "-m", "feat: a shop"]]:
             subprocess.run(["git", *args], cwd=folder, check=True, capture_output=True)
 
+    def git(self, *args, text=None):
+        env = {**os.environ, "GIT_COMMITTER_DATE": NOW, "GIT_AUTHOR_DATE": NOW}
+        person = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
+        return subprocess.run(["git", *person, *args], cwd=self.folder, env=env, input=text, check=True, capture_output=True, text=True).stdout.strip()
+
+    def fix(self, issue):
+        """A commit, and the line of the issue's log that says that it fixes it, as `run` writes it."""
+        self.git("commit", "--allow-empty", "-q", "-m", "fix: an error of production")
+        fix = self.git("rev-parse", "HEAD")
+        line = {"v": 1, "n": 1, "at": NOW, "id": "0123456789abcdef", "by": "a@example.com", "op": "fixed", "commit": fix}
+        blob = self.git("hash-object", "-w", "--stdin", text=json.dumps(line, separators=(",", ":")) + "\n")
+        version, digits = issue.split(":")
+        tree = blob
+        for mode, name in [("100644 blob", digits[2:]), ("040000 tree", digits[:2]), ("040000 tree", version)]:
+            tree = self.git("mktree", text=f"{mode} {tree}\t{name}\n")
+        self.git("update-ref", "refs/koan/triage", self.git("commit-tree", "-m", "triage", tree))
+        return fix
+
     def say(self, *args):
-        env = {**os.environ, "ERRORS_TOKEN": self.token}
+        env = {**os.environ, "ERRORS_TOKEN": self.token, "PUBLISH_TOKEN": self.token}
         done = subprocess.run([self.guard, *args], cwd=self.folder, env=env, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"koan-guard {args}: {done.returncode}\n{done.stdout}{done.stderr}")
@@ -186,13 +205,21 @@ def main():
         bugsink.feed(application(place), truth)
         api = os.path.join(place, "api")
         source = f"{{name: bugsink, kind: sentry, url: '{bugsink.url}', project: '{bugsink.project}', token_env: ERRORS_TOKEN, in_app: ['shop/**']}}"
-        shop = Shop(api, guard, source, bugsink.token)
+        more = "triage: {publish: {source: bugsink, token_env: PUBLISH_TOKEN}}\n"
+        shop = Shop(api, guard, source, bugsink.token, more)
         by_api = shop.digest()
         brief = shop.say("brief", by_api["errors"][0]["fingerprint"], "--now", NOW)
+        ended = min(by_api["errors"], key=lambda one: one["last_seen"])["fingerprint"]
+        fix = shop.fix(ended)
+        published = shop.say("triage", "publish", ended, "--now", NOW)
     finally:
         bugsink.server.terminate()
         bugsink.server.wait()
     bugs = dict(json.loads(line) for line in open(truth))
+    told = sqlite3.connect(bugsink.database).execute(
+        "SELECT count(DISTINCT i.id) FROM issues_issue i JOIN issues_turningpoint t ON t.issue_id = i.id WHERE i.is_resolved AND t.comment LIKE ?",
+        [f"Fixed by commit {fix}%"]).fetchone()[0]
+    print(f"publish: {published.strip()}; {told} issues of Bugsink are resolved with that comment")
     source = "{name: bugsink, kind: sqlite, path: db.sqlite3, preset: bugsink, in_app: ['shop/**']}"
     shop = Shop(os.path.join(place, "database"), guard, source)
     copy = os.path.join(shop.folder, "db.sqlite3")
@@ -224,6 +251,7 @@ def main():
         f"F1 is below {LEAST_F1}": f1 < LEAST_F1,
         "events are missing": n_events != len(bugs),
         "secrets came through": leaks,
+        "Bugsink was not told of the fix": told == 0,
     }
     wrong = [f"{what}: {found}" for what, found in wrong.items() if found]
     if wrong:

@@ -262,3 +262,53 @@ fn a_server_is_told_by_a_door_of_its_own() {
         1
     );
 }
+
+/// Bugsink as it answers to whoever resolves what is resolved.
+fn bugsink(method: &str, path: &str) -> (u16, String, String) {
+    let body = match (method, path) {
+        ("GET", path) if path.contains("/events/e1/") => {
+            json!({"id": "e1", "timestamp": "2026-11-16T08:00:00Z", "data": {
+                "timestamp": "2026-11-16T08:00:00Z", "exception": {"values": [{"type": "KeyError", "value": "'price'", "stacktrace": {"frames": [
+                    {"filename": "shop/cart.py", "function": "total", "lineno": 2, "in_app": true},
+                ]}}]}},
+            })
+        }
+        ("GET", path) if path.contains("/events/") => {
+            json!({"results": [{"id": "e1", "timestamp": "2026-11-16T08:00:00Z"}], "next": null})
+        }
+        ("GET", _) => json!({"results": [{
+            "id": "i1", "calculated_type": "KeyError", "calculated_value": "'price'", "digested_event_count": 7, "stored_event_count": 7,
+            "first_seen": "2026-11-10T08:00:00Z", "last_seen": "2026-11-16T08:00:00Z", "is_resolved": true, "is_muted": false,
+        }], "next": null}),
+        ("POST", path) if path.ends_with("/resolve/") => {
+            let detail = json!({"detail": "Issue is already resolved."});
+            return (400, String::new(), detail.to_string());
+        }
+        _ => json!({}),
+    };
+    (200, String::new(), body.to_string())
+}
+
+#[test]
+fn what_is_resolved_already_is_no_error() {
+    let (repo, name) = shop();
+    let server = Server::start(bugsink);
+    let policy = format!(
+        "version: 1\nextends: [default, python]\nsources:\n  - {{name: log, kind: jsonl, path: ../log.jsonl, app_root: [/srv/shop/]}}\n  - {{name: bugsink, kind: sentry, url: '{}', project: '1', token_env: READ_TOKEN}}\ntriage: {{publish: {{source: bugsink, token_env: WRITE_TOKEN}}}}\nproof: {{runner: none}}\n",
+        server.url
+    );
+    repo.write(".koan-guard.yaml", &policy)
+        .commit("chore: a server");
+    let mut command = repo.guard_command(["triage", "publish", &name, "--now", NOW]);
+    command
+        .env("READ_TOKEN", "reads")
+        .env("WRITE_TOKEN", "writes");
+    check(
+        &repo.answer_of(&mut command),
+        &name,
+        &[
+            "exit: 0",
+            "resolved: [issue], 1 of the server's, by [commit]",
+        ],
+    );
+}
