@@ -3,6 +3,7 @@
 mod functions;
 mod open;
 mod query;
+mod tally;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,8 +13,9 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Statement};
 
 use self::query::Queries;
+use self::tally::{Tallied, Tallying};
 use super::table::columns::{self, Columns, Schema, Table};
-use super::table::{Cell, Chosen, Counts, Sample, Settling};
+use super::table::{Chosen, Sample, Settling};
 use super::{Checked, Filter, Reading, Settings};
 use crate::policy::TableConfig;
 use crate::usage::UsageError;
@@ -37,7 +39,7 @@ pub fn read(
     let queries = Queries::new(&columns, &pointer, filter);
     // One transaction: several looks at one state.
     let transaction = source.connection.transaction()?;
-    let (counts, n_undated) = count(&transaction, &queries)?;
+    let Tallied { counts, n_undated } = count(&transaction, &queries)?;
     let chosen = counts.chosen();
     let mut settling = Settling::new(counts, settings, &columns)?;
     let mut statement = prepare(&transaction, &queries.sample)?;
@@ -147,36 +149,12 @@ impl Schema for Tables<'_> {
 }
 
 /// What is in groups, and how many events are in none.
-fn count(connection: &Connection, queries: &Queries) -> anyhow::Result<(Counts<i64>, u64)> {
-    let mut counts = Counts::new();
-    let mut n_undated = 0;
-    each_row(connection, &queries.cells, |row| {
-        if row.get::<_, i64>("g")? == query::UNDATED {
-            n_undated += row.get::<_, i64>("n_rows")?.unsigned_abs();
-            return Ok(());
-        }
-        counts.add(Cell {
-            key: row.get("g")?,
-            n: row.get::<_, i64>("n")?.unsigned_abs(),
-            age: row.get("age")?,
-            first: row.get("first")?,
-            last: row.get("last")?,
-            newest: text(row, "newest")?.unwrap_or_default(),
-            release: text(row, "release")?,
-            environment: text(row, "environment")?,
-            level: text(row, "level")?,
-            muted: text(row, "muted")?,
-            resolved: text(row, "resolved")?,
-        })
-    })?;
-    if let Some(sql) = &queries.users {
-        each_row(connection, sql, |row| {
-            counts.add_users(row.get("g")?, row.get::<_, i64>("n")?.unsigned_abs());
-            Ok(())
-        })?;
-    }
-    counts.leave_out(functions::OTHERS);
-    Ok((counts, n_undated))
+fn count(connection: &Connection, queries: &Queries) -> anyhow::Result<Tallied> {
+    let tallying = Tallying::add(connection)?;
+    prepare(connection, &queries.tally)?
+        .query_row([], |row| row.get::<_, i64>(0))
+        .map_err(open::explain)?;
+    tallying.take()
 }
 
 /// The event that a group's pointer leads to. Joined to several rows it may be in several groups.
@@ -215,19 +193,6 @@ fn prepare<'c>(connection: &'c Connection, sql: &str) -> anyhow::Result<Statemen
         .context("prepare a query of the errors")?;
     anyhow::ensure!(statement.readonly(), "a query of the errors would write");
     Ok(statement)
-}
-
-fn each_row(
-    connection: &Connection,
-    sql: &str,
-    mut take: impl FnMut(&Row) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut statement = prepare(connection, sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next().map_err(open::explain)? {
-        take(row)?;
-    }
-    Ok(())
 }
 
 /// An ordinary table: a view or a virtual table would run code of the schema's.

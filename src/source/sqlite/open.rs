@@ -16,7 +16,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tempfile::TempDir;
 
-use super::functions;
+use super::{functions, tally};
 use crate::policy::TableConfig;
 use crate::source::Rung;
 use crate::source::table::columns::{Columns, quote};
@@ -231,6 +231,7 @@ fn is_allowed(action: &AuthAction<'_>, reads: &BTreeSet<(String, String)>) -> bo
     const FUNCTIONS: &[&str] = &[
         functions::AT,
         functions::GROUP,
+        tally::TALLY,
         "cast",
         "char",
         "coalesce",
@@ -242,11 +243,8 @@ fn is_allowed(action: &AuthAction<'_>, reads: &BTreeSet<(String, String)>) -> bo
         "json_valid",
         "length",
         "max",
-        "min",
         "nullif",
-        "printf",
         "substr",
-        "sum",
         "typeof",
     ];
     match action {

@@ -2,6 +2,7 @@
 
 use super::Pointer;
 use super::functions::{AT, GROUP};
+use super::tally::{TALLY, UNDATED};
 use crate::policy::{Field, FramesConfig, Inner};
 use crate::source::Filter;
 use crate::source::gather::MAX_MESSAGE;
@@ -11,16 +12,11 @@ use crate::source::table::{
 };
 
 pub struct Queries {
-    /// One row a group, hour and place. Of [`UNDATED`] are the events that have no time that can be read, or come from the future.
-    pub cells: String,
-    /// One row a group; `None` where nothing says who was hit.
-    pub users: Option<String>,
+    /// Hands every event to [`TALLY`], and gives one row.
+    pub tally: String,
     /// The event that a pointer leads to.
     pub sample: String,
 }
-
-/// The number of what is in no group.
-pub const UNDATED: i64 = -1;
 
 /// What the function that tells groups apart is given.
 const KEY: &str = "type, module, stack, frames, file, function, message_key";
@@ -57,26 +53,13 @@ impl Queries {
                 format!("CASE WHEN {undated} THEN {UNDATED} ELSE {group} END"),
             )
         } else {
-            (inside.clone(), group.clone())
+            (inside, group.clone())
         };
-        // What the table has not is the same in every row: grouping by it costs time and says nothing.
-        let mut by = vec!["g", "age"];
-        by.extend(table::places(columns));
-        let by = by.join(", ");
-        let newest = format!(
-            "printf('%015d%s%s%s%s', coalesce(at, 0), char({end}), coalesce(id, ''), char({end}), pointer)",
-            end = u32::from(FIELD_END)
-        );
-        let users = format!(
-            "SELECT {group} AS g, count(DISTINCT user) AS n FROM {events} WHERE {inside} GROUP BY g"
-        );
         Queries {
-            cells: format!(
-                "SELECT {number} AS g, max(({until} - at) / 3600, 0) AS age, release, environment, level, muted, resolved,
-                        count(*) AS n_rows, sum(n) AS n, min(at) AS first, max(at) AS last, max({newest}) AS newest
-                 FROM {events} WHERE {wanted} GROUP BY {by}"
+            tally: format!(
+                "SELECT {TALLY}({number}, max(({until} - at) / 3600, 0), release, environment, level, muted, resolved, n, at, id, pointer, user)
+                 FROM {events} WHERE {wanted}"
             ),
-            users: columns.has(Column::User).then_some(users),
             sample: format!(
                 "SELECT {group} AS g, type, module, message, template, stack, frames, file, function, line, id FROM ({})",
                 self::events(columns, pointer, Some("?1"))
@@ -131,7 +114,8 @@ fn events(columns: &Columns, pointer: &Pointer, only: Option<&str>) -> String {
     format!(
         "SELECT {} AS type, {} AS module, {message} AS message, {message_key} AS message_key, {} AS template, {stack} AS stack,
                 {frames} AS frames, {} AS file, {} AS function, {} AS line, {} AS id, {} AS level, {} AS release, {} AS environment,
-                {} AS user, {} AS muted, {} AS resolved, {} AS at, {} AS n, {pointer} AS pointer
+                {} AS user, {} AS muted, {} AS resolved, {} AS at, {} AS n,
+                CASE typeof({pointer}) WHEN 'integer' THEN {pointer} ELSE CAST({pointer} AS TEXT) END AS pointer
          FROM {}",
         text(Column::Type, MAX_NAME),
         text(Column::Module, MAX_NAME),

@@ -280,7 +280,7 @@ fn two_hundred_thousand_events_are_counted_by_the_database() {
 }
 
 #[test]
-fn every_query_groups_in_the_database() {
+fn the_database_counts_and_gives_one_row() {
     let (_folder, _path, writer) = database("delete", SCHEMA);
     add(&writer, 100);
     writer
@@ -291,13 +291,47 @@ fn every_query_groups_in_the_database() {
     let pointer = Pointer::of(&writer, "errors").expect("a rowid");
     let queries = Queries::new(&columns, &pointer, &Filter::all(window()));
     functions::add(&writer).expect("functions");
-    let mut n_rows = 0;
-    let taken = each_row(&writer, &queries.cells, |_| {
-        n_rows += 1;
-        Ok(())
-    });
-    taken.expect("rows");
-    assert_eq!(n_rows, 1);
+    let tallied = count(&writer, &queries).expect("a count");
+    assert_eq!(tallied.counts.chosen().len(), 1);
+    let plan: Vec<String> = writer
+        .prepare(&format!("EXPLAIN QUERY PLAN {}", queries.tally))
+        .expect("a plan")
+        .query_map([], |row| row.get("detail"))
+        .expect("rows")
+        .collect::<Result<_, _>>()
+        .expect("texts");
+    // Nothing that grows with the table.
+    assert!(!plan.iter().any(|step| step.contains("B-TREE")), "{plan:?}");
+}
+
+/// More cells than are kept at a time come to the same counts.
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
+fn a_hundred_thousand_cells_are_added_up() {
+    let (_folder, path, writer) = database(
+        "delete",
+        "CREATE TABLE errors(class TEXT, message TEXT, environment TEXT, user_id INT, created_at INT);
+         WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n WHERE x < 149999)
+         INSERT INTO errors SELECT 'E' || (x % 7), 'lost', 'e' || (x / 7 % 43), x % 1000, 1795334400 - x / 301 % 336 * 3600 FROM n",
+    );
+    let n_cells: i64 = writer
+        .query_row(
+            "SELECT count(*) FROM (SELECT DISTINCT class, environment, (1795334400 - created_at) / 3600 FROM errors)",
+            [],
+            |row| row.get(0),
+        )
+        .expect("a number");
+    assert!(n_cells > 70_000, "{n_cells}");
+    drop(writer);
+    let reading = read_errors(&path);
+    assert_eq!(reading.n_events, 150_000);
+    assert_eq!(reading.issues.len(), 7);
+    for issue in &reading.issues {
+        assert_eq!(issue.users, Some(1000));
+        assert_eq!(issue.environments.len(), 43);
+        assert_eq!(issue.tally.n_events, issue.tally.n_within(14 * 24));
+        assert!((21_428..=21_429).contains(&issue.tally.n_events));
+    }
 }
 
 #[test]

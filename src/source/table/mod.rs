@@ -7,7 +7,7 @@ use std::hash::Hash;
 
 use jiff::Timestamp;
 
-use self::columns::{Column, Columns};
+use self::columns::Columns;
 use super::gather::{Gatherer, RawEvent};
 use super::stack::RawFrame;
 use super::{Filter, MAX_ISSUES, Reading, Rung, Settings};
@@ -247,23 +247,6 @@ pub fn seconds(filter: &Filter) -> (i64, i64, i64) {
     let latest = filter.now.as_second() + Filter::MAX_SKEW;
     let until = filter.window.until.as_second() + filter.lead;
     (filter.window.from.as_second(), until.min(latest), latest)
-}
-
-/// The columns that tell the places of a group apart, of those that there are.
-pub fn places(columns: &Columns) -> Vec<&'static str> {
-    let of_place = [
-        (Column::Release, "release"),
-        (Column::Environment, "environment"),
-        (Column::Level, "level"),
-        (Column::Muted, "muted"),
-        (Column::Resolved, "resolved"),
-    ];
-    known(columns, &of_place)
-}
-
-fn known(columns: &Columns, names: &[(Column, &'static str)]) -> Vec<&'static str> {
-    let known = names.iter().filter(|(column, _)| columns.has(*column));
-    known.map(|(_, name)| *name).collect()
 }
 
 impl Sample {
