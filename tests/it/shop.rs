@@ -1,0 +1,299 @@
+//! The whole loop with no person in between: a PostgreSQL full of the real errors of the sample application, and an agent that does right, wrong and
+//! harm in turn.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use insta::assert_snapshot;
+use regex::Regex;
+
+use crate::run::{Everything, says};
+use crate::support::postgres::{PASSWORD, Server, database};
+use crate::support::{Repo, python_with_pytest};
+
+/// The day on which the plan of the application's driver ends.
+const NOW: &str = "2026-11-22T18:30:00Z";
+
+const TABLE: &str = "
+    CREATE TABLE errors (id bigserial PRIMARY KEY, bug text, class text, message text, backtrace text, level text, release text, created_at timestamptz);
+    GRANT SELECT ON errors TO reader;";
+
+/// Nobody but a person knows these by heart; the agent is to see none of them.
+const SECRETS: [(&str, &str); 2] = [
+    ("READER_PASSWORD", PASSWORD),
+    ("A_SECRET_KEY", "s3cret-of-a-person"),
+];
+
+/// Those that the agent has a play for, and two that are not begun, because ten were refused.
+const MAX: &str = "16";
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// Files below a folder, by their paths in it.
+fn files(folder: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.expect("UTF-8").to_owned();
+        if path.is_dir() {
+            let below = files(&path).into_iter();
+            found.extend(below.map(|(path, text)| (format!("{name}/{path}"), text)));
+        } else if name.ends_with(".py") {
+            let text = fs::read_to_string(&path).expect("a text");
+            // In this repository keys are spelt so that no scanner takes them for keys.
+            found.insert(
+                name,
+                text.replace(&["zk", "_test_"].concat(), &["sk", "_test_"].concat()),
+            );
+        }
+    }
+    found
+}
+
+/// The application in git, with the policy that `init` writes and the place of its errors.
+fn shop(server: &Server) -> Repo {
+    let repo = Repo::empty();
+    let application = files(&fixtures().join("errors/shopapp"));
+    for (path, text) in application
+        .iter()
+        .filter(|(path, _)| path.starts_with("shop/"))
+    {
+        repo.write(path, text);
+    }
+    for (path, text) in files(&fixtures().join("shop/tests")) {
+        repo.write(&format!("tests/{path}"), &text);
+    }
+    repo.write(
+        "pyproject.toml",
+        "[tool.pytest.ini_options]\npythonpath = [\".\"]\n",
+    )
+    .write(".gitignore", "__pycache__/\n")
+    .commit("feat: a shop");
+    let said = repo.guard(["init"]);
+    says(&said, &["exit: 0", "preset python", "runner pytest"]);
+    let sources = format!(
+        "
+sources:
+  - name: app
+    kind: postgres
+    url: 'postgres://reader@127.0.0.1:{}/shop'
+    password_env: READER_PASSWORD
+    table: errors
+    app_root: ['{}/']
+    columns: {{type: class, message: message, stack: backtrace, level: level, release: release, at: created_at}}
+
+run: {{stop_loss: {{refusals: 10, days: 7}}}}
+",
+        server.port,
+        repo.beside("srv").display()
+    );
+    repo.write(
+        ".koan-guard.yaml",
+        &(repo.read(".koan-guard.yaml") + &sources),
+    )
+    .commit("chore: guard agents");
+    // What nobody may write to has something in it.
+    fs::write(repo.home().join(".gitconfig"), "[user]\n\tname = Dev\n").expect("a file");
+    repo.write_script(".git/hooks/pre-push", "#!/bin/sh\n");
+    repo
+}
+
+/// Runs the application as it was deployed, and brings what it raises into the table.
+fn raise_errors(repo: &Repo, server: &Server) {
+    let deployed = repo.beside("srv");
+    for (path, text) in files(&fixtures().join("errors/shopapp")) {
+        let path = deployed.join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+    let output = Command::new(python_with_pytest())
+        .arg("-B")
+        .arg(fixtures().join("errors/shopapp_rows.py"))
+        .arg(&deployed)
+        .output()
+        .expect("python");
+    assert!(output.status.success(), "{output:?}");
+    let rows = String::from_utf8(output.stdout).expect("UTF-8");
+    let rows = rows.replace('\'', "''");
+    let columns = "bug, class, message, backtrace, level, release, created_at";
+    server.sql(
+        "shop",
+        &format!(
+            "{TABLE} SET standard_conforming_strings = on;
+             INSERT INTO errors ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::errors, '{rows}'); ANALYZE errors;"
+        ),
+    );
+}
+
+/// Every row with the transaction that wrote it, what was ever written, what there is, and who may do what.
+fn contents(server: &Server) -> String {
+    let all = "SELECT count(*), md5(string_agg(ctid::text || xmin::text || xmax::text || e::text, '|' ORDER BY id)) FROM errors e;
+         SELECT count(*), md5(string_agg(oid::text || relname::text || relfilenode::text, '|' ORDER BY oid)) FROM pg_class WHERE relnamespace <> 'pg_toast'::regnamespace;
+         SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables ORDER BY 1;
+         SELECT md5(string_agg(r::text, '|' ORDER BY oid)) FROM pg_roles r;
+         SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop' AND backend_type = 'client backend' AND pid <> pg_backend_pid();";
+    server.sql("shop", all)
+}
+
+/// Each branch of a fix, by its subject.
+fn fixes(repo: &Repo) -> BTreeMap<String, String> {
+    let all = repo.git([
+        "for-each-ref",
+        "--format=%(refname:short)%09%(subject)",
+        "refs/heads/koan",
+    ]);
+    let pairs = all.lines().filter_map(|line| line.split_once('\t'));
+    pairs
+        .map(|(branch, subject)| (subject.to_owned(), branch.to_owned()))
+        .collect()
+}
+
+/// What differs from run to run: names of commits, times, lines that say what this machine lacks.
+fn plain(answer: &str) -> String {
+    let mut text = answer.to_owned();
+    for (pattern, name) in [
+        (r"\b[0-9a-f]{40}\b", "[commit]"),
+        (r"\b[0-9a-f]{10}\b", "[commit]"),
+        (r"\[time\]( \(\[time\] an issue\))?", "[time]"),
+    ] {
+        let pattern = Regex::new(pattern).expect("regular expression");
+        text = pattern.replace_all(&text, name).into_owned();
+    }
+    text
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
+fn the_sample_application_is_repaired_with_no_person_in_between() {
+    let server = database("shop");
+    let repo = shop(server);
+    raise_errors(&repo, server);
+    let agent = repo.beside("agent.py");
+    fs::copy(fixtures().join("shop/agent.py"), &agent).expect("a script");
+    let call = format!(
+        "python3 {} {} {} {} {}",
+        agent.display(),
+        repo.root.display(),
+        repo.home().display(),
+        server.port,
+        server.socket_folder().display()
+    );
+    let python = python_with_pytest();
+    let bin = python.parent().expect("a folder");
+    let path = std::env::var("PATH").expect("a PATH");
+    let before = (Everything::of(&repo), contents(server));
+    let mut command = repo.guard_command(["run", "--now", NOW, "--max", MAX, "--agent", &call]);
+    command.env("PATH", format!("{}:{path}", bin.display()));
+    command.env("VIRTUAL_ENV", bin.parent().expect("a folder"));
+    command.envs(SECRETS);
+    let said = repo.answer_of(&mut command);
+    before.0.check(&repo);
+    assert_eq!(contents(server), before.1);
+    for (name, secret) in SECRETS {
+        assert!(!said.contains(secret), "{name} in\n{said}");
+    }
+    eprintln!("{}", share(&said));
+    assert_snapshot!(plain(&said), @"");
+
+    check_fixes(&repo);
+    check_refused(&repo);
+}
+
+/// What the run said of its time.
+fn share(said: &str) -> &str {
+    let mut lines = said.lines();
+    let line = lines.find(|line| line.contains("the guard itself"));
+    line.expect("how long it took")
+}
+
+/// What is right has landed on a branch of its own, with a note that names the error, and nobody finds fault with it.
+#[track_caller]
+fn check_fixes(repo: &Repo) {
+    let expected = [
+        (
+            "fix: a product without a price costs nothing",
+            "tests/test_catalog.py::test_a_product_that_is_not_sold",
+        ),
+        (
+            "fix: a refund of a payment without an amount",
+            "tests/test_billing.py::test_a_refund_of_nothing",
+        ),
+        (
+            "fix: the name of an order without a customer",
+            "tests/test_orders.py::test_an_order_of_nobody",
+        ),
+    ];
+    let fixes = fixes(repo);
+    assert_eq!(
+        fixes.keys().map(String::as_str).collect::<Vec<_>>(),
+        expected.map(|(subject, _)| subject)
+    );
+    for (subject, test) in expected {
+        let branch = &fixes[subject];
+        let note = repo.git(["notes", "--ref=koan", "show", branch]);
+        let note: serde_json::Value = serde_json::from_str(&note).expect("one statement");
+        let predicate = &note["predicate"];
+        assert_eq!(predicate["result"], "accepted");
+        assert_eq!(
+            format!(
+                "koan/{}",
+                predicate["issue"]
+                    .as_str()
+                    .expect("an issue")
+                    .replace(':', "-")
+            ),
+            *branch
+        );
+        let outcomes = &predicate["failToPass"][test];
+        assert_eq!(
+            outcomes["before"],
+            serde_json::json!(["failed", "failed", "failed"]),
+            "{note}"
+        );
+        assert_eq!(
+            outcomes["after"],
+            serde_json::json!(["passed", "passed", "passed"]),
+            "{note}"
+        );
+        let audit = repo.guard(["audit", &format!("main..{branch}")]);
+        says(
+            &audit,
+            &[
+                "exit: 0",
+                "stated ",
+                subject,
+                "1 commit, 1 with a note, 0 unproved",
+            ],
+        );
+    }
+}
+
+/// What is not, is kept with its reasons, where a person can look at it; but for what nobody should see.
+#[track_caller]
+fn check_refused(repo: &Repo) {
+    assert_snapshot!(plain(&repo.guard(["audit", "--refused"])), @"");
+    let kept = repo.git(["for-each-ref", "--format=%(refname)", "refs/koan/refused"]);
+    let work: String = kept
+        .lines()
+        .map(|name| repo.git(["show", &format!("{name}^")]))
+        .collect();
+    says(
+        &work,
+        &[
+            // What the guard had said reached the next attempt.
+            "+# told: no-test\n",
+            // What was tried in the room had no effect.
+            "+# reached: nothing\n",
+            "+mode: observe\n",
+        ],
+    );
+    let key = ["AKIA", "QYLPMN5HHHFPZAM2"].concat();
+    let objects = repo.try_git(["cat-file", "--batch-all-objects", "--batch"]);
+    assert!(!objects.contains(&key));
+    repo.git(["fsck", "--strict"]);
+}
