@@ -246,7 +246,8 @@ fn refused(issue: &IssueReport, out: &mut String) -> fmt::Result {
         .rev()
         .find(|attempt| !attempt.rules.is_empty());
     let said = last.iter().flat_map(|attempt| attempt.said.lines()).skip(1);
-    let is_reason = |line: &&str| !line.starts_with("warning") && !line.starts_with("  lane ");
+    let others = ["warning", "  lane ", "  run by "];
+    let is_reason = |line: &&str| !others.iter().any(|other| line.starts_with(other));
     for said in said.take_while(is_reason).take(MANY) {
         writeln!(out, "  {}", line(said))?;
     }
