@@ -44,7 +44,11 @@ pub fn brief(args: BriefArgs) -> anyhow::Result<ExitStatus> {
         None => Timestamp::now(),
     };
     let found = brief::of(&repo, &policy, &Asked::recent(now), &args.issue)?;
-    let text = render::brief::markdown(&found, args.tokens, &extract::new_run_id()?)?;
+    let text = render::brief::markdown(
+        &found,
+        args.tokens,
+        (&extract::new_run_id()?, render::brief::Committer::Reader),
+    )?;
     match &args.output {
         Some(path) => fs::write(path, &text)
             .map_err(|err| UsageError::new(format!("write `{}`: {err}", path.display())))?,

@@ -14,7 +14,8 @@ use crate::check::Place;
 use crate::extract::{self, Asked};
 use crate::git::Repo;
 use crate::policy::{self, run as policy_run};
-use crate::render::{brief, digest, json, run as render, text};
+use crate::render::brief::{self, Committer};
+use crate::render::{digest, json, run as render, text};
 use crate::run::report::{Halt, Outcome, Report};
 use crate::run::{self, Event, Options, Texts};
 use crate::suite::process::ending;
@@ -88,7 +89,7 @@ pub fn run(args: RunCommandArgs) -> anyhow::Result<ExitStatus> {
     };
     let run_id = extract::new_run_id()?;
     let texts = Texts {
-        brief: &|found| brief::markdown(found, args.brief_tokens, &run_id),
+        brief: &|found| brief::markdown(found, args.brief_tokens, (&run_id, Committer::Guard)),
         judgement: &|judgement| {
             let mut out = String::new();
             text::judgement(judgement, &mut out)?;

@@ -246,7 +246,8 @@ fn refused(issue: &IssueReport, out: &mut String) -> fmt::Result {
         .rev()
         .find(|attempt| !attempt.rules.is_empty());
     let said = last.iter().flat_map(|attempt| attempt.said.lines()).skip(1);
-    let is_reason = |line: &&str| !line.starts_with("warning") && !line.starts_with("  lane ");
+    let others = ["warning", "  lane ", "  run by "];
+    let is_reason = |line: &&str| !others.iter().any(|other| line.starts_with(other));
     for said in said.take_while(is_reason).take(MANY) {
         writeln!(out, "  {}", line(said))?;
     }
@@ -337,11 +338,18 @@ fn sums(report: &Report, out: &mut String) -> fmt::Result {
                 text.push_str(&format!(", ${:.2} a fix", dollars / n as f64));
             }
         }
+        writeln!(out, "{text}")?;
+        let (all, own) = (report.milliseconds, report.own_milliseconds);
+        let agent = report.agent_milliseconds();
+        let n_issues = u64::try_from(report.issues.len()).unwrap_or(u64::MAX);
         writeln!(
             out,
-            "{text}; the guard's own share of {:.1} s was {:.1} s",
-            seconds(report.milliseconds),
-            seconds(report.own_milliseconds)
+            "{:.1} s: the agent {:.1} s, commands of the project {:.1} s, the guard itself {:.1} s ({:.2} s an issue)",
+            seconds(all),
+            seconds(agent),
+            seconds(all.saturating_sub(own).saturating_sub(agent)),
+            seconds(own),
+            seconds(own / n_issues.max(1))
         )?;
     }
     let network = if report.limits.has_network {

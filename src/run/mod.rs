@@ -4,6 +4,7 @@
 //! what it leaves is read as files. Whatever of the user's changes meanwhile refuses the whole run.
 
 pub mod agent;
+mod excerpt;
 mod message;
 mod pick;
 mod prompt;
@@ -36,7 +37,7 @@ use crate::policy::{Lane, Network, Policy};
 use crate::proof::{Budget, Progress, Shortfall};
 use crate::suite::process::ending;
 use crate::suite::sandbox::{Sandbox, launcher};
-use crate::sync::Remote;
+use crate::sync::{self, Remote};
 use crate::tracker::Tracker;
 use crate::triage::{Ranked, Recurrences, Scene};
 use crate::usage::UsageError;
@@ -150,6 +151,10 @@ pub fn run(
         true => Vec::new(),
         false => Slot::clear_dead(desk)?,
     };
+    if let Some(remote) = &options.remote {
+        // What others have claimed, given back or fixed since.
+        sync::receive_triage(repo, remote)?;
+    }
     let digest = extract::digest(repo, policy, asked)?;
     let detected = Detected {
         sources: digest.sources.len(),
@@ -210,6 +215,7 @@ pub fn run(
         head_id,
         head_tree_id,
         tracked: &repo.paths(head_tree_id)?,
+        ranked: &digest.ranked,
         window: digest.window,
         digest_hash: work::hash(&(texts.digest)(&digest)),
         deadline: begun.0 + options.budget,
@@ -219,9 +225,10 @@ pub fn run(
         spent: Mutex::default(),
         halt: Mutex::default(),
     };
-    let (issues, not_begun) = work_on(&session, repo, picked)?;
-    report.issues = issues;
-    report.left.splice(0..0, not_begun);
+    let worked = work_on(&session, repo, picked)?;
+    report.issues = worked.issues;
+    report.skipped.extend(worked.stopped);
+    report.left.splice(0..0, worked.not_begun);
     report.halt = session
         .halt
         .into_inner()
@@ -243,28 +250,38 @@ fn timed(report: Report, (start, jobs): (Instant, Duration)) -> Report {
     }
 }
 
+/// What came of those that were picked.
+#[derive(Default)]
+struct Worked {
+    issues: Vec<IssueReport>,
+    /// After what was refused before them.
+    stopped: Vec<Skipped>,
+    not_begun: Vec<String>,
+}
+
 /// Issues one after another, or a few at once.
-fn work_on(
-    session: &Session,
-    repo: &Repo,
-    picked: Vec<Ranked>,
-) -> anyhow::Result<(Vec<IssueReport>, Vec<String>)> {
+fn work_on(session: &Session, repo: &Repo, picked: Vec<Ranked>) -> anyhow::Result<Worked> {
     let n_workers = session.options.parallel.map_or(1, NonZeroUsize::get);
     let queue = Mutex::new(picked.into_iter());
-    let reports = Mutex::new(Vec::new());
+    let worked = Mutex::new(Worked::default());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let worked = thread::scope(|scope| {
+    let is_whole = thread::scope(|scope| {
         let workers: Vec<_> = (0..n_workers)
             .map(|_| {
                 let repo = repo.clone();
-                let (next, reports) = (&next, &reports);
+                let (next, worked) = (&next, &worked);
                 scope.spawn(move || {
                     while !session.is_over() {
                         let Some(ranked) = next() else { break };
                         let report = session.work(&repo, &ranked);
-                        (session.tell)(&Event::Done { report: &report });
-                        let mut reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
-                        reports.push(report);
+                        let mut worked = worked.lock().unwrap_or_else(PoisonError::into_inner);
+                        match report {
+                            Ok(report) => {
+                                (session.tell)(&Event::Done { report: &report });
+                                worked.issues.push(report);
+                            }
+                            Err(skipped) => worked.stopped.push(skipped),
+                        }
                     }
                 })
             })
@@ -273,17 +290,17 @@ fn work_on(
         ends.iter().all(|end| end.is_ok())
     });
     // Whoever panicked has given its claim back, and nobody knows what else.
-    ensure!(worked, "a worker of the run failed");
+    ensure!(is_whole, "a worker of the run failed");
     let left = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let left: Vec<String> = left
+    let mut worked = worked.into_inner().unwrap_or_else(PoisonError::into_inner);
+    worked.not_begun = left
         .map(|ranked| ranked.issue.fingerprint.to_string())
         .collect();
-    if !left.is_empty() || ending::is_asked_for() {
+    if !worked.not_begun.is_empty() || ending::is_asked_for() {
         // Says why.
         session.is_over();
     }
-    let reports = reports.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok((reports, left))
+    Ok(worked)
 }
 
 /// An agent is shut in as far as tests must be.
@@ -309,7 +326,19 @@ fn choose(
         Some(name) => vec![digest.clone().find(name)?],
         None => digest.ranked.clone(),
     };
-    let tracker = Tracker::open(repo, options.base.as_deref(), Timestamp::now())?;
+    knowing(repo, policy, options.base.as_deref(), |known| {
+        pick::pick(ranked, known)
+    })
+}
+
+/// Answers a question by what the triage log says now.
+fn knowing<T>(
+    repo: &Repo,
+    policy: &Policy,
+    base: Option<&str>,
+    question: impl FnOnce(&Known) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let tracker = Tracker::open(repo, base, Timestamp::now())?;
     let (entries, _) = tracker.list()?;
     let files = extract::files_of_head(repo)?;
     let scene = Scene {
@@ -318,14 +347,13 @@ fn choose(
         triage: &policy.triage,
         recurrences: &Recurrences::new(),
     };
-    let known = Known {
+    question(&Known {
         entries: &entries,
         now: tracker.now,
         stop_loss: policy.run.stop_loss,
         scene: &scene,
         branch_of: &|issue| open_branch(repo, issue),
-    };
-    pick::pick(ranked, &known)
+    })
 }
 
 /// The branch of an earlier fix that `HEAD` does not have.

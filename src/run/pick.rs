@@ -47,15 +47,9 @@ pub fn pick(ranked: Vec<Ranked>, known: &Known) -> anyhow::Result<(Vec<Ranked>, 
             None => of_act(&ranked, record, known.now),
         };
         let why = match (why, n_refusals) {
-            (None, Some((area, n))) if n >= known.stop_loss.refusals => Some(format!(
-                "needs a person: {n} refusals in `{}` within {} days",
-                if area.as_bytes().is_empty() {
-                    ".".to_owned()
-                } else {
-                    area.to_string()
-                },
-                known.stop_loss.days
-            )),
+            (None, Some((area, n))) if n >= known.stop_loss.refusals => {
+                Some(too_many(&area, n, known.stop_loss))
+            }
             (why, _) => why,
         };
         let why = match why {
@@ -73,6 +67,34 @@ pub fn pick(ranked: Vec<Ranked>, known: &Known) -> anyhow::Result<(Vec<Ranked>, 
         }
     }
     Ok((picked, skipped))
+}
+
+/// Why one of `ranked` is not to be begun any more, after what was refused meanwhile.
+pub fn stopped(issue: &Ranked, ranked: &[Ranked], known: &Known) -> Option<Skipped> {
+    let records: BTreeMap<&Fingerprint, &Record> = known
+        .entries
+        .iter()
+        .map(|entry| (&entry.issue, &entry.record))
+        .collect();
+    let area = area(issue, known.scene)?;
+    let n = refusals_by_area(ranked, &records, known)
+        .get(&area)
+        .copied()?;
+    (n >= known.stop_loss.refusals).then(|| Skipped {
+        issue: issue.issue.fingerprint.to_string(),
+        title: issue.issue.title(),
+        why: too_many(&area, n, known.stop_loss),
+    })
+}
+
+fn too_many(area: &RepoPath, n: usize, stop_loss: StopLoss) -> String {
+    let area = if area.as_bytes().is_empty() {
+        ".".to_owned()
+    } else {
+        area.to_string()
+    };
+    let days = stop_loss.days;
+    format!("needs a person: {n} refusals in `{area}` within {days} days")
 }
 
 fn of_record(record: &Record, now: Timestamp) -> Option<String> {

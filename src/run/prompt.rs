@@ -22,8 +22,8 @@ pub fn prompt(told: &Told) -> String {
     text.push_str(&format!(
         "\n\n## This run\n\n\
          You are in a folder of your own: the files of the commit above, and a throw-away `.git` in which nothing that you do counts. The guard takes \
-         the files as you leave them, makes the commit with its trailers itself, and judges it. So what is said above of `git add`, of \
-         commits and of `koan-guard` is not for you: edit files, and end.\n\n\
+         the files as you leave them, makes the commit with its trailers itself, and judges it: no commit of yours is looked at. Edit files, and \
+         end.\n\n\
          1. Write a test that fails as production did. Run it, and see it fail for that reason.\n\
          2. Fix the cause with the smallest change, and nothing else.\n\
          3. Run the test again, then the tests around it, and see them pass.\n\

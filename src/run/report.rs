@@ -159,6 +159,12 @@ impl Report {
             .count()
     }
 
+    /// What the calls of agents took.
+    pub fn agent_milliseconds(&self) -> u64 {
+        let attempts = self.issues.iter().flat_map(|issue| &issue.attempts);
+        attempts.map(|attempt| attempt.agent_milliseconds).sum()
+    }
+
     pub fn n_refused(&self) -> usize {
         let issues = self.issues.iter();
         issues

@@ -23,6 +23,7 @@ use crate::suite::area::Area;
 use crate::suite::area::room::Room;
 use crate::suite::process::{self, End, Finished, Job};
 use crate::suite::runner::{self, Toolbox};
+use crate::suite::sandbox::launcher;
 use crate::suite::setup;
 
 /// A room, and what of the machine is seen in it.
@@ -135,7 +136,10 @@ impl<'a> Furnished<'a> {
             shown: Vec::new(),
             ..self.job(env, PATIENCE)
         };
+        let before = launcher::time_of_jobs();
         let finished = self.room.run(false, &job)?;
+        // Neither the agent nor a command of the project.
+        launcher::count_as_own(launcher::time_of_jobs().saturating_sub(before));
         if finished.end == End::Exit(0) {
             self.git = Some(self.room.put_aside(".git")?);
         }

@@ -29,6 +29,7 @@ impl Session<'_> {
     ) -> anyhow::Result<Outcome> {
         let Judged {
             judgement,
+            is_observed,
             work,
             commit_id,
         } = judged;
@@ -40,11 +41,10 @@ impl Session<'_> {
             issues: Some(self.digest_hash.clone()),
             brief: Some(hash(&(self.texts.brief)(brief)?)),
         };
-        let written = record::commit(repo, judgement, &told)?;
-        let mut remarks = Vec::from_iter(written.unsigned);
-        if judgement.observed {
-            remarks.push("the policy only observes: no statement was written".into());
-        }
+        let mut remarks = match is_observed {
+            true => vec!["the policy only observes: no statement was written".to_owned()],
+            false => Vec::from_iter(record::commit(repo, judgement, &told)?.unsigned),
+        };
         let issue = brief.ranked.issue.fingerprint.as_str();
         let branch = self.new_branch(repo, issue, *commit_id)?;
         let fixed = Wish::Fixed {
@@ -88,6 +88,7 @@ impl Session<'_> {
             judgement,
             work,
             commit_id,
+            ..
         } = judged;
         let rules = rules(&judgement.verdict);
         let agent = self.agent.name();
@@ -104,7 +105,7 @@ impl Session<'_> {
             ),
         })?;
         let mut kept = None;
-        if !judgement.observed && !refusal::has_secret(judgement) {
+        if !refusal::has_secret(judgement) {
             repo.persist(work, *commit_id)?;
             refusal::keep(repo, judgement, None)?;
             kept = Some(format!("refs/koan/refused/{commit_id}"));

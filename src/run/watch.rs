@@ -1,14 +1,16 @@
-//! When nothing more is to be begun: something of the user's is not as it was, a signal came, or time, tokens or money are spent.
+//! When nothing more is to be begun: something of the user's is not as it was, a signal came, time, tokens or money are spent, or too much was refused.
 
 use std::sync::PoisonError;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
+use super::pick::{self, Skipped};
 use super::report::Halt;
 use super::work::Session;
 use crate::git::Repo;
 use crate::suite::process::ending;
+use crate::triage::Ranked;
 
 /// What is the guard's own to move: see [`State`].
 pub fn is_own_ref(name: &str) -> bool {
@@ -34,6 +36,13 @@ impl Session<'_> {
         let shown = shown.join(", ");
         self.halt(Halt::Changed(changes));
         bail!("the repository is not as it was: {shown}")
+    }
+
+    /// Whether so much was refused meanwhile that a person has to look first.
+    pub(super) fn stopped(&self, repo: &Repo, ranked: &Ranked) -> anyhow::Result<Option<Skipped>> {
+        super::knowing(repo, self.policy, self.options.base.as_deref(), |known| {
+            Ok(pick::stopped(ranked, self.ranked, known))
+        })
     }
 
     fn halt(&self, why: Halt) {

@@ -1,6 +1,7 @@
 //! One issue's way: claim, room, agent, judgement, again if there is something to say, and the trace that it leaves.
 
 use std::collections::BTreeSet;
+use std::mem;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,11 +11,12 @@ use jiff::SignedDuration;
 use sha2::{Digest as _, Sha256};
 
 use super::agent::Agent;
+use super::pick::Skipped;
 use super::prompt::{self, Told};
 use super::report::{AttemptReport, Halt, IssueReport, Outcome, Spent, milliseconds};
 use super::room::Furnished;
 use super::slot::{Desk, Slot};
-use super::{Event, Options, Texts, message};
+use super::{Event, Options, Texts, excerpt, message};
 use crate::brief::{self, Brief};
 use crate::change::{Change, RepoPath};
 use crate::check::{self, Judgement, Settings};
@@ -47,6 +49,8 @@ pub struct Session<'a> {
     pub head_tree_id: ObjectId,
     /// The files of `HEAD`.
     pub tracked: &'a BTreeSet<RepoPath>,
+    /// The whole digest.
+    pub ranked: &'a [Ranked],
     pub window: Window,
     /// SHA-256 of the digest as JSON.
     pub digest_hash: String,
@@ -64,6 +68,8 @@ pub fn branch_of(issue: &str) -> String {
 /// What was judged, and how.
 pub(super) struct Judged {
     pub judgement: Judgement,
+    /// The policy only observes, so that nothing is stated.
+    pub is_observed: bool,
     pub work: Work,
     pub commit_id: ObjectId,
 }
@@ -79,11 +85,15 @@ enum Tried {
 }
 
 impl Session<'_> {
-    /// Works on one issue. Whatever happens, its claim is over afterwards, and its room is gone.
-    pub fn work(&self, repo: &Repo, ranked: &Ranked) -> IssueReport {
+    /// Works on one issue, if it is still to be tried. Whatever happens, its claim is over afterwards, and its room is gone.
+    pub fn work(&self, repo: &Repo, ranked: &Ranked) -> Result<IssueReport, Skipped> {
         let begun = (Instant::now(), launcher::time_of_jobs());
         let mut attempts = Vec::new();
-        let outcome = self.try_issue(repo, ranked, &mut attempts);
+        let outcome = match self.stopped(repo, ranked) {
+            Ok(Some(skipped)) => return Err(skipped),
+            Ok(None) => self.try_issue(repo, ranked, &mut attempts),
+            Err(error) => Err(error),
+        };
         let outcome = outcome.unwrap_or_else(|error| {
             let usage = error.downcast_ref::<UsageError>();
             let hint = usage.and_then(|usage| usage.hint.as_ref());
@@ -94,14 +104,14 @@ impl Session<'_> {
         });
         let time = begun.0.elapsed();
         let own = time.saturating_sub(launcher::time_of_jobs().saturating_sub(begun.1));
-        IssueReport {
+        Ok(IssueReport {
             issue: ranked.issue.fingerprint.to_string(),
             title: ranked.issue.title(),
             outcome,
             attempts,
             milliseconds: milliseconds(time),
             own_milliseconds: milliseconds(own),
-        }
+        })
     }
 
     fn try_issue(
@@ -261,7 +271,7 @@ impl Session<'_> {
             truncated: finished.truncated,
         };
         let nothing = |word, said: String| Ok((Tried::Nothing { word, said }, report.clone()));
-        let last_words = || last_words(&finished.stderr, &finished.stdout);
+        let last_words = || excerpt::of_failure(&finished.stderr, &finished.stdout);
         match finished.end {
             End::Exit(0) => {}
             End::TimedOut => {
@@ -318,7 +328,11 @@ impl Session<'_> {
         if repo.commit(commit_id)?.tree_id == self.head_tree_id {
             return nothing(
                 "nothing-done",
-                "refused[nothing-done]: every file is as it was\n  next: write a test that fails as production did, then fix the cause; or change nothing and say why".to_owned(),
+                format!(
+                    "refused[nothing-done]: every file is as it was{}\n  next: write a test that fails as production did, then fix the cause; or change nothing and say why",
+                    // Whoever stops says why, and a person wants to know.
+                    excerpt::end(said.answer.as_bytes())
+                ),
             );
         }
         let issue = brief.ranked.issue.fingerprint.as_str();
@@ -327,9 +341,12 @@ impl Session<'_> {
         let judgement = check::commit(repo, self.settings, commit_id, &mut tell)?;
         // What the tests of a change can reach is the same as what the agent can.
         self.compare(repo)?;
-        let judgement = judgement.context("a fix is no merge")?;
+        let mut judgement = judgement.context("a fix is no merge")?;
+        // What the loop does not take is not taken, also where a policy only says what it would do.
+        let is_observed = mem::take(&mut judgement.observed);
         let judged = Judged {
             judgement,
+            is_observed,
             work,
             commit_id,
         };
@@ -430,28 +447,6 @@ fn taken(refusal: &Refusal) -> String {
         Refusal::NeedsPerson { by } => format!("{by} decides"),
         Refusal::NotClaimed | Refusal::Open => "its state changed".to_owned(),
     }
-}
-
-/// The end of what an agent said, for people and for its next attempt.
-fn last_words(stderr: &[u8], stdout: &[u8]) -> String {
-    const N_LINES: usize = 8;
-    const MAX_LINE: usize = 300;
-    let bytes = if stderr.trim_ascii().is_empty() {
-        stdout
-    } else {
-        stderr
-    };
-    let text = String::from_utf8_lossy(bytes);
-    let lines: Vec<String> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| {
-            let line: String = line.chars().take(MAX_LINE).collect();
-            crate::change::shown(line.as_bytes())
-        })
-        .collect();
-    let last = &lines[lines.len().saturating_sub(N_LINES)..];
-    last.iter().map(|line| format!("\n  | {line}")).collect()
 }
 
 pub fn hash(text: &str) -> String {

@@ -21,12 +21,15 @@ mod postgres;
 mod prune;
 mod range;
 mod run;
+mod run_beside;
 mod run_clients;
 mod secrets;
 mod selftest;
 mod server;
 mod services;
 mod setup;
+#[cfg(feature = "postgres")]
+mod shop;
 mod signed;
 mod sources;
 mod steps;

@@ -73,10 +73,10 @@ fn run<const N: usize>(repo: &Repo, script: &str, args: [&str; N]) -> String {
 }
 
 /// Everything that is the user's, to the byte.
-struct Everything(BTreeMap<PathBuf, String>);
+pub struct Everything(BTreeMap<PathBuf, String>);
 
 impl Everything {
-    fn of(repo: &Repo) -> Everything {
+    pub fn of(repo: &Repo) -> Everything {
         let mut files = BTreeMap::new();
         for top in [repo.root.clone(), repo.home()] {
             list(&top, &top, &mut files);
@@ -86,7 +86,7 @@ impl Everything {
 
     /// And that nothing of a run is left: no room, no process.
     #[track_caller]
-    fn check(&self, repo: &Repo) {
+    pub fn check(&self, repo: &Repo) {
         let after = Everything::of(repo);
         for (path, text) in &self.0 {
             assert_eq!(after.0.get(path), Some(text), "{}", path.display());
@@ -292,6 +292,34 @@ fn what_is_not_proved_is_kept_and_refused() {
             "triage: refused",
         ],
     );
+}
+
+#[test]
+fn a_policy_that_only_observes_takes_nothing_without_a_proof() {
+    let repo = shop("{attempts: 2}\nmode: observe");
+    let script = format!(
+        "{}grep '^refused\\[no-test\\]' \"$KOAN_BRIEF\" | sed 's/^/# told: /' >>cart.py\n",
+        fix()
+    );
+    let said = run(&repo, &script, []);
+    says(
+        &said,
+        &[
+            "exit: 1",
+            "no-test",
+            "the work is kept",
+            "0 fixed, 1 refused",
+        ],
+    );
+    assert!(!said.contains("observe"), "{said}");
+    assert_eq!(branches(&repo), "refs/heads/main\n");
+    let kept = repo.git(["for-each-ref", "--format=%(refname)", "refs/koan/refused"]);
+    let work = repo.git(["show", &format!("{}^:cart.py", kept.trim_end())]);
+    says(&work, &["# told: refused[no-test]"]);
+    let repo = shop("{}\nmode: observe");
+    let said = run(&repo, &fix_and_test(), []);
+    says(&said, &["exit: 0", "1 fixed", "no statement was written"]);
+    assert_eq!(repo.git(["for-each-ref", "refs/notes"]), "");
 }
 
 #[test]

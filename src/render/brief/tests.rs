@@ -66,7 +66,7 @@ fn brief(message: &str) -> Brief {
 }
 
 fn shown(message: &str, n_tokens: usize) -> String {
-    markdown(&brief(message), n_tokens, "run").expect("a brief")
+    markdown(&brief(message), n_tokens, ("run", Committer::Reader)).expect("a brief")
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_fix_that_did_not_hold_is_named() {
         fix: Some("0123456789abcdef".to_owned()),
         release: Some("1.5.0`".to_owned()),
     });
-    let text = markdown(&brief, 4_000, "run").expect("a brief");
+    let text = markdown(&brief, 4_000, ("run", Committer::Reader)).expect("a brief");
     let said = "It was fixed by `0123456789ab` and came back in release `1.5.0'`";
     assert!(text.contains(said), "{text}");
 }
@@ -109,7 +109,7 @@ fn a_smaller_budget_leaves_out_code_first_and_then_nothing_fits() {
     let n_tokens = whole.len().div_ceil(4) - 10;
     let less = shown("attempt to subtract", n_tokens);
     assert!(less.len() < whole.len() && less.contains("koan-guard check HEAD"));
-    let err = markdown(&brief("x"), 50, "run").expect_err("too small");
+    let err = markdown(&brief("x"), 50, ("run", Committer::Reader)).expect_err("too small");
     assert!(err.is::<UsageError>(), "{err:#}");
 }
 
@@ -118,11 +118,26 @@ fn what_nobody_should_touch_is_said_first() {
     let mut brief = brief("x");
     brief.ranked.act = Act::No;
     brief.ranked.reasons = vec![triage::Reason::Infrastructure];
-    let text = markdown(&brief, 4_000, "run").expect("a brief");
+    let text = markdown(&brief, 4_000, ("run", Committer::Reader)).expect("a brief");
     assert!(
         text.contains("Do not change anything for this error: the infrastructure failed"),
         "{text}"
     );
+}
+
+#[test]
+fn where_the_guard_commits_nobody_else_is_told_to() {
+    let mut brief = brief("x");
+    brief.ranked.act = Act::Ask;
+    brief.ranked.reasons = vec![triage::Reason::DuringIncident];
+    let told = |committer| markdown(&brief, 4_000, ("run", committer)).expect("a brief");
+    let text = told(Committer::Guard);
+    for word in ["git add", "Commit with", "koan-guard", "Do not begin"] {
+        assert!(!text.contains(word), "{word} in {text}");
+    }
+    assert!(text.contains("A person has agreed to that, who knew: an incident"));
+    let text = told(Committer::Reader);
+    assert!(text.contains("Do not begin") && text.contains("`git add` both"));
 }
 
 #[test]

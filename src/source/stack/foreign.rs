@@ -38,6 +38,13 @@ const PATHS: &[&str] = &[
     "/usr/local/lib/",
     "/usr/local/go/",
     "/usr/share/dotnet/",
+    // Wherever a version of the language was put.
+    "/lib/python2.",
+    "/lib/python3.",
+    "/lib64/python3.",
+    "/lib/pypy3.",
+    "/lib/ruby/2.",
+    "/lib/ruby/3.",
     "/deps/",
     "/_work/1/s/src/libraries/",
     "/_/src/",

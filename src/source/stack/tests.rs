@@ -120,6 +120,24 @@ fn go_with_inlined_calls_and_a_closure() {
 }
 
 #[test]
+fn a_language_is_foreign_wherever_its_version_was_put() {
+    check(
+        "Traceback (most recent call last):\n  File \"/srv/lib/python/orders.py\", line 3, in ship_date\n    x\n  File \"/home/dev/.pyenv/versions/3.11.7/lib/python3.11/_strptime.py\", line 568, in _strptime\n    x\nValueError: x",
+        &[
+            "* /srv/lib/python/orders.py:3 ship_date",
+            "/home/dev/.pyenv/versions/3.11.7/lib/python3.11/_strptime.py:568 _strptime",
+        ],
+    );
+    check(
+        "/opt/rbenv/versions/3.2.2/lib/ruby/3.2.0/json/common.rb:216:in `parse'\n/srv/shop/lib/ruby/cart.rb:12:in `total'",
+        &[
+            "* /srv/shop/lib/ruby/cart.rb:12 total",
+            "/opt/rbenv/versions/3.2.2/lib/ruby/3.2.0/json/common.rb:216 parse",
+        ],
+    );
+}
+
+#[test]
 fn the_platform_of_java_is_foreign() {
     check(
         "java.lang.IndexOutOfBoundsException: Index 3 out of bounds for length 0\n\tat java.base/java.util.ArrayList.get(ArrayList.java:427)\n\tat org.shop.Main$Cart.total(Main.java:3)\n\tat app//org.shop.Main.lambda$main$0(Main.java:4)\n\tat java.base/java.lang.reflect.Method.invoke(Method.java:569)\n\tat jdk.compiler/com.sun.tools.javac.launcher.Main.main(Main.java:132)",

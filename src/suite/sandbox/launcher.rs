@@ -28,18 +28,35 @@ pub(in crate::suite) fn ask(
     timeout: Duration,
 ) -> anyhow::Result<Vec<Finished>> {
     let message = serde_json::to_vec(spec).context("write the jobs")?;
-    let _running = Running::new();
-    let answer = process::ask(launcher, SUBCOMMAND, message, timeout)?;
-    Answer::decode_all(&answer, spec.jobs.len())
+    let (finished, _) = {
+        let _running = Running::new();
+        let begun = Instant::now();
+        let answer = process::ask(launcher, SUBCOMMAND, message, timeout)?;
+        let answered = Answer::decode_all(&answer, spec.jobs.len())?;
+        // To make the sandbox and to take it down is the guard's own work.
+        count_as_own(begun.elapsed().saturating_sub(answered.1));
+        answered
+    };
+    Ok(finished)
 }
 
 /// How many launchers are at work, since when there is one, and how long there was one before.
 static CLOCK: Mutex<(usize, Option<Instant>, Duration)> = Mutex::new((0, None, Duration::ZERO));
 
-/// For how long jobs of anybody were run by this process: all that is not its own work.
+/// What of that was the guard's own work all the same.
+static OWN: Mutex<Duration> = Mutex::new(Duration::ZERO);
+
+/// For how long jobs of anybody were run by this process: all that is not its own work. What launchers at work at the same time took for themselves
+/// is taken off for each of them.
 pub fn time_of_jobs() -> Duration {
     let clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
-    clock.2 + clock.1.map_or(Duration::ZERO, |since| since.elapsed())
+    let all = clock.2 + clock.1.map_or(Duration::ZERO, |since| since.elapsed());
+    all.saturating_sub(*OWN.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Says that so much of the time of jobs was nobody's but the guard's.
+pub fn count_as_own(time: Duration) {
+    *OWN.lock().unwrap_or_else(PoisonError::into_inner) += time;
 }
 
 struct Running;

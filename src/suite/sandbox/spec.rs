@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
@@ -114,6 +115,8 @@ pub enum Answer {
         end: Ended,
         lengths: [usize; 3],
         truncated: bool,
+        /// For how long it ran.
+        milliseconds: u64,
     },
     Failed(String),
 }
@@ -127,7 +130,7 @@ pub enum Ended {
 
 impl Answer {
     /// The answer's line and its bytes.
-    pub fn encode(finished: &Finished) -> anyhow::Result<Vec<u8>> {
+    pub fn encode(finished: &Finished, time: Duration) -> anyhow::Result<Vec<u8>> {
         let answer = Answer::Finished {
             end: match finished.end {
                 End::Exit(code) => Ended::Exit(code),
@@ -136,6 +139,7 @@ impl Answer {
             },
             lengths: [&finished.stdout, &finished.stderr, &finished.report].map(Vec::len),
             truncated: finished.truncated,
+            milliseconds: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
         };
         let mut bytes = answer.line()?;
         bytes.extend_from_slice(&finished.stdout);
@@ -150,9 +154,13 @@ impl Answer {
         Ok(line)
     }
 
-    /// Reads `n_jobs` answers and nothing else.
-    pub fn decode_all(mut bytes: &[u8], n_jobs: usize) -> anyhow::Result<Vec<Finished>> {
+    /// Reads `n_jobs` answers and nothing else. Says how long the jobs ran, too.
+    pub fn decode_all(
+        mut bytes: &[u8],
+        n_jobs: usize,
+    ) -> anyhow::Result<(Vec<Finished>, Duration)> {
         let mut all = Vec::with_capacity(n_jobs);
+        let mut time = Duration::ZERO;
         while !bytes.is_empty() {
             let at = bytes.iter().position(|&byte| byte == b'\n');
             let (line, rest) = bytes.split_at(at.context("the sandbox's answer has no end")?);
@@ -164,7 +172,9 @@ impl Answer {
                     end,
                     lengths,
                     truncated,
+                    milliseconds,
                 } => {
+                    time = time.saturating_add(Duration::from_millis(milliseconds));
                     let mut take = |n: usize| -> anyhow::Result<Vec<u8>> {
                         let part = bytes.get(..n).context("the sandbox's answer is cut off")?;
                         bytes = &bytes[n..];
@@ -187,7 +197,7 @@ impl Answer {
         if all.len() != n_jobs {
             bail!("the sandbox answered {} of {n_jobs} jobs", all.len());
         }
-        Ok(all)
+        Ok((all, time))
     }
 }
 
@@ -229,11 +239,16 @@ mod tests {
         }
     }
 
+    fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
     #[test]
     fn answers_are_read_as_they_were_written() {
-        let mut bytes = Answer::encode(&finished(b"one", End::Exit(3))).expect("encode");
-        bytes.extend(Answer::encode(&finished(b"", End::TimedOut)).expect("encode"));
-        let all = Answer::decode_all(&bytes, 2).expect("decode");
+        let mut bytes = Answer::encode(&finished(b"one", End::Exit(3)), ms(7)).expect("encode");
+        bytes.extend(Answer::encode(&finished(b"", End::TimedOut), ms(2)).expect("encode"));
+        let (all, time) = Answer::decode_all(&bytes, 2).expect("decode");
+        assert_eq!(time, ms(9));
         assert_eq!(all[0].stdout, b"one");
         assert_eq!(all[0].report, b"\xff\n\n");
         assert_eq!((all[0].end, all[1].end), (End::Exit(3), End::TimedOut));
@@ -241,7 +256,7 @@ mod tests {
 
     #[test]
     fn an_answer_too_few_too_many_or_cut_off_is_an_error() {
-        let bytes = Answer::encode(&finished(b"one", End::Exit(0))).expect("encode");
+        let bytes = Answer::encode(&finished(b"one", End::Exit(0)), ms(7)).expect("encode");
         assert!(Answer::decode_all(&bytes, 2).is_err());
         assert!(Answer::decode_all(&bytes, 0).is_err());
         for n in 1..bytes.len() {

@@ -49,7 +49,9 @@ pub fn supervise(spec: &Spec, reach: Reach, report: &mut OwnedFd) -> anyhow::Res
             mut streams,
             services,
         } = start(spec, job, &filters, &logs, report)?;
+        let begun = Instant::now();
         let end = watch(job, pid, &mut streams, guard.as_fd());
+        let time = begun.elapsed();
         let served = services.check(spec, &logs);
         // Whatever came of it, nobody is alive afterwards, and so the pipes end.
         kill_all(reach)?;
@@ -64,7 +66,7 @@ pub fn supervise(spec: &Spec, reach: Reach, report: &mut OwnedFd) -> anyhow::Res
             stderr: stderr.bytes,
             report: report.bytes,
         };
-        answers.write_all(&Answer::encode(&finished)?)?;
+        answers.write_all(&Answer::encode(&finished, time)?)?;
     }
     Ok(())
 }

@@ -198,7 +198,7 @@ impl Repo {
     }
 
     /// Exit code and both streams, with what differs from run to run replaced.
-    fn answer(&self, output: &Output) -> String {
+    pub fn answer(&self, output: &Output) -> String {
         let exit = match output.status.code() {
             Some(code) => code.to_string(),
             None => output.status.to_string(),

@@ -46,7 +46,9 @@ pub fn supervise(spec: &Spec, report: &mut Slot, trouble: &mut Slot) -> anyhow::
     ensure!(guard.is_some(), "the guard is gone");
     for job in &spec.jobs {
         let mut started = start(spec, job, report, trouble)?;
+        let begun = Instant::now();
         let end = watch(job, &mut started, guard);
+        let time = begun.elapsed();
         // Whatever came of it, nobody whom we know is alive afterwards. Only then the first process is collected: until then its number,
         // and that of its group, are nobody else's.
         kill_all(&mut started.family)?;
@@ -61,7 +63,7 @@ pub fn supervise(spec: &Spec, report: &mut Slot, trouble: &mut Slot) -> anyhow::
             stderr: stderr.bytes,
             report: report.bytes,
         };
-        std::io::stdout().write_all(&Answer::encode(&finished)?)?;
+        std::io::stdout().write_all(&Answer::encode(&finished, time)?)?;
     }
     std::io::stdout().flush()?;
     Ok(())
