@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::backtest;
 use super::exit::ExitStatus;
 use super::ui;
-use crate::git::Repo;
+use crate::git::{Repo, folder};
 use crate::init::Facts;
 use crate::install::clients::{self, Change, Client, Told};
 use crate::install::{self, Effect, Report};
@@ -88,8 +88,15 @@ pub fn init(args: InitArgs) -> anyhow::Result<ExitStatus> {
     })?;
     proposal.write(work_dir)?;
     let reasons = chosen(&proposal.facts);
+    // Where all but a few names is ignored, git would leave them out and say so only in passing.
+    let mut force = "";
+    for path in [policy::PATH, policy::SCHEMA_PATH] {
+        if folder::ignores(work_dir, &path.into())? {
+            force = "-f ";
+        }
+    }
     ui::answer(&format!(
-        "wrote `{0}`, and `{1}` for editors\n{reasons}next: read it, then commit both on the trusted branch: git add {0} {1} && git commit -m \"chore: guard agents\"\n",
+        "wrote `{0}`, and `{1}` for editors\n{reasons}next: read it, then commit both on the trusted branch: git add {force}{0} {1} && git commit -m \"chore: guard agents\"\n",
         policy::PATH,
         policy::SCHEMA_PATH
     ))?;

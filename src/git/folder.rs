@@ -141,6 +141,13 @@ pub fn edits(
     Ok(Ok(removed))
 }
 
+/// Whether the `.gitignore` of `folder` leaves out a file at its top.
+pub fn ignores(folder: &Path, path: &RepoPath) -> anyhow::Result<bool> {
+    let search = patterns(folder, Path::new(""), Whose::Users)?;
+    let found = search.pattern_matching_relative_path(path.as_bstr(), Some(false), Case::Sensitive);
+    Ok(found.is_some_and(|found| !found.pattern.is_negative()))
+}
+
 impl Repo {
     /// The paths of all files of a tree; what is only the name of another repository's commit is none.
     pub fn paths(&self, tree_id: gix::ObjectId) -> anyhow::Result<BTreeSet<RepoPath>> {
@@ -417,6 +424,17 @@ mod tests {
             put(folder, "cache/.gitignore", "*\n");
             put(folder, "cache/x", "");
         });
+    }
+
+    #[test]
+    fn a_file_at_the_top_may_be_ignored() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let is_ignored =
+            |path: &str| ignores(folder.path(), &RepoPath::from(path)).expect("an answer");
+        assert!(!is_ignored(".koan-guard.yaml"));
+        put(folder.path(), ".gitignore", "/*\n!/lib\n!README*\n");
+        assert!(is_ignored(".koan-guard.yaml"));
+        assert!(!is_ignored("README.md"));
     }
 
     #[test]

@@ -1074,6 +1074,8 @@ mod tests {
                     Test,
                     &[
                         "src/cart.test.ts",
+                        "src/date/tests.ts",
+                        "src/add/test.tsx",
                         "cypress/e2e/a.cy.ts",
                         "test/app.e2e-spec.ts",
                     ],

@@ -31,6 +31,8 @@ pub struct Terms<'a> {
     pub carried: &'a BTreeSet<TestId>,
     /// Tests that are gone AFTER, each with the one that has its lines under another name.
     pub renamed: &'a BTreeMap<TestId, TestId>,
+    /// Tests that failed at the parent when they ran there again: what they do AFTER says nothing.
+    pub unsteady: &'a BTreeSet<TestId>,
 }
 
 /// Weighs all runs at once. The stages below are what it is made of; a caller that stops at the first gap calls them one by one.
@@ -43,7 +45,7 @@ pub fn compare(runs: &Runs, terms: &Terms) -> Result<Proof, Shortfall> {
     };
     let candidates = red(runs.parent, first_before, terms)?;
     green(&candidates, runs.parent, first_before, first_after)?;
-    let fail_to_pass = reproduced(&candidates, runs.before, runs.after)?;
+    let fail_to_pass = reproduced(&candidates, runs.parent, runs.before, runs.after)?;
     let Kept {
         pass_to_pass,
         still_red,
@@ -274,9 +276,13 @@ pub fn deaf(
 
 /// FAIL_TO_PASS: failed in every sample BEFORE, passed in every sample AFTER. Any disagreement is flaky.
 ///
+/// A test that passed at the parent, is not red BEFORE every time and always passes AFTER proves nothing; where others do, it is one of those
+/// that must go on passing.
+///
 /// The value is what the runner said about the first failure.
 pub fn reproduced(
     candidates: &BTreeSet<TestId>,
+    parent: &TestRun,
     before: &[TestRun],
     after: &[TestRun],
 ) -> Result<BTreeMap<TestId, String>, Shortfall> {
@@ -288,14 +294,21 @@ pub fn reproduced(
     }
     let mut short = Shortfall::default();
     let mut fail_to_pass = BTreeMap::new();
+    let mut unsteady = Vec::new();
     for test in candidates {
         let is_red = |run: &TestRun| run.outcome(test) == Some(Outcome::Failed);
         let is_green = |run: &TestRun| run.outcome(test) == Some(Outcome::Passed);
-        if !before.iter().all(is_red) || !after.iter().all(is_green) {
+        let is_old = parent.outcome(test) == Some(Outcome::Passed);
+        if is_old && before.iter().any(is_green) && after.iter().all(is_green) {
+            unsteady.push(Doubt::Flaky(test.clone()));
+        } else if !before.iter().all(is_red) || !after.iter().all(is_green) {
             short.doubts.push(Doubt::Flaky(test.clone()));
         } else if let Some(result) = before.first().and_then(|run| run.results.get(test)) {
             fail_to_pass.insert(test.clone(), result.detail.clone());
         }
+    }
+    if fail_to_pass.is_empty() {
+        short.doubts.append(&mut unsteady);
     }
     if fail_to_pass.is_empty() && short.is_empty() {
         short
@@ -334,6 +347,9 @@ pub fn kept(
         let outcome_after = after.outcome(name_after);
         match (result.outcome, outcome_after) {
             (Outcome::Skipped, _) => (),
+            (Outcome::Passed, Some(_)) if terms.unsteady.contains(test) => {
+                kept.still_red.insert(test.clone());
+            }
             (Outcome::Passed, Some(Outcome::Passed)) => {
                 let is_replaced = terms.existing_tests == ExistingTests::AllowIfFailToPass
                     && fail_to_pass.contains_key(test);
@@ -396,24 +412,53 @@ pub fn kept(
     short.into_result(kept)
 }
 
-/// Whether anything that passed at the parent is said to be broken.
-pub fn blames_an_old_test(short: &Shortfall) -> bool {
-    short.gaps.iter().any(|gap| matches!(gap, Gap::Broken(_)))
+/// The tests that passed at the parent and are said to fail now, on AFTER or as the parent has them.
+pub fn blamed(short: &Shortfall) -> BTreeSet<TestId> {
+    let broken = short.gaps.iter().filter_map(|gap| match gap {
+        Gap::Broken(test) => Some(test),
+        _ => None,
+    });
+    let changed = short.doubts.iter().filter_map(|doubt| match doubt {
+        Doubt::ExpectationChanged(test) => Some(test),
+        _ => None,
+    });
+    broken.chain(changed).cloned().collect()
 }
 
-/// A broken test that passes when it runs again on the same tree is flaky: a doubt instead of a gap, and never a proof.
-pub fn again(short: Shortfall, after: &TestRun) -> Shortfall {
-    let Shortfall { gaps, mut doubts } = short;
-    let is_flaky = |gap: &Gap| match gap {
-        Gap::Broken(test) => after.outcome(test) == Some(Outcome::Passed),
-        _ => false,
+/// A blamed test that passes when it runs again on the same tree is flaky: a doubt of that name, and never a proof.
+pub fn again(short: Shortfall, after: &TestRun, old_tests: &TestRun) -> Shortfall {
+    let passes = |run: &TestRun, test: &TestId| run.outcome(test) == Some(Outcome::Passed);
+    let mut flaky = Vec::new();
+    let mut is_steady = |run: &TestRun, test: &TestId| {
+        if passes(run, test) {
+            flaky.push(Doubt::Flaky(test.clone()));
+        }
+        !passes(run, test)
     };
-    let (flaky, gaps): (Vec<Gap>, Vec<Gap>) = gaps.into_iter().partition(is_flaky);
-    doubts.extend(flaky.into_iter().filter_map(|gap| match gap {
-        Gap::Broken(test) => Some(Doubt::Flaky(test)),
-        _ => None,
-    }));
+    let Shortfall {
+        mut gaps,
+        mut doubts,
+    } = short;
+    gaps.retain(|gap| match gap {
+        Gap::Broken(test) => is_steady(after, test),
+        _ => true,
+    });
+    doubts.retain(|doubt| match doubt {
+        Doubt::ExpectationChanged(test) => is_steady(old_tests, test),
+        _ => true,
+    });
+    doubts.extend(flaky);
     Shortfall { gaps, doubts }
+}
+
+/// The tests that are short of nothing but steadiness; none where anything else is short.
+pub fn flaky(short: &Shortfall) -> BTreeSet<TestId> {
+    let tests = short.doubts.iter().map(|doubt| match doubt {
+        Doubt::Flaky(test) => Some(test.clone()),
+        _ => None,
+    });
+    let tests: Option<BTreeSet<TestId>> = tests.collect();
+    tests.filter(|_| short.gaps.is_empty()).unwrap_or_default()
 }
 
 /// What never ran cannot have kept passing.
@@ -538,6 +583,7 @@ mod tests {
                 existing_tests,
                 carried: &BTreeSet::new(),
                 renamed: &BTreeMap::new(),
+                unsteady: &BTreeSet::new(),
             },
         )
     }
@@ -678,6 +724,7 @@ mod tests {
             existing_tests: ExistingTests::Strict,
             carried: &BTreeSet::new(),
             renamed: &BTreeMap::new(),
+            unsteady: &BTreeSet::new(),
         };
         let short = red(&broken, &broken, &terms).expect_err("a shortfall");
         assert!(
@@ -696,6 +743,7 @@ mod tests {
             existing_tests: ExistingTests::Strict,
             carried: &BTreeSet::new(),
             renamed: &BTreeMap::new(),
+            unsteady: &BTreeSet::new(),
         };
         for (parent, expected) in [
             (run("it", "no module"), true),
@@ -733,7 +781,8 @@ mod tests {
         let check = |before: &[&TestRun], after: &[&TestRun]| {
             let [before, after] =
                 [before, after].map(|runs| runs.iter().copied().cloned().collect::<Vec<_>>());
-            let short = reproduced(&candidates, &before, &after).expect_err("a shortfall");
+            let short = reproduced(&candidates, &TestRun::default(), &before, &after)
+                .expect_err("a shortfall");
             assert_eq!(short.doubts, [Doubt::Flaky(TestId("new".into()))]);
         };
         check(&[&red, &green], &[&green]);
@@ -742,17 +791,84 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_test_that_passes_again_is_flaky_and_still_no_proof() {
+    fn an_old_test_that_is_not_red_every_time_leaves_the_proof_to_others() {
+        let drawn = |red: bool| {
+            let old = if red { "old P F P P" } else { "old P P P P" };
+            rows(&format!("new - F P -, {old}"))
+        };
+        let parent = run(&drawn(true), 0);
+        let before = [run(&drawn(true), 1), run(&drawn(false), 1)];
+        let after = run(&drawn(true), 2);
+        let both = ["new", "old"].map(|test| TestId(test.into()));
+        let weigh = |candidates: &[TestId], parent: &TestRun, after: &TestRun| {
+            let candidates = candidates.iter().cloned().collect();
+            let after = [after.clone(), after.clone()];
+            match reproduced(&candidates, parent, &before, &after) {
+                Ok(proof) => proof.into_keys().map(|test| test.0).collect(),
+                Err(short) => format!("{:?}", short.doubts).replace("TestId", ""),
+            }
+        };
+        assert_eq!(weigh(&both, &parent, &after), "new");
+        let flaky = r#"[Flaky(("old"))]"#;
+        assert_eq!(weigh(&both[1..], &parent, &after), flaky);
+        assert_eq!(weigh(&both, &TestRun::default(), &after), flaky);
+        let red_after = run(&rows("new - F P -, old P F F P"), 2);
+        assert_eq!(weigh(&both, &parent, &red_after), flaky);
+    }
+
+    #[test]
+    fn a_blamed_test_that_passes_again_is_flaky_and_still_no_proof() {
         let broken = |test: &str| Gap::Broken(TestId(test.into()));
+        let changed = |test: &str| Doubt::ExpectationChanged(TestId(test.into()));
+        let flaky_one = |test: &str| Doubt::Flaky(TestId(test.into()));
         let short = Shortfall {
             gaps: vec![broken("old"), broken("other")],
-            doubts: Vec::new(),
+            doubts: vec![changed("early"), changed("late")],
         };
-        assert!(blames_an_old_test(&short));
-        let second = run(&rows("old P P P P, other P P F F"), 2);
-        let short = again(short, &second);
+        assert_eq!(blamed(&short).len(), 4);
+        let rows = rows("old P P P P, other P P F F, early P P P P, late P P P F");
+        let (after, old_tests) = (run(&rows, 2), run(&rows, 3));
+        let short = again(short, &after, &old_tests);
         assert_eq!(short.gaps, [broken("other")]);
-        assert_eq!(short.doubts, [Doubt::Flaky(TestId("old".into()))]);
+        assert_eq!(
+            short.doubts,
+            [changed("late"), flaky_one("old"), flaky_one("early")]
+        );
+        assert!(flaky(&short).is_empty());
+        let short = Shortfall {
+            gaps: Vec::new(),
+            doubts: vec![flaky_one("old")],
+        };
+        assert_eq!(flaky(&short).len(), 1);
+        assert!(flaky(&Shortfall::default()).is_empty());
+    }
+
+    #[test]
+    fn what_failed_at_the_parent_in_another_run_says_nothing() {
+        let table = "new - F P -, old P P P P, early P P P F, late P P F P";
+        let rows = rows(table);
+        let [parent, before, after, old_tests] = [0, 1, 2, 3].map(|n| run(&rows, n));
+        let runs = Runs {
+            parent: &parent,
+            before: std::slice::from_ref(&before),
+            after: std::slice::from_ref(&after),
+            old_tests: &old_tests,
+            expects_baseline: true,
+        };
+        let weigh = |unsteady: &[&str]| {
+            let unsteady = unsteady.iter().map(|&test| TestId(test.into())).collect();
+            let terms = Terms {
+                existing_tests: ExistingTests::Strict,
+                carried: &BTreeSet::new(),
+                renamed: &BTreeMap::new(),
+                unsteady: &unsteady,
+            };
+            compare(&runs, &terms).map(|proof| (proof.pass_to_pass.len(), proof.still_red.len()))
+        };
+        assert_eq!(weigh(&["early", "late"]), Ok((1, 2)));
+        let short = weigh(&["early"]).expect_err("a broken test");
+        assert_eq!(short.gaps, [Gap::Broken(TestId("late".into()))]);
+        assert!(weigh(&["late"]).is_err());
     }
 
     /// Every combination of outcomes of one more test, beside a sound proof: 1,296 rows against the rule in other words.

@@ -32,7 +32,7 @@ use crate::policy::{ExistingRed, Policy, RedCommits, Suite};
 use crate::suite::area::Area;
 use crate::suite::results::{Key, KeyBuilder};
 use crate::suite::runner::{self, Canary, Runner};
-use crate::suite::{TestId, TestRun};
+use crate::suite::{Outcome, TestId, TestRun};
 
 /// Proves that a change fixes what its tests show.
 ///
@@ -295,6 +295,9 @@ macro_rules! stage {
 }
 pub(super) use stage;
 
+/// How often the parent is asked whether a test that fails now and then does so there.
+const N_TRIES: usize = 3;
+
 mod halves;
 mod run;
 mod steps;
@@ -307,6 +310,7 @@ impl Bench<'_> {
             existing_tests: self.policy.proof.existing_tests,
             carried: &case.carried.tests,
             renamed: &BTreeMap::new(),
+            unsteady: &BTreeSet::new(),
         };
         let renames = Renames::of(case.change, split);
 
@@ -367,7 +371,14 @@ impl Bench<'_> {
                 runs.push(stage!(self.run_candidates(laid_out, &candidates, n)?));
             }
         }
-        let fail_to_pass = stage!(compare::reproduced(&candidates, &before_runs, &after_runs));
+        let fail_to_pass = stage!(compare::reproduced(
+            &candidates,
+            &parent_run,
+            &before_runs,
+            &after_runs
+        ));
+        // An old test that was red by chance proves nothing, and has to stay green as any other.
+        let candidates: BTreeSet<TestId> = fail_to_pass.keys().cloned().collect();
         stage!(
             Shortfall {
                 gaps: Vec::new(),
@@ -405,24 +416,60 @@ impl Bench<'_> {
             renamed: &renames.tests(&parent_run, &after_runs[0]),
             ..terms
         };
-        let short = match compare::compare(&runs, &terms) {
-            Ok(proof) => {
-                stage!(self.examples_hold(&parent, &after)?);
-                stage!(self.expectations_matter(trees, split, case, &proof)?);
-                stage!(self.every_hunk_is_needed(trees, split, case, &proof, Suite::Touched)?);
-                stage!(self.varied(&after, &proof)?);
-                let shown = (&proof, &before_runs[0]);
-                stage!(self.near_values_hold(trees, split, case, shown)?);
-                return Ok(Ok(Shown::Fix(proof)));
+        let proof = match compare::compare(&runs, &terms) {
+            Ok(proof) => proof,
+            Err(short) => {
+                let unsteady = stage!(self.unsteady(short, [&parent, &after, &old_tests], case)?);
+                let terms = Terms {
+                    unsteady: &unsteady,
+                    ..terms
+                };
+                stage!(compare::compare(&runs, &terms))
             }
-            Err(short) => short,
         };
-        if !compare::blames_an_old_test(&short) {
+        stage!(self.examples_hold(&parent, &after)?);
+        stage!(self.expectations_matter(trees, split, case, &proof)?);
+        stage!(self.every_hunk_is_needed(trees, split, case, &proof, Suite::Touched)?);
+        stage!(self.varied(&after, &proof)?);
+        let shown = (&proof, &before_runs[0]);
+        stage!(self.near_values_hold(trees, split, case, shown)?);
+        Ok(Ok(Shown::Fix(proof)))
+    }
+
+    /// A test that fails now and then would blame any fix: it gets a second chance, and the change at best a doubt; unless the test fails at the
+    /// parent as well, when it runs there again. Such tests are the answer; what else is short stays so.
+    fn unsteady(
+        &mut self,
+        short: Shortfall,
+        [parent, after, old_tests]: [&LaidOut; 3],
+        case: &Case,
+    ) -> Staged<BTreeSet<TestId>> {
+        let blamed = compare::blamed(&short);
+        if blamed.is_empty() {
             return Ok(Err(short));
         }
-        // A test that fails now and then would blame any fix: it gets a second chance, and the change at best a doubt.
-        let again = stage!(self.run_suite(&after, case.suite)?);
-        Ok(Err(compare::again(short, &again)))
+        let after_run = stage!(self.run_suite(after, case.suite)?);
+        let old_tests_run = stage!(self.run_suite(old_tests, case.suite)?);
+        let short = compare::again(short, &after_run, &old_tests_run);
+        let flaky = compare::flaky(&short);
+        if flaky.is_empty() || self.is_hurried {
+            return Ok(Err(short));
+        }
+        let mut unsteady = BTreeSet::new();
+        for _ in 0..N_TRIES {
+            let run = stage!(self.run_suite(parent, case.suite)?);
+            if !run.distrust.is_empty() {
+                return Ok(Err(short));
+            }
+            let failed = |test: &&TestId| {
+                matches!(run.outcome(test), Some(Outcome::Failed | Outcome::TimedOut))
+            };
+            unsteady.extend(flaky.iter().filter(failed).cloned());
+            if unsteady.len() == flaky.len() {
+                return Ok(Ok(unsteady));
+            }
+        }
+        Ok(Err(short))
     }
 
     /// The new tests once more, with the other side's lines in comments: whoever reads sources does something else now.

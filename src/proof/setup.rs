@@ -20,6 +20,7 @@ use crate::suite::process::{self, End, Finished, Job};
 use crate::suite::runner::Toolbox;
 use crate::suite::service::{self, Places, Service};
 use crate::suite::setup::{self, Surroundings};
+use crate::suite::version;
 
 /// What was installed, for the statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -96,7 +97,8 @@ pub fn install(
         Some(setup) => (&setup.lines[..], &setup.env[..]),
         None => (&[][..], &[][..]),
     };
-    let given = Surroundings::of(site.toolbox, lines, names)?;
+    let mut given = Surroundings::of(site.toolbox, lines, names)?;
+    given.offer(version::env(&site.named(case.trusted_tree_id, &inputs)?));
     let services = Services::of(site)?;
     let digest = site.digest(&inputs, &given, &services);
     let (layer, reused) = match site.area.find_layer(&digest)? {
@@ -194,6 +196,19 @@ impl Site<'_> {
         let mut files = self.repo.files(tree_id)?;
         files.retain(|file| setup.is_input(&file.path));
         Ok(files)
+    }
+
+    /// The files in which a project names itself; they are among the inputs.
+    fn named(&self, tree_id: ObjectId, inputs: &[TreeFile]) -> anyhow::Result<Vec<String>> {
+        let asked = inputs
+            .iter()
+            .filter(|file| version::is_asked(file.path.as_bytes()));
+        let mut texts = Vec::new();
+        for file in asked {
+            let content = self.repo.read_file(tree_id, &file.path)?;
+            texts.push(String::from_utf8_lossy(&content.unwrap_or_default()).into_owned());
+        }
+        Ok(texts)
     }
 
     /// An earlier, unproved commit may have changed what is to be installed: that is not installed here.

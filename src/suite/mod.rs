@@ -9,6 +9,7 @@ pub mod sandbox;
 pub mod service;
 pub mod setup;
 pub mod titles;
+pub mod version;
 
 use std::collections::BTreeMap;
 use std::fmt;

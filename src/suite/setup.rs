@@ -161,6 +161,13 @@ impl Surroundings {
         })
     }
 
+    /// Variables that hold where nobody else has set them.
+    pub fn offer(&mut self, variables: BTreeMap<OsString, OsString>) {
+        for (name, value) in variables {
+            self.env.0.entry(name).or_insert(value);
+        }
+    }
+
     /// Writes the seeds into a new `HOME`.
     pub fn seed(&self, home: &Path) -> anyhow::Result<()> {
         for (file, place) in &self.seeds {

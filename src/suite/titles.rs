@@ -26,6 +26,8 @@ pub fn begun(line: &str) -> Option<&str> {
 /// The last title of a test's id, without its number: `b` of `test/a.test.js::a > b#2`. `None` for ids of other languages.
 pub fn of_id(id: &str) -> Option<&str> {
     let (file, titles) = id.split_once("::")?;
+    // vitest's projects stand behind a file that several of them run.
+    let file = file.split(" [").next().unwrap_or(file);
     let (_, extension) = file.rsplit_once('.')?;
     if !speaks(Some(extension.as_bytes())) {
         return None;

@@ -110,6 +110,19 @@ fn init_prints_without_writing() {
 }
 
 #[test]
+fn init_says_how_to_commit_what_is_ignored() {
+    let repo = Repo::python_sample();
+    repo.remove(".koan-guard.yaml")
+        .write(".gitignore", "/*\n!/src\n")
+        .commit("chore: no policy");
+    let said = repo.guard(["init"]);
+    assert!(
+        said.contains("git add -f .koan-guard.yaml .koan-guard.schema.json"),
+        "{said}"
+    );
+}
+
+#[test]
 fn init_needs_something_to_look_at() {
     let repo = Repo::empty();
     assert_snapshot!(repo.guard(["init"]), @"

@@ -89,6 +89,16 @@ fn a_library_that_does_not_build_explains_the_silent_canary() {
     );
 }
 
+/// What the code denies may be a lint that its compiler did not have; the project's own flags hold.
+#[test]
+fn a_denied_lint_fails_no_test() {
+    let run = project("    #[test] fn flags() { assert!(cfg!(shop_flag)); }\n    #[test] fn lints() { assert_eq!(std::env::var(\"CARGO_BUILD_RUSTFLAGS\").ok(), None); }")
+        .file("src/price.rs", "#![deny(warnings)]\npub fn vat() { let rate = 19; }\n")
+        .file(".cargo/config.toml", "[build]\nrustflags = [\"--cfg\", \"shop_flag\"]\n")
+        .touched(&["src/lib.rs"]);
+    check(&run, "passed shop tests::flags\npassed shop tests::lints");
+}
+
 #[test]
 fn a_source_file_stands_for_the_tests_of_its_module() {
     let project = project("    #[test] fn a() {}");

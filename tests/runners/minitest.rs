@@ -215,6 +215,53 @@ fn a_seed_changes_the_order_and_no_name() {
 }
 
 #[test]
+fn a_file_that_is_named_as_a_spec_runs() {
+    let run = project("")
+        .file(
+            "test/spec_cart.rb",
+            "require 'test_helper'\ndescribe Cart do\n  it('is empty') { _(Cart.new.total).must_be_nil }\nend\n",
+        )
+        .plant("test/spec_cart.rb")
+        .touched(&["test/spec_cart.rb"]);
+    check(&run, "passed test/spec_cart.rb::Cart#is empty");
+}
+
+/// The Rakefile and the script that starts the tests are what the tests do without.
+#[test]
+fn what_the_projects_command_loads_first_is_there() {
+    let bare = || {
+        Project::new("minitest")
+            .file("lib/shop.rb", SHOP)
+            .file(
+                "test/cart_test.rb",
+                "class CartTest < Test::Unit::TestCase\n  def test_a = assert_nil(Cart.new.total)\nend\n",
+            )
+            .plant("test/cart_test.rb")
+    };
+    let helper = "require 'test/unit'\nrequire 'shop'\n";
+    let passed = "passed test/cart_test.rb::CartTest#test_a";
+    let rakefile = "Rake::TestTask.new { |t| t.libs << 'test/lib'\n  t.ruby_opts << '-rhelper' }\n";
+    let run = bare()
+        .file("Rakefile", rakefile)
+        .file("test/lib/helper.rb", helper);
+    check(&run.touched(&["test/cart_test.rb"]), passed);
+    let run = bare()
+        .file("test/run.rb", "require_relative \"helper\"\nexit(1)\n")
+        .file("test/helper.rb", helper);
+    check(&run.touched(&["test/cart_test.rb"]), passed);
+    let run = bare()
+        .file("test/helper.rb", helper)
+        .touched(&["test/cart_test.rb"]);
+    check(&run, "errored test/cart_test.rb::CartTest#test_a");
+    let patched =
+        "require 'test/unit'\nmodule Test::Unit::Assertions; def assert_nil(*) = true; end\n";
+    let run = bare()
+        .file("Rakefile", rakefile)
+        .file("test/lib/helper.rb", patched);
+    check_distrusted(&run.touched(&["test/cart_test.rb"]), "is redefined at");
+}
+
+#[test]
 fn a_fixture_or_a_helper_stands_for_the_tests_beside_it() {
     let project = project(&case("  def test_a = assert(true)")).file("test/data/a.json", "{}");
     let expected = "passed test/shop_test.rb::ShopTest#test_a";

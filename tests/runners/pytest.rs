@@ -162,6 +162,21 @@ fn a_file_that_cannot_be_collected_does_not_hide_the_others() {
 }
 
 #[test]
+fn a_suite_that_cannot_begin_is_not_built() {
+    let run = project("def test_a(): pass\n")
+        .file("conftest.py", "import pytest_absent\n")
+        .touched(&["tests/test_shop.py"]);
+    assert!(
+        run.results.is_empty() && run.distrust.is_empty(),
+        "{run:#?}"
+    );
+    let [not_built] = &run.not_built[..] else {
+        panic!("{run:#?}");
+    };
+    assert!(not_built.detail.contains("pytest_absent"), "{run:#?}");
+}
+
+#[test]
 fn only_what_was_asked_for_runs() {
     let project = project("def test_a(): pass\ndef test_b(): pass")
         .file("tests/test_other.py", "def test_other(): pass");

@@ -168,6 +168,19 @@ fn a_test_that_load_tests_leaves_out_is_skipped() {
 }
 
 #[test]
+fn a_load_tests_that_names_its_classes_need_not_know_the_canary() {
+    let tests = case("    def test_a(self): self.fail()\n    def test_b(self): pass")
+        + "\ndef load_tests(loader, tests, pattern): return loader.loadTestsFromTestCase(A)\n";
+    check(
+        &project(&tests).touched(&["tests/test_shop.py"]),
+        "
+        failed tests.test_shop.A.test_a
+        passed tests.test_shop.A.test_b
+    ",
+    );
+}
+
+#[test]
 #[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn attacks_are_not_believed() {
     check_attack("os._exit(0)", "the report has no end");

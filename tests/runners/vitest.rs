@@ -166,6 +166,49 @@ fn a_configuration_that_hides_failures_is_overruled() {
     );
 }
 
+/// Each project has settings of its own, and one file may run in several of them.
+fn projects(tests: &str) -> Project {
+    project(tests)
+        .file(
+            "vitest.config.mjs",
+            "\
+export default { test: { projects: [
+  { test: { name: 'plain', include: ['src/*.test.ts'], retry: 3, runner: './own.mjs' } },
+  { extends: true, test: { name: 'far', include: ['src/*.test.ts'], env: { ZONE: 'far' }, bail: 1 } },
+  './packages/*',
+] } };",
+        )
+        .file(
+            "packages/tool/tool.test.ts",
+            "import { test } from 'vitest';\ntest('is alone', () => {});\n",
+        )
+        .file("packages/tool/package.json", "{\"name\": \"tool\"}")
+}
+
+#[test]
+fn a_file_that_several_projects_run_has_its_tests_in_each() {
+    let tests = "\
+let n = 0;
+test('is tried again', () => { expect(n++).toBe(1); });
+test('depends', () => expect(process.env.ZONE).toBe('far'));
+";
+    let all = projects(tests).all_with_canary();
+    check(
+        &all,
+        "
+passed packages/tool/tool.test.ts::is alone
+passed src/shop.test.ts [far]::depends
+failed src/shop.test.ts [far]::is tried again
+failed src/shop.test.ts [plain]::depends
+failed src/shop.test.ts [plain]::is tried again
+        ",
+    );
+    check_distrusted(
+        &projects("test('ends', () => process.reallyExit(0));").touched(&["src/shop.test.ts"]),
+        "planned and never reported",
+    );
+}
+
 #[test]
 #[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
 fn a_run_that_ends_early_is_not_believed() {

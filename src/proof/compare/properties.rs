@@ -69,6 +69,7 @@ impl Case {
             existing_tests: self.existing_tests,
             carried: &self.carried,
             renamed: &self.renamed,
+            unsteady: &BTreeSet::new(),
         };
         compare(&runs, &terms)
     }

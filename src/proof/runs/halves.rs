@@ -25,12 +25,12 @@ impl Bench<'_> {
             }
             Err(short) => short,
         };
-        if !compare::blames_an_old_test(&short) {
+        if compare::blamed(&short).is_empty() {
             return Ok(Err(short));
         }
         // A test that fails now and then gets a second chance, and the change at best a doubt.
         let again = stage!(self.run_suite(&after, Suite::All)?);
-        Ok(Err(compare::again(short, &again)))
+        Ok(Err(compare::again(short, &again, &again)))
     }
 
     /// Tests without a fix: they must be red, in every sample.
@@ -39,6 +39,7 @@ impl Bench<'_> {
             existing_tests: self.policy.proof.existing_tests,
             carried: &BTreeSet::new(),
             renamed: &BTreeMap::new(),
+            unsteady: &BTreeSet::new(),
         };
         let parent = LaidOut::when_needed(Tree::Parent, trees.parent);
         let parent_run = stage!(self.run_touched(&parent, 1)?);
@@ -94,6 +95,7 @@ impl Bench<'_> {
             existing_tests: self.policy.proof.existing_tests,
             carried: &revived,
             renamed: &renames,
+            unsteady: &BTreeSet::new(),
         };
         let runs = Runs {
             parent: &before_runs[0],

@@ -95,6 +95,7 @@ struct Stream {
     any_failed: bool,
     /// That its file is not built is said already.
     canary_not_collected: bool,
+    never_started: bool,
     status: Option<i32>,
     run: TestRun,
 }
@@ -111,6 +112,8 @@ pub(super) struct Dialect {
     pub is_missing_name: fn(&Exception) -> bool,
     /// The status of a run in which nothing ran; 0 where it is not told apart.
     pub nothing_ran: i32,
+    /// The status of a runner that could not load the project's own settings or helpers; 0 where it is not told apart.
+    pub not_started: i32,
 }
 
 /// Reads a finished run of one of the guard's reporters.
@@ -122,6 +125,7 @@ pub(super) fn read(finished: &Finished, canary: Option<&Canary>, dialect: &Diale
     if stream.status.is_none() {
         stream.ended_early(finished);
     }
+    stream.judge_start(finished, dialect);
     stream.judge_cases(finished.end == End::TimedOut, dialect);
     stream.judge_status(finished, dialect);
     stream.judge_canary(canary, dialect);
@@ -236,6 +240,22 @@ impl Stream {
         ));
     }
 
+    /// A runner that says that it could not begin, and of which nothing is heard otherwise, has built nothing; the canary neither.
+    fn judge_start(&mut self, finished: &Finished, dialect: &Dialect) {
+        let status = self.status.filter(|&status| status != 0);
+        let is_silent = self.cases.is_empty() && self.left_out.is_empty() && self.held.is_empty();
+        if status != Some(dialect.not_started) || !is_silent || !self.run.not_built.is_empty() {
+            return;
+        }
+        let stderr = String::from_utf8_lossy(&finished.stderr);
+        let error = stderr.lines().rfind(|line| line.contains("rror: "));
+        let said = error.map_or_else(|| last_words(finished), str::to_owned);
+        let said = said.trim_start_matches([':', ' ']).to_owned();
+        self.run.not_built.push(NotBuilt::new("the suite", said));
+        self.canary_not_collected = true;
+        self.never_started = true;
+    }
+
     fn judge_cases(&mut self, timed_out: bool, dialect: &Dialect) {
         for (id, detail) in std::mem::take(&mut self.left_out) {
             self.result(id, Outcome::Skipped, detail);
@@ -298,6 +318,7 @@ impl Stream {
         let agrees = match status {
             0 => !self.any_failed,
             1 => self.any_failed,
+            _ if self.never_started => true,
             status if status == dialect.nothing_ran => !self.any_failed && self.ran_nothing(),
             _ => false,
         };
@@ -324,7 +345,8 @@ impl Stream {
             .into_iter()
             .partition(|(id, _)| id.0.contains(&canary.name));
         self.run.results = results;
-        if sung.is_empty() && !self.canary_not_collected {
+        // A run without an end is not believed anyway, and who says nothing more has said why.
+        if sung.is_empty() && !self.canary_not_collected && self.status.is_some() {
             self.distrust("the test that must fail did not run".to_owned());
         }
         for (id, result) in sung {
@@ -722,9 +744,9 @@ mod tests {
         check(0, &[end(0)], "");
         check(5, &[end(5)], "");
         check(
-            4,
-            &[end(4)],
-            "distrust: status 4 does not agree with the 0 results: last words",
+            3,
+            &[end(3)],
+            "distrust: status 3 does not agree with the 0 results: last words",
         );
         check(
             0,
@@ -771,6 +793,31 @@ mod tests {
                 .distrust
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn a_runner_that_could_not_begin_has_built_nothing() {
+        let canary = Canary {
+            name: "koan_1".into(),
+            nonce: "nonce".into(),
+        };
+        let run = |status: i32, events: &[Value]| {
+            let events = [events, &[end(status)]].concat();
+            let finished = finished(status, report(&events));
+            read(&finished, Some(&canary), &PYTHON)
+        };
+        let started = run(4, &[]);
+        assert_eq!(started.not_built[0].what, "the suite");
+        assert!(started.distrust.is_empty(), "{started:?}");
+        for (status, events) in [
+            (0, vec![]),
+            (1, vec![]),
+            (4, case("t", &[phase("t", "call", "passed", Value::Null)])),
+            (4, vec![json!({"event": "plan", "id": "t"})]),
+        ] {
+            let run = run(status, &events);
+            assert!(!run.distrust.is_empty(), "{status} {run:?}");
+        }
     }
 
     #[test]

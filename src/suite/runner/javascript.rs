@@ -80,6 +80,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     skips: &[],
     is_missing_name,
     nothing_ran: 0,
+    not_started: 0,
 };
 
 /// How deep below the top the packages of a workspace are looked for.

@@ -309,6 +309,17 @@ module KoanMinitest
     end
   end
 
+  # Helpers that no test loads by itself, because the project's command does: `-rhelper` in the `Rakefile`, which no judged change may touch,
+  # or a `require_relative` of the script among the tests that starts them.
+  def self.helpers(order)
+    told = order.text("Rakefile").scan(/["'\s]-r\s*((?:test_|minitest_)?helper)\b/).flatten
+    named = told.flat_map { |name| ["test/lib/#{name}.rb", "test/#{name}.rb"] }
+    %w[test/run.rb test/run_test.rb test/run-test.rb].each do |script|
+      named += order.text(script).scan(/^\s*require_relative[\s(]+["']([\w\/.]*helper)(?:\.rb)?["']/).flatten.map { |name| "test/#{name}.rb" }
+    end
+    named.uniq.map { |name| order.path(name) }.select { |path| File.file?(path) }
+  end
+
   def self.main
     session = KoanReport::Session.new
     session.use_bundle
@@ -318,8 +329,9 @@ module KoanMinitest
     suite = Suite.new(session)
     Object.send(:remove_const, :KoanReport)
     Object.send(:remove_const, :KoanMinitest)
-    session.enter_tree(%w[lib test spec])
+    session.enter_tree(%w[lib test test/lib spec])
     order = session.order
+    helpers(order).each { |path| session.load_helper(path) }
     files = order.all ? %w[test spec tests].flat_map { |folder| order.test_files(order.path(folder)) } : order.wanted_files
     files.each { |file| session.load_tests(file) }
     names = Names.new(session)

@@ -16,7 +16,7 @@ module KoanReport
   module Text
     def self.test_file?(path)
       name = File.basename(path)
-      !HELPERS.include?(name) && name.match?(/\A(?:test[_-].*|tests?|.*[_-](?:test|tests|spec))\.rb\z/)
+      !HELPERS.include?(name) && name.match?(/\A(?:(?:test|spec)[_-].*|tests?|.*[_-](?:test|tests|spec))\.rb\z/)
     end
 
     def self.test_code?(path)
@@ -55,6 +55,11 @@ module KoanReport
 
     def path(relative)
       File.join(tree, relative)
+    end
+
+    # What a file of the tree says; nothing where there is none.
+    def text(relative)
+      File.file?(path(relative)) ? File.binread(path(relative)) : ""
     end
 
     # A name without the folder that the tree stands in, also where its dots and dashes were made into something else.
@@ -446,6 +451,13 @@ module KoanReport
       false
     end
 
+    # Loads what the tests rely on, as `-r` would.
+    def load_helper(path)
+      require path
+    rescue Exception => error # rubocop:disable Lint/RescueException
+      not_collected(relative(path), error)
+    end
+
     def not_collected(what, error)
       @n_broken += 1
       @any_failed = true
@@ -478,7 +490,7 @@ module KoanReport
 
     # Files of the tree that were loaded in the place of the framework's own, which it loads as late as it needs them.
     def shadows
-      own = ["lib", "test", "spec", "."].map { |folder| "#{File.expand_path(@order.path(folder))}/" }
+      own = ["lib", "test/lib", "test", "spec", "."].map { |folder| "#{File.expand_path(@order.path(folder))}/" }
       outside = $LOAD_PATH.map { |path| File.expand_path(path.to_s) }.reject { |path| @order.inside("#{path}/") }
       $LOADED_FEATURES.each do |feature|
         start = own.find { |folder| feature.start_with?(folder) }

@@ -50,6 +50,7 @@ const DIALECT: Dialect = Dialect {
     ],
     is_missing_name,
     nothing_ran: 0,
+    not_started: 0,
 };
 
 pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Phpunit> {

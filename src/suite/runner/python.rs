@@ -68,6 +68,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     skips: &["Skipped", "SkipTest"],
     is_missing_name,
     nothing_ran: 5,
+    not_started: 4,
 };
 
 /// What the script is asked to do; it reads it before any file of the tree.

@@ -69,6 +69,7 @@ pub(super) const MINITEST: Dialect = Dialect {
     ],
     is_missing_name,
     nothing_ran: 0,
+    not_started: 0,
 };
 
 pub(super) const RSPEC: Dialect = Dialect {
@@ -81,6 +82,7 @@ pub(super) const RSPEC: Dialect = Dialect {
     skips: &["RSpec::Core::Pending::SkipDeclaredInExample"],
     is_missing_name,
     nothing_ran: 0,
+    not_started: 0,
 };
 
 impl Ruby {

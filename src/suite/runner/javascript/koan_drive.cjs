@@ -76,6 +76,7 @@ class Child {
     this.rest = '';
     this.isBad = false;
     this.collected = new Set();
+    this.paths = {};
     this.sung = new Set();
   }
 
@@ -117,6 +118,7 @@ class Child {
     switch (event) {
       case 'files':
         this.files = new Set(facts.files);
+        this.paths = facts.paths ?? {};
         return undefined;
       case 'collected':
         this.collected.add(facts.file);
@@ -170,7 +172,7 @@ class Child {
       this.bad(`status ${status} does not agree with the results`);
     }
     for (const file of this.collected) {
-      if (holdsCanary(file) && !this.sung.has(file)) this.bad(`\`${file}\` ran without the test that must fail`);
+      if (holdsCanary(this.paths[file] ?? file) && !this.sung.has(file)) this.bad(`\`${file}\` ran without the test that must fail`);
     }
   }
 }

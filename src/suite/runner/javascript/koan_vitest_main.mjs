@@ -73,11 +73,25 @@ async function runAll(vitest, chosen) {
   return { unhandledErrors: vitest.state.getUnhandledErrors(), modules };
 }
 
+// A project of the configuration has settings of its own, and takes over only some of those above.
+function overrule(vitest) {
+  for (const { config } of vitest.projects ?? []) {
+    if (!config) continue;
+    for (const name of ['allowOnly', 'bail', 'detectAsyncLeaks', 'fileParallelism', 'isolate', 'pool', 'retry', 'runner', 'typecheck']) {
+      config[name] = typeof own[name] === 'object' ? { ...config[name], ...own[name] } : own[name];
+    }
+    if (own.sequence) config.sequence = { ...config.sequence, ...own.sequence };
+  }
+}
+
+// A file that several projects run is called by their names as well.
+const projectOf = (specification) => specification.project?.name ?? specification[0]?.getName?.() ?? '';
+const labelsOf = (file, specifications) => (specifications.length > 1 ? specifications.map((one) => `${file} [${projectOf(one)}]`) : [file]);
+
 async function main() {
   const { options } = parseCLI ? parseCLI(['vitest', 'run', ...task.args]) : { options: {} };
-  // The workers learn where they are; the pipe they share.
-  process.env.KOAN_WORKER = JSON.stringify({ tree });
   const vitest = await createVitest('test', { ...options, ...own }, { cacheDir: path.join(process.env.TMPDIR ?? '/tmp', 'vite') });
+  overrule(vitest);
   const specifications = await glob(vitest);
   const byFile = new Map();
   for (const specification of specifications) {
@@ -86,7 +100,11 @@ async function main() {
   }
   const wanted = nearest(task, [...byFile.keys()]);
   const chosen = wanted.flatMap((file) => byFile.get(file) ?? specify(vitest, path.join(tree, file)));
-  emit('files', { files: wanted });
+  const labels = wanted.flatMap((file) => labelsOf(file, byFile.get(file) ?? []).map((label) => [label, file]));
+  emit('files', { files: labels.map(([label]) => label), paths: Object.fromEntries(labels) });
+  // The workers learn where they are, and which files run in several projects; the pipe they share.
+  const shared = wanted.filter((file) => (byFile.get(file) ?? []).length > 1);
+  process.env.KOAN_WORKER = JSON.stringify({ tree, shared });
   const { unhandledErrors, modules } = await runAll(vitest, chosen);
   let status = 0;
   for (const error of unhandledErrors) {

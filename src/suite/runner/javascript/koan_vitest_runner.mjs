@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const { tree } = JSON.parse(process.env.KOAN_WORKER);
+const { tree, shared } = JSON.parse(process.env.KOAN_WORKER);
 delete process.env.KOAN_WORKER;
 const require = createRequire(import.meta.url);
 const { open, describer, namer } = require(path.join(path.dirname(new URL(import.meta.url).pathname), 'koan_report.cjs'));
@@ -25,25 +25,27 @@ const { defineProperty } = Object;
 let session = null;
 
 class Teller {
-  constructor(file) {
+  constructor(file, project) {
     this.file = file;
-    this.emit = open(3, file);
+    // A file that several projects run has a stream in each.
+    this.label = shared.includes(file) ? `${file} [${project}]` : file;
+    this.emit = open(3, this.label);
     this.describe = describer(tree, new Set([file]));
     this.cases = new Map();
     this.name = namer();
   }
 
   collected(task) {
-    const { emit, describe, file } = this;
+    const { emit, describe, file, label } = this;
     const errors = task.result?.state === 'fail' ? (task.result.errors ?? []) : [];
     const tests = testsOf(task);
     if (errors.length > 0 || tests.length === 0) {
       emit('not_collected', { what: file, detail: errors.length > 0 ? '' : 'it holds no test', exc: errors.length > 0 ? describe(errors[0]) : null });
       return;
     }
-    emit('collected', { file });
+    emit('collected', { file: label });
     for (const test of tests) {
-      const id = this.name(file, titles(test));
+      const id = this.name(label, titles(test));
       const known = { id, isEnded: false, raised: null, begun: false, isDone: false };
       this.cases.set(test, known);
       // A second try hides the first.
@@ -106,7 +108,7 @@ class Teller {
 
   // What a group kept from running, and what went wrong beside the tests.
   close(task) {
-    const { emit, describe, file } = this;
+    const { emit, describe, label: file } = this;
     const visit = (group, held) => {
       const errors = group.result?.errors ?? [];
       const own = group.result?.state === 'fail' && errors.length > 0 ? errors[0] : held;
@@ -136,13 +138,13 @@ const titles = (task) => [...(task.suite && task.suite !== task.file ? titles(ta
 export default class KoanRunner extends Runner {
   async onBeforeCollect(paths) {
     const files = paths.map((one) => inTree(typeof one === 'string' ? one : one.filepath ?? one));
-    if (session === null) session = new Teller(files[0]);
+    if (session === null) session = new Teller(files[0], this.config.name ?? '');
     if (files.length !== 1 || session.file !== files[0]) session.emit('contradiction', { reason: 'several files in one worker' });
     return super.onBeforeCollect?.(paths);
   }
 
   onCollectStart(file) {
-    session ??= new Teller(inTree(file.filepath));
+    session ??= new Teller(inTree(file.filepath), this.config.name ?? '');
     return super.onCollectStart?.(file);
   }
 

@@ -1,0 +1,88 @@
+//! The version of a Python project that reads its own from the tags of its history, which a laid-out tree does not have.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+/// Above every bound that a tool of its tests may set.
+const VERSION: &str = "9999";
+
+/// Where a project names itself, and what counts its tags.
+const FILES: [&[u8]; 3] = [b"pyproject.toml", b"setup.cfg", b"setup.py"];
+
+/// Whether a file at the top of the tree is asked.
+pub fn is_asked(path: &[u8]) -> bool {
+    FILES.contains(&path)
+}
+
+/// What tells such a tool the version; nothing for a project that has none.
+pub fn env(files: &[String]) -> BTreeMap<OsString, OsString> {
+    let uses = |words: &[&str]| {
+        let mut texts = files.iter();
+        texts.any(|text| words.iter().any(|word| text.contains(word)))
+    };
+    let mut names = Vec::new();
+    if uses(&["setuptools_scm", "setuptools-scm", "hatch-vcs"]) {
+        // By its name: what it depends on may be built as well, and has a version of its own.
+        let projects = files.iter().flat_map(|text| text.lines().filter_map(name));
+        names.extend(projects.map(|project| {
+            let name = project.to_uppercase().replace(['-', '.'], "_");
+            format!("SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{name}")
+        }));
+    }
+    if uses(&["pdm-backend", "pdm-pep517"]) {
+        names.push("PDM_BUILD_SCM_VERSION".to_owned());
+    }
+    names
+        .into_iter()
+        .map(|name| (name.into(), VERSION.into()))
+        .collect()
+}
+
+/// `attrs` of `name = "attrs"`.
+fn name(line: &str) -> Option<&str> {
+    let value = line.trim().strip_prefix("name")?.trim_start();
+    let value = value.strip_prefix('=')?.trim();
+    let value = value.trim_end_matches(',').trim_matches(['"', '\'']);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (!value.is_empty() && value.chars().all(is_name)).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(files: &[&str], expected: &[&str]) {
+        let files: Vec<String> = files.iter().map(|&text| text.to_owned()).collect();
+        let names: Vec<_> = env(&files).into_keys().collect();
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_project_without_tags_is_told_its_version() {
+        check(
+            &["requires = ['hatch-vcs']\n[project]\nname = \"attrs\"\n"],
+            &["SETUPTOOLS_SCM_PRETEND_VERSION_FOR_ATTRS"],
+        );
+        check(
+            &[
+                "requires = ['setuptools_scm<8']",
+                "[metadata]\nname = python-date.util\n",
+            ],
+            &["SETUPTOOLS_SCM_PRETEND_VERSION_FOR_PYTHON_DATE_UTIL"],
+        );
+        check(
+            &[
+                "setup(\n    name='shop',\n    use_scm_version=True, setup_requires=['setuptools_scm'])",
+            ],
+            &["SETUPTOOLS_SCM_PRETEND_VERSION_FOR_SHOP"],
+        );
+        check(
+            &["requires = ['pdm-backend']\n"],
+            &["PDM_BUILD_SCM_VERSION"],
+        );
+        check(&["[project]\nname = \"shop\"\nversion = \"1.0\"\n"], &[]);
+        check(&["requires = ['setuptools_scm']\nname = NAME()\n"], &[]);
+        check(&[], &[]);
+    }
+}
