@@ -148,19 +148,23 @@ impl Repo {
             let content = Content::None;
             return Ok(FileVersion { mode, id, content });
         }
-        let n_bytes = self.blob_size(id)?;
+        let blob = self.blob(id, Content::MAX_BYTES.min(*room))?;
+        let n_bytes = match &blob {
+            Ok(bytes) => bytes.len() as u64,
+            Err(n_bytes) => *n_bytes,
+        };
         if n_bytes > Content::MAX_BYTES {
             let content = Content::TooLarge { n_bytes };
             return Ok(FileVersion { mode, id, content });
         }
-        let Some(left) = room.checked_sub(n_bytes) else {
+        let (Some(left), Ok(bytes)) = (room.checked_sub(n_bytes), blob) else {
             bail!(
                 "the change is too large to judge: its files hold more than {} MiB",
                 MAX_TOTAL_BYTES >> 20
             );
         };
         *room = left;
-        let content = Content::from_blob(self.object(id, Kind::Blob)?);
+        let content = Content::from_blob(bytes);
         Ok(FileVersion { mode, id, content })
     }
 }
