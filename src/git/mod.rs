@@ -12,6 +12,7 @@ mod fsck;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod history;
+mod hunks;
 mod index;
 mod machine;
 mod merge;
