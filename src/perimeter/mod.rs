@@ -11,6 +11,7 @@ mod dependencies;
 mod hidden;
 mod idioms;
 mod kinds;
+mod literals;
 mod message;
 mod moves;
 mod names;
