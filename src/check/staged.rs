@@ -50,6 +50,10 @@ pub fn staged(repo: &Repo, settings: &Settings, next: Next) -> anyhow::Result<St
         (Some(head_id), false) => iter::once(head_id).chain(repo.merge_heads()?).collect(),
         (None, _) => Vec::new(),
     };
+    if parent_ids.len() > 1 {
+        // A merge is compared with what git makes of its parents: that its tree can be read and checked out at all is seen here.
+        repo.diff(staged.parent_tree_id, staged.tree_id)?;
+    }
     let tip = settings.trusted_tip.as_ref();
     let (trusted, policy) = trust::policy(repo, tip, parent_ids.first().copied())?;
     let trailers = next

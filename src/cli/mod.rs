@@ -36,6 +36,19 @@ struct Args {
     command: Command,
 }
 
+/// The program as hooks call it: to know all other commands takes longer than to read this one.
+#[derive(Parser)]
+#[command(name = "koan-guard")]
+struct ArgsOfHook {
+    #[command(subcommand)]
+    command: CommandOfHook,
+}
+
+#[derive(Subcommand)]
+enum CommandOfHook {
+    Hook(hook::HookArgs),
+}
+
 #[derive(Subcommand)]
 enum Command {
     Init(install::InitArgs),
@@ -72,11 +85,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
 }
 
 fn run(args: Vec<OsString>) -> ExitStatus {
-    let args = match Args::try_parse_from(args) {
-        Ok(args) => args,
+    let command = match command(args) {
+        Ok(command) => command,
         Err(err) => return clap_answer(&err),
     };
-    let outcome = match args.command {
+    let outcome = match command {
         Command::Init(args) => install::init(args),
         Command::Install(args) => install::install(args),
         Command::Uninstall(args) => install::uninstall(args),
@@ -101,6 +114,17 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         explain(&err);
         ExitStatus::of_error(&err)
     })
+}
+
+/// What cannot be read as a hook is read as any other command, so that help and errors know them all.
+fn command(args: Vec<OsString>) -> Result<Command, clap::Error> {
+    let is_hook = args.get(1).is_some_and(|name| name == "hook");
+    let hook = is_hook.then(|| ArgsOfHook::try_parse_from(&args));
+    if let Some(Ok(ArgsOfHook { command })) = hook {
+        let CommandOfHook::Hook(args) = command;
+        return Ok(Command::Hook(args));
+    }
+    Args::try_parse_from(args).map(|args| args.command)
 }
 
 /// Help and version are answers; anything else that clap says is a wrong command line.

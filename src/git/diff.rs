@@ -6,17 +6,16 @@ use std::ops::ControlFlow;
 
 use anyhow::{Context as _, bail, ensure};
 use gix::ObjectId;
-use gix::bstr::{BStr, BString, ByteSlice as _};
-use gix::diff::blob::sources::byte_lines;
-use gix::diff::blob::{Algorithm, Diff, InternedInput};
+use gix::bstr::{BStr, BString};
 use gix::diff::tree::{Recorder, Visit, visit};
 use gix::error::ResultExt as _;
 use gix::objs::tree::EntryMode;
 use gix::objs::{Find, Kind, TreeRefIter};
 
+use super::hunks::hunks;
 use super::tree::{check_name, file_mode};
 use super::{Repo, fsck};
-use crate::change::{Change, Content, FileChange, FileMode, FileVersion, Hunk, Lines, RepoPath};
+use crate::change::{Change, Content, FileChange, FileMode, FileVersion, RepoPath};
 
 /// More changed files and folders than this are not judged: a tree can name itself often enough to fill any memory.
 const MAX_ENTRIES: usize = 200_000;
@@ -26,9 +25,6 @@ const MAX_PATH_BYTES: usize = 4096;
 
 /// More bytes than this, of both sides together, are not held at a time.
 const MAX_TOTAL_BYTES: u64 = 512 << 20;
-
-/// Texts with more lines than this, of both sides together, are not compared line by line: that takes time with the square of their size.
-const MAX_COMPARED_LINES: usize = 100_000;
 
 /// One entry of a tree as far as a difference needs it.
 type Entry = (FileMode, ObjectId);
@@ -148,19 +144,23 @@ impl Repo {
             let content = Content::None;
             return Ok(FileVersion { mode, id, content });
         }
-        let n_bytes = self.blob_size(id)?;
+        let blob = self.blob(id, Content::MAX_BYTES.min(*room))?;
+        let n_bytes = match &blob {
+            Ok(bytes) => bytes.len() as u64,
+            Err(n_bytes) => *n_bytes,
+        };
         if n_bytes > Content::MAX_BYTES {
             let content = Content::TooLarge { n_bytes };
             return Ok(FileVersion { mode, id, content });
         }
-        let Some(left) = room.checked_sub(n_bytes) else {
+        let (Some(left), Ok(bytes)) = (room.checked_sub(n_bytes), blob) else {
             bail!(
                 "the change is too large to judge: its files hold more than {} MiB",
                 MAX_TOTAL_BYTES >> 20
             );
         };
         *room = left;
-        let content = Content::from_blob(self.object(id, Kind::Blob)?);
+        let content = Content::from_blob(bytes);
         Ok(FileVersion { mode, id, content })
     }
 }
@@ -282,194 +282,12 @@ fn text(version: Option<&FileVersion>) -> Option<&[u8]> {
     }
 }
 
-pub(super) fn hunks(old: &[u8], new: &[u8]) -> Vec<Hunk> {
-    let (mut old_lines, mut new_lines) = (Cursor::new(old), Cursor::new(new));
-    if old == new {
-        return Vec::new();
-    }
-    if old.is_empty() || new.is_empty() {
-        let hunk = Hunk {
-            old: old_lines.take_rest(),
-            new: new_lines.take_rest(),
-        };
-        return vec![hunk];
-    }
-    if n_lines(old) + n_lines(new) > MAX_COMPARED_LINES {
-        return vec![one_hunk(old, new)];
-    }
-    let input = InternedInput::new(byte_lines(old), byte_lines(new));
-    let mut diff = Diff::compute(Algorithm::Histogram, &input);
-    diff.postprocess_lines(&input);
-    diff.hunks()
-        .map(|hunk| Hunk {
-            old: old_lines.take(hunk.before),
-            new: new_lines.take(hunk.after),
-        })
-        .collect()
-}
-
-/// All from the first line that differs to the last: more than what differs perhaps, never less.
-fn one_hunk(old: &[u8], new: &[u8]) -> Hunk {
-    let pairs = || byte_lines(old).zip(byte_lines(new));
-    let n_before = pairs().take_while(|(old, new)| old == new).count();
-    let (n_old, n_new) = (n_lines(old), n_lines(new));
-    let backwards = reversed_lines(old).zip(reversed_lines(new));
-    let n_after = backwards
-        .take(n_old.min(n_new) - n_before)
-        .take_while(|(old, new)| old == new)
-        .count();
-    Hunk {
-        old: Cursor::new(old).take(n_before as u32..(n_old - n_after) as u32),
-        new: Cursor::new(new).take(n_before as u32..(n_new - n_after) as u32),
-    }
-}
-
-fn reversed_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split_inclusive(|&byte| byte == b'\n').rev()
-}
-
-fn n_lines(text: &[u8]) -> usize {
-    text.lines_with_terminator().count()
-}
-
-/// Goes down a text once and knows which bytes a run of lines covers.
-struct Cursor<'a> {
-    text: &'a [u8],
-    line: usize,
-    byte: usize,
-}
-
-impl Cursor<'_> {
-    fn new(text: &[u8]) -> Cursor<'_> {
-        Cursor {
-            text,
-            line: 0,
-            byte: 0,
-        }
-    }
-
-    fn take(&mut self, lines: std::ops::Range<u32>) -> Lines {
-        self.go_to(lines.start as usize);
-        let start = self.byte;
-        self.go_to(lines.end as usize);
-        Lines {
-            start: lines.start as usize + 1,
-            n_lines: lines.len(),
-            bytes: start..self.byte,
-        }
-    }
-
-    fn take_rest(&mut self) -> Lines {
-        Lines {
-            start: self.line + 1,
-            n_lines: n_lines(self.text),
-            bytes: self.byte..self.text.len(),
-        }
-    }
-
-    fn go_to(&mut self, line: usize) {
-        while self.line < line {
-            let rest = &self.text[self.byte..];
-            self.byte += rest.find_byte(b'\n').map_or(rest.len(), |at| at + 1);
-            self.line += 1;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
 
     use super::super::testing::TestRepo;
     use super::*;
-
-    /// Shows the hunks between two texts as `-start,lines +start,lines`, and that the lines in them are those that differ.
-    #[track_caller]
-    fn check(old: &str, new: &str, expected: &str) {
-        let shown: Vec<String> = hunks(old.as_bytes(), new.as_bytes())
-            .iter()
-            .map(|hunk| {
-                let (old_bytes, new_bytes) = (&hunk.old.bytes, &hunk.new.bytes);
-                format!(
-                    "-{},{} {:?} +{},{} {:?}",
-                    hunk.old.start,
-                    hunk.old.n_lines,
-                    &old[old_bytes.clone()],
-                    hunk.new.start,
-                    hunk.new.n_lines,
-                    &new[new_bytes.clone()]
-                )
-            })
-            .collect();
-        assert_eq!(shown.join("\n"), expected);
-    }
-
-    #[test]
-    fn a_hunk_has_no_context() {
-        check("a\nb\nc\n", "a\nX\nc\n", r#"-2,1 "b\n" +2,1 "X\n""#);
-        check("a\nc\n", "a\nb\nc\n", r#"-2,0 "" +2,1 "b\n""#);
-        check("a\nb\nc\n", "a\nc\n", r#"-2,1 "b\n" +2,0 """#);
-    }
-
-    #[test]
-    fn an_empty_side_is_one_hunk() {
-        check("", "a\nb", r#"-1,0 "" +1,2 "a\nb""#);
-        check("a\n", "", r#"-1,1 "a\n" +1,0 """#);
-        check("", "", "");
-        check("same\n", "same\n", "");
-    }
-
-    #[test]
-    fn a_line_feed_at_the_end_is_a_difference() {
-        check("a\nb", "a\nb\n", r#"-2,1 "b" +2,1 "b\n""#);
-        check("a\r\nb\n", "a\nb\n", r#"-1,1 "a\r\n" +1,1 "a\n""#);
-    }
-
-    #[test]
-    fn line_numbers_hold_behind_other_hunks() {
-        let old = "1\n2\n3\n4\n5\n6\n7\n8\n";
-        let new = "0\n1\n2\n3\n5\n6\n7\nX\nY\n";
-        check(
-            old,
-            new,
-            "-1,0 \"\" +1,1 \"0\\n\"\n-4,1 \"4\\n\" +5,0 \"\"\n-8,1 \"8\\n\" +8,2 \"X\\nY\\n\"",
-        );
-    }
-
-    #[test]
-    fn very_long_texts_differ_in_one_hunk() {
-        let same = "same\n".repeat(MAX_COMPARED_LINES / 2);
-        let old = format!("{same}a\nb\nc\n{same}");
-        let last = MAX_COMPARED_LINES / 2 + 3;
-        for (new, expected) in [
-            (format!("{same}A\nb\nC\n{same}"), (last - 2, 3, last - 2, 3)),
-            (format!("{same}a\nb\n{same}"), (last, 1, last, 0)),
-            (
-                format!("{same}a\nb\nc\nd\n{same}"),
-                (last + 1, 0, last + 1, 1),
-            ),
-            (format!("{old}same\n"), (2 * last - 2, 0, 2 * last - 2, 1)),
-        ] {
-            let hunks = hunks(old.as_bytes(), new.as_bytes());
-            let [hunk] = &hunks[..] else {
-                panic!("{} hunks", hunks.len())
-            };
-            let lines = (
-                hunk.old.start,
-                hunk.old.n_lines,
-                hunk.new.start,
-                hunk.new.n_lines,
-            );
-            assert_eq!(lines, expected);
-            let (old_bytes, new_bytes) = (hunk.old.bytes.clone(), hunk.new.bytes.clone());
-            let replaced = [
-                &old[..old_bytes.start],
-                &new[new_bytes],
-                &old[old_bytes.end..],
-            ];
-            assert_eq!(replaced.concat(), new);
-        }
-    }
 
     /// The difference between the last two commits of `main`.
     #[track_caller]

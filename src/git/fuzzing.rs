@@ -4,12 +4,12 @@ use gix::ObjectId;
 use gix::bstr::{BStr, ByteSlice as _};
 use gix::objs::TreeRefIter;
 
-use super::{diff, history, tree};
+use super::{history, hunks, tree};
 use crate::change::Hunk;
 
 /// The hunks between two texts; put in the place of the old lines, the new ones give the new text.
 pub fn hunks(old: &[u8], new: &[u8]) -> Vec<Hunk> {
-    let hunks = diff::hunks(old, new);
+    let hunks = hunks::hunks(old, new);
     let (mut made, mut at) = (Vec::new(), 0);
     for hunk in &hunks {
         made.extend_from_slice(&old[at..hunk.old.bytes.start]);

@@ -24,7 +24,7 @@ struct Folder<'a> {
 }
 
 impl Repo {
-    /// The staged change. Unmerged entries are an error: undecided.
+    /// What is staged. Unmerged entries are an error: undecided.
     ///
     /// An entry that is only promised (`git add -N`) is not part of it. Where git keeps only a part of the tree in the work tree (sparse
     /// checkout, `skip-worktree`), the index counts.
@@ -39,7 +39,6 @@ impl Repo {
             parent_id,
             parent_tree_id,
             tree_id,
-            change: self.diff(parent_tree_id, tree_id)?,
         })
     }
 
@@ -150,16 +149,25 @@ fn child<'a>(cache: &'a CacheTree, name: &[u8]) -> Option<&'a CacheTree> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Staged;
     use super::super::testing::TestRepo;
-    use crate::change::FileMode;
+    use crate::change::{Change, FileMode};
+
+    /// What is staged, with what it changes.
+    fn staged(repo: &TestRepo) -> (Staged, Change) {
+        let repo = repo.open();
+        let staged = repo.staged().expect("read the index");
+        let change = repo.diff(staged.parent_tree_id, staged.tree_id);
+        (staged, change.expect("compare the trees"))
+    }
 
     /// The staged tree is git's, and the change lists the paths that git lists.
     #[track_caller]
     fn check(repo: &TestRepo) {
-        let staged = repo.open().staged().expect("read the index");
+        let (staged, change) = staged(repo);
         assert_eq!(staged.tree_id.to_string(), repo.git(&["write-tree"]));
         let listed = repo.git(&["diff", "--cached", "--name-status", "--no-renames"]);
-        let ours = staged.change.files.iter().map(|file| {
+        let ours = change.files.iter().map(|file| {
             let letter = match (&file.old, &file.new) {
                 (None, _) => 'A',
                 (_, None) => 'D',
@@ -180,7 +188,10 @@ mod tests {
 
     #[track_caller]
     fn check_error(repo: &TestRepo, expected: &str) {
-        let error = repo.open().staged().expect_err("no staged change");
+        let repo = repo.open();
+        let staged = repo.staged();
+        let change = staged.and_then(|staged| repo.diff(staged.parent_tree_id, staged.tree_id));
+        let error = change.expect_err("no staged change");
         let error = format!("{error:#}");
         assert!(error.contains(expected), "{error}");
     }
@@ -259,10 +270,10 @@ mod tests {
     #[test]
     fn nothing_is_lost_on_an_unborn_branch() {
         let repo = TestRepo::new();
-        let empty = repo.open().staged().expect("no index at all");
-        assert!(empty.parent_id.is_none() && empty.change.is_empty());
+        let (empty, change) = staged(&repo);
+        assert!(empty.parent_id.is_none() && change.is_empty());
         repo.write("a/b", "x").add();
-        assert_eq!(repo.open().staged().expect("staged").change.files.len(), 1);
+        assert_eq!(staged(&repo).1.files.len(), 1);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod fsck;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod history;
+mod hunks;
 mod index;
 mod machine;
 mod merge;
@@ -36,7 +37,7 @@ use std::sync::{Arc, OnceLock};
 
 use gix::ObjectId;
 
-use crate::change::{Change, CommitMessage, FileMode, RepoPath};
+use crate::change::{CommitMessage, FileMode, RepoPath};
 pub use fsck::Flaw;
 
 /// An open repository. A clone is cheap and may go to another thread.
@@ -80,7 +81,6 @@ pub struct Staged {
     pub parent_tree_id: ObjectId,
     /// What `git write-tree` would print.
     pub tree_id: ObjectId,
-    pub change: Change,
 }
 
 /// One entry put into a tree, or taken out of it.

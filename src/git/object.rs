@@ -70,6 +70,34 @@ impl Repo {
         Ok(object.detach().data)
     }
 
+    /// The bytes of a blob; only its size where it has more than `most`.
+    pub(super) fn blob(&self, id: ObjectId, most: u64) -> anyhow::Result<Result<Vec<u8>, u64>> {
+        if !self.is_small_file(id, most) {
+            let n_bytes = self.blob_size(id)?;
+            if n_bytes > most {
+                return Ok(Err(n_bytes));
+            }
+        }
+        let bytes = self.object(id, Kind::Blob)?;
+        let n_bytes = bytes.len() as u64;
+        Ok(if n_bytes > most {
+            Err(n_bytes)
+        } else {
+            Ok(bytes)
+        })
+    }
+
+    /// Whether an object stands in a file of its own that is too small to hold more than `most` bytes: its size need not be asked for first, and
+    /// the file is read once. No by mistake costs time only.
+    fn is_small_file(&self, id: ObjectId, most: u64) -> bool {
+        /// What zlib can make of one byte.
+        const MOST_OF_ONE: u64 = 1032;
+        let (folder, name) = (id.to_hex_with_len(2).to_string(), id.to_hex().to_string());
+        let objects = self.inner.objects.store_ref().path();
+        let file = objects.join(folder).join(&name[2..]);
+        fs::metadata(file).is_ok_and(|file| file.len() <= most / MOST_OF_ONE)
+    }
+
     /// The size of a blob, without reading it.
     pub(super) fn blob_size(&self, id: ObjectId) -> anyhow::Result<u64> {
         let header = match self.inner.find_header(id) {

@@ -185,9 +185,15 @@ mod tests {
     #[test]
     #[ignore = "other tests start it"]
     fn probe() {
-        let seen = match Repo::discover().and_then(|repo| repo.staged()) {
-            Ok(staged) => {
-                let paths = staged.change.files.iter().map(|file| file.path.to_string());
+        let staged = || {
+            let repo = Repo::discover()?;
+            let staged = repo.staged()?;
+            let change = repo.diff(staged.parent_tree_id, staged.tree_id)?;
+            anyhow::Ok((staged, change))
+        };
+        let seen = match staged() {
+            Ok((staged, change)) => {
+                let paths = change.files.iter().map(|file| file.path.to_string());
                 format!("{} {}", staged.tree_id, paths.collect::<Vec<_>>().join(","))
             }
             Err(error) => format!("error: {error:#}"),

@@ -1,17 +1,20 @@
 //! Signatures of public functions that are no longer what they were, by the forms of lines in each language; no parser takes part.
 
-use std::cell::LazyCell;
+use std::cell::{LazyCell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use gix::ObjectId;
 use gix::bstr::ByteSlice as _;
 
+use super::kept::Kept;
 use super::text::shown;
 use super::{Judged, Objection};
 use crate::change::{FileChange, FileVersion};
 use crate::policy::{FileKind, Rule};
 
 /// How a language writes a public function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Language {
     Python,
     JavaScript,
@@ -43,7 +46,7 @@ pub(super) fn changed(files: &[Judged]) -> Vec<Objection> {
             language.signatures(&file.old),
             language.signatures(&file.new),
         );
-        for (name, olds) in &old {
+        for (name, olds) in &*old {
             let news = new.get(name).map_or(&[][..], Vec::as_slice);
             let gone = olds.iter().filter(|old| !news.contains(old));
             for gone in gone {
@@ -136,10 +139,20 @@ impl Language {
                 .any(|hunk| is_inside(hunk.old.bytes.start))
     }
 
-    fn signatures(self, version: &Option<FileVersion>) -> Signatures {
+    fn signatures(self, version: &Option<FileVersion>) -> Rc<Signatures> {
+        thread_local! {
+            static KEPT: RefCell<Kept<(ObjectId, Language), Rc<Signatures>>> =
+                RefCell::new(Kept::new(32));
+        }
+        let Some(version) = version else {
+            return Rc::default();
+        };
+        let read = || Rc::new(self.signatures_of(version.content.text().unwrap_or_default()));
+        KEPT.with_borrow_mut(|kept| kept.or_read((version.id, self), read))
+    }
+
+    fn signatures_of(self, text: &str) -> Signatures {
         let mut signatures = Signatures::new();
-        let text = version.as_ref().and_then(|version| version.content.text());
-        let text = text.unwrap_or_default();
         let mut scopes = Scopes::default();
         let mut start = 0;
         for line in text.split_inclusive('\n') {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use gix::bstr::ByteSlice as _;
 
 use super::text::shown;
-use super::{Judged, Objection, deletions};
+use super::{Judged, Objection, deletions, rust_tests};
 use crate::change::FileVersion;
 use crate::policy::{self, Rule};
 use crate::suite::inline;
@@ -182,19 +182,20 @@ fn may_ask_for_less(judged: &Judged) -> bool {
 fn both(judged: &Judged) -> [BTreeMap<String, String>; 2] {
     let file = judged.file;
     if file.path.extension() == Some(b"rs")
-        && let Some([old, new]) = deletions::texts(judged)
-        && let Ok(both) = inline::changed_test_functions([old, new], &file.hunks)
+        && let Some(both) = rust_tests::changed(judged)
     {
-        let [olds, news] = &both;
-        return [rust_bodies(old, olds), rust_bodies(new, news)];
+        let [olds, news] = &*both;
+        return [
+            rust_bodies(text(&file.old), olds),
+            rust_bodies(text(&file.new), news),
+        ];
     }
     [bodies(judged, &file.old), bodies(judged, &file.new)]
 }
 
 /// The tests by name; of a language whose tests are not told apart, the whole file under no name.
 fn bodies(judged: &Judged, version: &Option<FileVersion>) -> BTreeMap<String, String> {
-    let text = version.as_ref().and_then(|version| version.content.text());
-    let text = text.unwrap_or_default();
+    let text = text(version);
     match judged.file.path.extension() {
         Some(b"go") => return go_bodies(text),
         // A source that cannot be read as tokens does not compile.
@@ -216,6 +217,11 @@ fn bodies(judged: &Judged, version: &Option<FileVersion>) -> BTreeMap<String, St
         }
         None => BTreeMap::from([(String::new(), text.to_owned())]),
     }
+}
+
+fn text(version: &Option<FileVersion>) -> &str {
+    let text = version.as_ref().and_then(|version| version.content.text());
+    text.unwrap_or_default()
 }
 
 /// The lines of each test function.

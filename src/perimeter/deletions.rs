@@ -2,13 +2,17 @@
 //!
 //! A test that went elsewhere with its body as it was is not deleted.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
+use gix::ObjectId;
 use gix::bstr::ByteSlice as _;
 
-use super::text::shown;
-use super::{Judged, Objection, blocks};
-use crate::change::FileVersion;
+use super::kept::Kept;
+use super::text::{code_of, shown};
+use super::{Judged, Objection, blocks, rust_tests};
+use crate::change::{FileVersion, RepoPath};
 use crate::policy::Rule;
 use crate::suite::{inline, titles};
 
@@ -69,11 +73,11 @@ pub(super) fn deleted(files: &[Judged]) -> Vec<Objection> {
     objections
 }
 
-impl From<inline::TestFunction> for Test {
-    fn from(function: inline::TestFunction) -> Test {
+impl From<&inline::TestFunction> for Test {
+    fn from(function: &inline::TestFunction) -> Test {
         Test {
-            name: function.path,
-            body: function.body,
+            name: function.path.clone(),
+            body: function.body.clone(),
             is_collected: true,
         }
     }
@@ -110,28 +114,36 @@ fn may_lose_tests(judged: &Judged) -> bool {
 }
 
 /// The test functions of both versions, but for those that no hunk touches where that is known without reading all of them.
-fn both(judged: &Judged) -> [Vec<Test>; 2] {
+fn both(judged: &Judged) -> [Rc<[Test]>; 2] {
     let [old, new] = [&judged.file.old, &judged.file.new];
     if judged.file.path.extension() == Some(b"rs")
-        && let Some(versions) = texts(judged)
-        && let Ok(both) = inline::changed_test_functions(versions, &judged.file.hunks)
+        && let Some(both) = rust_tests::changed(judged)
     {
-        return both.map(|functions| functions.into_iter().map(Test::from).collect());
+        return both
+            .each_ref()
+            .map(|functions| functions.iter().map(Test::from).collect());
     }
     [tests(judged, old), tests(judged, new)]
 }
 
-/// Both texts, where there are two.
-pub(super) fn texts<'a>(judged: &Judged<'a>) -> Option<[&'a str; 2]> {
-    let (old, new) = (judged.file.old.as_ref()?, judged.file.new.as_ref()?);
-    Some([old.content.text()?, new.content.text()?])
+/// The test functions of a version of a file; none where the language is not known or the text is not text.
+fn tests(judged: &Judged, version: &Option<FileVersion>) -> Rc<[Test]> {
+    type Key = (ObjectId, RepoPath, bool);
+    thread_local! {
+        static KEPT: RefCell<Kept<Key, Rc<[Test]>>> = RefCell::new(Kept::new(32));
+    }
+    let Some(version) = version else {
+        return Rc::default();
+    };
+    let read = || match version.content.text() {
+        Some(text) => tests_of(judged, text).into(),
+        None => Rc::default(),
+    };
+    let key = (version.id, judged.file.path.clone(), judged.is_test());
+    KEPT.with_borrow_mut(|kept| kept.or_read(key, read))
 }
 
-/// The test functions of a version of a file; none where the language is not known or the text is not text.
-fn tests(judged: &Judged, version: &Option<FileVersion>) -> Vec<Test> {
-    let Some(text) = version.as_ref().and_then(|version| version.content.text()) else {
-        return Vec::new();
-    };
+fn tests_of(judged: &Judged, text: &str) -> Vec<Test> {
     let path = &judged.file.path;
     match path.extension() {
         Some(b"py") if judged.is_test() => {
@@ -161,9 +173,13 @@ pub(super) fn bodies(
 ) -> Option<Vec<(String, String)>> {
     let extension = judged.file.path.extension();
     let is_known = matches!(extension, Some(b"py" | b"rb" | b"php"));
-    let tests = || tests(judged, version).into_iter();
-    (is_known || titles::speaks(extension))
-        .then(|| tests().map(|test| (test.name, test.body)).collect())
+    (is_known || titles::speaks(extension)).then(|| {
+        let tests = tests(judged, version);
+        let tests = tests.iter();
+        tests
+            .map(|test| (test.name.clone(), test.body.clone()))
+            .collect()
+    })
 }
 
 fn titled_tests(text: &str) -> Vec<Test> {
@@ -180,7 +196,7 @@ fn titled_tests(text: &str) -> Vec<Test> {
 fn rust_tests(text: &str) -> Vec<Test> {
     // A source that cannot be read as tokens has no tests that could be lost: it does not compile.
     let functions = inline::test_functions(text).unwrap_or_default();
-    functions.into_iter().map(Test::from).collect()
+    functions.iter().map(Test::from).collect()
 }
 
 fn block_tests(blocks: Vec<blocks::Block>, is_collected: bool) -> Vec<Test> {
@@ -209,11 +225,10 @@ fn python_tests(text: &str, is_test_file: bool) -> Vec<Test> {
     let mut open: Vec<(usize, String)> = Vec::new();
     let mut current: Option<(usize, usize)> = None;
     for line in text.lines() {
-        let code = line.trim();
+        let (indent, code) = code_of(line);
         if code.is_empty() || code.starts_with('#') {
             continue;
         }
-        let indent = line.len() - line.trim_start().len();
         if let Some((test, depth)) = current {
             // A signature broken over lines ends with a bracket as far left as its `def`.
             if indent > depth || code.starts_with([')', ']']) {

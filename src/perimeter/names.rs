@@ -1,5 +1,7 @@
 //! File names that say what a file is, as data.
 
+use gix::bstr::ByteSlice as _;
+
 /// Files that name dependencies.
 pub(super) const MANIFESTS: &[&str] = &[
     // Rust
@@ -233,15 +235,23 @@ pub(super) const GENERATED_FILES: &[&str] = &[
 
 /// Whether the lower-case `path` matches one of `patterns`: a file name, or a folder and a name; each with at most one `*`.
 pub(super) fn is_one_of(path: &[u8], patterns: &[&str]) -> bool {
+    let name = path.rfind_byte(b'/').map_or(path, |at| &path[at + 1..]);
     patterns.iter().any(|pattern| {
-        let depth = 1 + pattern.matches('/').count();
+        let n_slashes = pattern.bytes().filter(|&byte| byte == b'/').count();
+        // Most are plain names.
+        if n_slashes == 0
+            && !pattern.starts_with('*')
+            && pattern.bytes().next() != name.first().copied()
+        {
+            return false;
+        }
         let mut slashes = path
             .iter()
             .enumerate()
             .rev()
             .filter(|&(_, &byte)| byte == b'/');
         let tail = slashes
-            .nth(depth - 1)
+            .nth(n_slashes)
             .map_or(path, |(at, _)| &path[at + 1..]);
         match pattern.split_once('*') {
             None => tail == pattern.as_bytes(),

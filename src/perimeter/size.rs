@@ -4,12 +4,13 @@
 //! production code.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
 
 use gix::ObjectId;
 
+use super::kept::Kept;
 use super::{Judged, Objection};
 use crate::change::{Content, FileChange, FileVersion, Hunk, Lines};
 use crate::policy::{Limits, Rule, TestLimits};
@@ -289,10 +290,9 @@ fn inline_tests(file: &FileChange) -> Option<InlineTests> {
 
 /// The test regions that hunks touch; in a history one change is asked about more than once. `None` for a source that cannot be cut.
 fn kept_regions(file: &FileChange) -> Option<InlineTests> {
-    const MAX_KEPT: usize = 256;
     type Pair = [Option<ObjectId>; 2];
     thread_local! {
-        static KEPT: RefCell<HashMap<Pair, Option<InlineTests>>> = RefCell::default();
+        static KEPT: RefCell<Kept<Pair, Option<InlineTests>>> = RefCell::new(Kept::new(256));
     }
     let versions = [&file.old, &file.new];
     let id = |version: &Option<FileVersion>| version.as_ref().map(|version| version.id);
@@ -308,12 +308,7 @@ fn kept_regions(file: &FileChange) -> Option<InlineTests> {
         let [old, new] = regions.ok()?.map(Rc::from);
         Some(InlineTests { old, new })
     };
-    KEPT.with_borrow_mut(|kept| {
-        if kept.len() >= MAX_KEPT {
-            kept.clear();
-        }
-        kept.entry(versions.map(id)).or_insert_with(cut).clone()
-    })
+    KEPT.with_borrow_mut(|kept| kept.or_read(versions.map(id), cut))
 }
 
 /// How many of a hunk's added and removed lines belong to tests. Blank lines belong to the tests that they stand beside.

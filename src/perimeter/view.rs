@@ -146,15 +146,13 @@ fn joined(text: &[u8], form: Form) -> Option<View<'_>> {
     let mut pieces = vec![(0, 0)];
     let mut kept = 0;
     let mut at = 0;
-    while at < text.len() {
+    while let Some(n) = text.get(at..).and_then(|rest| rest.find_byteset(QUOTES)) {
+        at += n;
         if is_empty_literal(text, at) {
             // Its second quote is the end of a literal.
             at += 1;
         }
-        let end = is_quote(text[at])
-            .then(|| join_end(text, at, form))
-            .flatten();
-        let Some(end) = end else {
+        let Some(end) = join_end(text, at, form) else {
             at += 1;
             continue;
         };
@@ -172,8 +170,10 @@ fn joined(text: &[u8], form: Form) -> Option<View<'_>> {
     })
 }
 
+const QUOTES: &[u8] = b"\"'`";
+
 fn is_quote(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\'' | b'`')
+    QUOTES.contains(&byte)
 }
 
 /// Whether a literal without text begins at `at`: two quotes, and none that could end before them.
@@ -215,11 +215,11 @@ fn join_end(text: &[u8], at: usize, form: Form) -> Option<usize> {
 /// What the coded runs of a view say, where that is text.
 fn decoded<'a>(view: &View, left: &mut usize) -> Vec<View<'a>> {
     let mut views = Vec::new();
-    for (form, is_part) in [
-        (Form::Base64, is_base64 as fn(u8) -> bool),
-        (Form::Hex, is_hex),
+    for (form, runs) in [
+        (Form::Base64, runs(&view.text, is_base64)),
+        (Form::Hex, runs(&view.text, is_hex)),
     ] {
-        for run in runs(&view.text, is_part) {
+        for run in runs {
             let end = run.end.min(run.start + MAX_RUN);
             let coded = &view.text[run.start..end];
             if coded.len() > *left {
@@ -241,16 +241,20 @@ fn decoded<'a>(view: &View, left: &mut usize) -> Vec<View<'a>> {
 }
 
 /// The longest runs of bytes that all are `is_part`, if long enough.
-fn runs(text: &[u8], is_part: fn(u8) -> bool) -> Vec<Range<usize>> {
+fn runs(text: &[u8], is_part: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
     let mut runs = Vec::new();
     let mut start = 0;
-    for at in 0..=text.len() {
-        if at == text.len() || !is_part(text[at]) {
-            if at - start >= MIN_CODED {
-                runs.push(start..at);
-            }
-            start = at + 1;
+    while let Some(window) = text.get(start..start + MIN_CODED) {
+        // From its end, because most of what stands above need not be looked at then.
+        if let Some(at) = window.iter().rposition(|&byte| !is_part(byte)) {
+            start += at + 1;
+            continue;
         }
+        let rest = &text[start + MIN_CODED..];
+        let n_more = rest.iter().position(|&byte| !is_part(byte));
+        let end = start + MIN_CODED + n_more.unwrap_or(rest.len());
+        runs.push(start..end);
+        start = end + 1;
     }
     runs
 }

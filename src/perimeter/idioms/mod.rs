@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 
-use aho_corasick::AhoCorasick;
 use gix::bstr::ByteSlice as _;
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::literals::LiteralTable;
 use super::text::shown;
 use super::view::{AddedRun, Form};
 use super::{Judged, Objection};
@@ -103,10 +103,10 @@ static TABLES: [&[Idiom]; 5] = [
     imports::IDIOMS,
 ];
 
-/// All idioms in one line, and the literals of all of them in one automaton.
+/// All idioms in one line, and the literals of all of them in one table.
 struct Known {
     idioms: Vec<(&'static Idiom, OnceLock<Regex>)>,
-    automaton: AhoCorasick,
+    literals: LiteralTable,
     /// By literal: the number of its idiom.
     numbers: Vec<usize>,
 }
@@ -115,15 +115,11 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     let idioms: Vec<_> = TABLES.iter().copied().flatten().collect();
     let each = idioms.iter().enumerate();
     let pairs = each.flat_map(|(n, idiom)| idiom.literals.iter().map(move |literal| (*literal, n)));
-    let (literals, numbers): (Vec<_>, Vec<_>) = pairs.unzip();
-    let automaton = AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .build(literals)
-        .expect("short literals make an automaton");
+    let (literals, numbers): (Vec<&'static str>, Vec<_>) = pairs.unzip();
     let idioms = idioms.into_iter();
     Known {
         idioms: idioms.map(|idiom| (idiom, OnceLock::new())).collect(),
-        automaton,
+        literals: LiteralTable::new(literals, true),
         numbers,
     }
 });
@@ -234,8 +230,8 @@ impl<'a> Search<'a> {
 /// The numbers of the idioms that may be in a text, each once.
 fn idioms_in(text: &[u8]) -> Vec<usize> {
     let mut hits = Vec::new();
-    for hit in KNOWN.automaton.find_overlapping_iter(text) {
-        let n = KNOWN.numbers[hit.pattern().as_usize()];
+    for hit in KNOWN.literals.hits(text) {
+        let n = KNOWN.numbers[hit.literal];
         if let Err(at) = hits.binary_search(&n) {
             hits.insert(at, n);
         }

@@ -3,10 +3,9 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
-
 use super::Suspect;
 use super::placeholder::{is_weak_password, looks_random, n_classes};
+use crate::perimeter::literals::LiteralTable;
 
 /// Names whose value a person thought of: what is short, and no word, counts.
 const PASSWORDS: &[&str] = &["password", "passwd", "passphrase", "pwd"];
@@ -30,12 +29,8 @@ const MAX_NAME: usize = 40;
 const MAX_BETWEEN: usize = 60;
 const MAX_VALUE: usize = 512;
 
-static NAMES: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .build(PASSWORDS.iter().chain(KEYS))
-        .expect("short literals make an automaton")
-});
+static NAMES: LazyLock<LiteralTable> =
+    LazyLock::new(|| LiteralTable::new(PASSWORDS.iter().chain(KEYS).copied(), true));
 
 /// A value as it is written.
 struct Literal {
@@ -45,11 +40,11 @@ struct Literal {
 /// Every literal in `text` that a telling name is given and that looks like a secret. `is_settings`: values may stand without quotes.
 pub(super) fn find(text: &[u8], is_settings: bool) -> Vec<Suspect> {
     let mut suspects: Vec<Suspect> = Vec::new();
-    for hit in NAMES.find_iter(text) {
-        let is_password = hit.pattern().as_usize() < PASSWORDS.len();
-        let name = name_around(text, hit.start()..hit.end());
+    for hit in NAMES.hits_apart(text) {
+        let is_password = hit.literal < PASSWORDS.len();
+        let name = name_around(text, hit.start..hit.end);
         let known = suspects.last().map_or(0, |suspect| suspect.at.end);
-        if hit.start() < known || is_harmless(&text[name.clone()]) {
+        if hit.start < known || is_harmless(&text[name.clone()]) {
             continue;
         }
         let Some(Literal { value }) = literal_after(text, name.end, is_settings) else {

@@ -5,11 +5,11 @@
 use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 
-use aho_corasick::AhoCorasick;
 use regex::bytes::{Captures, Regex, RegexBuilder};
 
 use super::Suspect;
 use super::placeholder;
+use crate::perimeter::literals::LiteralTable;
 
 /// The most that an expression is shown, so that a long line of beginnings costs no more than its length.
 const WINDOW: usize = 1024;
@@ -178,13 +178,12 @@ pub(super) static PROVIDERS: &[Provider] = &[
 ];
 
 /// All literals, and for each the number of its provider.
-static LITERALS: LazyLock<(AhoCorasick, Vec<usize>)> = LazyLock::new(|| {
+static LITERALS: LazyLock<(LiteralTable, Vec<usize>)> = LazyLock::new(|| {
     let each = PROVIDERS.iter().enumerate();
     let pairs =
         each.flat_map(|(n, provider)| provider.literals.iter().map(move |literal| (*literal, n)));
-    let (literals, numbers): (Vec<_>, Vec<_>) = pairs.unzip();
-    let automaton = AhoCorasick::new(literals).expect("short literals make an automaton");
-    (automaton, numbers)
+    let (literals, numbers): (Vec<&'static str>, Vec<_>) = pairs.unzip();
+    (LiteralTable::new(literals, false), numbers)
 });
 
 /// One expression a provider, compiled when it is asked for.
@@ -192,19 +191,19 @@ static COMPILED: [OnceLock<Regex>; PROVIDERS.len()] = [const { OnceLock::new() }
 
 /// Everything in `text` that has the form of a provider's secret and is no placeholder.
 pub(super) fn find(text: &[u8]) -> Vec<Suspect> {
-    let (automaton, numbers) = &*LITERALS;
+    let (literals, numbers) = &*LITERALS;
     let mut suspects: Vec<Suspect> = Vec::new();
-    for hit in automaton.find_overlapping_iter(text) {
-        let n = numbers[hit.pattern().as_usize()];
+    for hit in literals.hits(text) {
+        let n = numbers[hit.literal];
         let provider = &PROVIDERS[n];
         let is_inside = suspects
             .iter()
             .rev()
             .take(8)
-            .any(|known| known.at.contains(&hit.start()));
-        let begins = provider.lead > 0 || begins_a_word(text, hit.start());
+            .any(|known| known.at.contains(&hit.start));
+        let begins = provider.lead > 0 || begins_a_word(text, hit.start);
         if !is_inside && begins {
-            suspects.extend(provider.match_at(regex(n), text, hit.start()));
+            suspects.extend(provider.match_at(regex(n), text, hit.start));
         }
     }
     suspects

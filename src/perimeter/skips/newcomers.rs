@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use gix::bstr::ByteSlice as _;
 use regex::Regex;
 
-use super::super::{Judged, deletions};
+use super::super::{Judged, rust_tests};
 use crate::change::{Content, FileVersion};
 use crate::suite::inline::{self, TestFunction};
 
@@ -145,9 +145,8 @@ fn loses_rust_tests(judged: &Judged) -> bool {
     if judged.is_test() && judged.file.removed_lines().any(|(_, line)| is_head(line)) {
         return true;
     }
-    if let Some(versions) = deletions::texts(judged)
-        && let Ok([old, new]) = inline::changed_test_functions(versions, &judged.file.hunks)
-    {
+    if let Some(both) = rust_tests::changed(judged) {
+        let [old, new] = &*both;
         let is_kept = |old: &TestFunction| new.iter().any(|new| new.path == old.path);
         return !old.iter().all(is_kept);
     }
