@@ -177,6 +177,10 @@ fn plain(answer: &str) -> String {
 
 #[test]
 #[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
+#[expect(
+    clippy::print_stderr,
+    reason = "what the guard itself takes is for a person to read"
+)]
 fn the_sample_application_is_repaired_with_no_person_in_between() {
     let server = database("shop");
     let repo = shop(server);
