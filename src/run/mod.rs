@@ -385,7 +385,10 @@ fn limits(policy: &Policy, sandbox: &Sandbox) -> Limits {
             "network: open to every address, this machine's own among them, not only to the model's".into(),
         );
     }
-    not_enforced.push("disk: one file may hold 4 GiB, and all together as much as there is".into());
+    not_enforced.push(
+        "disk: one file may hold 4 GiB, and all together as much as there is but for 512 MiB"
+            .into(),
+    );
     Limits {
         sandbox: sandbox.clone(),
         has_network,

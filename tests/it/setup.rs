@@ -146,6 +146,28 @@ fn a_setup_that_fails_is_undecided_and_tells_no_secret() {
     "#);
 }
 
+/// What writes to the real disk, as agents do too; tests have a small one in memory.
+#[test]
+#[cfg_attr(not(feature = "slow-tests"), ignore = "slow")]
+fn a_setup_that_fills_the_disk_is_ended_before_it_is_full() {
+    let repo = with_setup(&["while :; do head -c 50M /dev/zero >>.heap; done"], "");
+    let script = "\
+set -e
+mkdir -p ../home/.cache
+mount -t tmpfs -o size=1500m tmpfs ../home/.cache
+\"$1\" check HEAD || echo \"exit $?\"
+du -sm ../home/.cache
+";
+    let mut command = repo.command("unshare", &repo.root);
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
+    let answer = repo.answer_of(command.args(["sh", env!("CARGO_BIN_EXE_koan-guard")]));
+    assert!(answer.contains("the job filled the disk"), "{answer}");
+    assert!(answer.contains("exit 3\n"), "{answer}");
+    let n_left = answer.lines().find_map(|line| line.split_once("\t../home"));
+    let n_left: u32 = n_left.expect("a size").0.parse().expect("a number");
+    assert!(n_left < 100, "{answer}");
+}
+
 #[test]
 fn a_setup_that_does_not_end_is_undecided() {
     let repo = with_setup(&["sleep 77"], "  setup_timeout: 500ms\n");

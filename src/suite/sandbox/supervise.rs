@@ -21,11 +21,14 @@ use super::kill::{Reaped, kill_all, reap};
 use super::services::{self, Logs, Running};
 use super::spec::{Answer, JobSpec, Spec, View};
 use super::sys::{self, Fork};
-use super::{confine, layers};
+use super::{confine, layers, root};
 use crate::suite::process::{Capture, End, Finished, MAX_OUTPUT, MAX_REPORT, wait_readable};
 
 /// How often orphans are collected while a job runs.
 const TICK: Duration = Duration::from_millis(500);
+
+/// In bytes. A job that leaves the disk less than this is ended, where there was twice as much when it began: others need it too.
+const KEPT_FREE: u64 = 512 << 20;
 
 /// The reading ends of a job's pipes.
 struct Started {
@@ -42,6 +45,11 @@ pub fn supervise(spec: &Spec, reach: Reach, report: &mut OwnedFd) -> anyhow::Res
     };
     let guard = std::io::stdout().as_fd().try_clone_to_owned()?;
     let mut answers = File::from(guard.try_clone()?);
+    let area = match spec.view {
+        View::Folders { .. } => spec.root.as_path(),
+        _ => Path::new(root::AREA),
+    };
+    let disk = File::open(area).context("open the work area")?;
     for job in &spec.jobs {
         let logs = Logs::new(spec)?;
         let Started {
@@ -50,7 +58,7 @@ pub fn supervise(spec: &Spec, reach: Reach, report: &mut OwnedFd) -> anyhow::Res
             services,
         } = start(spec, job, &filters, &logs, report)?;
         let begun = Instant::now();
-        let end = watch(job, pid, &mut streams, guard.as_fd());
+        let end = watch((&disk, job), pid, &mut streams, guard.as_fd());
         let time = begun.elapsed();
         let served = services.check(spec, &logs);
         // Whatever came of it, nobody is alive afterwards, and so the pipes end.
@@ -71,20 +79,26 @@ pub fn supervise(spec: &Spec, reach: Reach, report: &mut OwnedFd) -> anyhow::Res
     Ok(())
 }
 
-/// Waits for the end of the job or of its time.
+/// Waits for the end of the job or of its time. `disk` is the folder of all that it writes and that stays.
 fn watch(
-    job: &JobSpec,
+    (disk, job): (&File, &JobSpec),
     pid: Pid,
     streams: &mut [Capture; 3],
     guard: BorrowedFd<'_>,
 ) -> anyhow::Result<End> {
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).context("watch the job")?;
     let deadline = Instant::now() + Duration::from_millis(job.timeout_ms);
+    let is_roomy = n_free(disk)? >= 2 * KEPT_FREE;
     loop {
         let now = Instant::now();
         if now >= deadline {
             return Ok(End::TimedOut);
         }
+        ensure!(
+            !is_roomy || n_free(disk)? >= KEPT_FREE,
+            "the job filled the disk: less than {} MiB are left",
+            KEPT_FREE >> 20
+        );
         let others = [(pidfd.as_fd(), PollFlags::IN), (guard, PollFlags::empty())];
         let events = wait_readable(streams, &others, (deadline - now).min(TICK))?;
         ensure!(!events[1], "the guard is gone");
@@ -95,6 +109,12 @@ fn watch(
             Reaped::Alone => bail!("the job has no end"),
         }
     }
+}
+
+/// Bytes that whoever is not root may still write there.
+fn n_free(folder: &File) -> anyhow::Result<u64> {
+    let disk = rustix::fs::fstatvfs(folder).context("ask how full the disk is")?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn read_rest(streams: &mut [Capture; 3]) -> anyhow::Result<()> {
