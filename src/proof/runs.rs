@@ -32,7 +32,7 @@ use crate::policy::{ExistingRed, Policy, RedCommits, Suite};
 use crate::suite::area::Area;
 use crate::suite::results::{Key, KeyBuilder};
 use crate::suite::runner::{self, Canary, Runner};
-use crate::suite::{Outcome, TestId, TestRun};
+use crate::suite::{TestId, TestRun};
 
 /// Proves that a change fixes what its tests show.
 ///
@@ -295,12 +295,10 @@ macro_rules! stage {
 }
 pub(super) use stage;
 
-/// How often the parent is asked whether a test that fails now and then does so there.
-const N_TRIES: usize = 3;
-
 mod halves;
 mod run;
 mod steps;
+mod unsteady;
 
 use run::Scope;
 
@@ -434,42 +432,6 @@ impl Bench<'_> {
         let shown = (&proof, &before_runs[0]);
         stage!(self.near_values_hold(trees, split, case, shown)?);
         Ok(Ok(Shown::Fix(proof)))
-    }
-
-    /// A test that fails now and then would blame any fix: it gets a second chance, and the change at best a doubt; unless the test fails at the
-    /// parent as well, when it runs there again. Such tests are the answer; what else is short stays so.
-    fn unsteady(
-        &mut self,
-        short: Shortfall,
-        [parent, after, old_tests]: [&LaidOut; 3],
-        case: &Case,
-    ) -> Staged<BTreeSet<TestId>> {
-        let blamed = compare::blamed(&short);
-        if blamed.is_empty() {
-            return Ok(Err(short));
-        }
-        let after_run = stage!(self.run_suite(after, case.suite)?);
-        let old_tests_run = stage!(self.run_suite(old_tests, case.suite)?);
-        let short = compare::again(short, &after_run, &old_tests_run);
-        let flaky = compare::flaky(&short);
-        if flaky.is_empty() || self.is_hurried {
-            return Ok(Err(short));
-        }
-        let mut unsteady = BTreeSet::new();
-        for _ in 0..N_TRIES {
-            let run = stage!(self.run_suite(parent, case.suite)?);
-            if !run.distrust.is_empty() {
-                return Ok(Err(short));
-            }
-            let failed = |test: &&TestId| {
-                matches!(run.outcome(test), Some(Outcome::Failed | Outcome::TimedOut))
-            };
-            unsteady.extend(flaky.iter().filter(failed).cloned());
-            if unsteady.len() == flaky.len() {
-                return Ok(Ok(unsteady));
-            }
-        }
-        Ok(Err(short))
     }
 
     /// The new tests once more, with the other side's lines in comments: whoever reads sources does something else now.
