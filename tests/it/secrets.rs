@@ -228,7 +228,10 @@ fn no_secret_stays_in_a_trace() {
         .args(["cat-file", "--batch-all-objects", "--batch", "--buffer"])
         .output();
     let objects = String::from_utf8_lossy(&objects.expect("git").stdout).into_owned();
-    assert!(objects.contains("koan-guard check"), "no prompt in\n{said}");
+    assert!(
+        objects.contains("is an instruction"),
+        "no prompt in\n{said}"
+    );
     check_clean(&objects, "the objects of the repository");
     let refs = repo.git(["for-each-ref", "--format=%(refname)"]);
     assert!(refs.contains("refs/koan/triage"), "{refs}\n{said}");

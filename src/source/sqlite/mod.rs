@@ -154,7 +154,7 @@ fn count(connection: &Connection, queries: &Queries) -> anyhow::Result<Tallied> 
     prepare(connection, &queries.tally)?
         .query_row([], |row| row.get::<_, i64>(0))
         .map_err(open::explain)?;
-    tallying.take()
+    tallying.take(queries.names_users)
 }
 
 /// The event that a group's pointer leads to. Joined to several rows it may be in several groups.

@@ -14,6 +14,8 @@ use crate::source::table::{
 pub struct Queries {
     /// Hands every event to [`TALLY`], and gives one row.
     pub tally: String,
+    /// Whether the events say who was hit.
+    pub names_users: bool,
     /// The event that a pointer leads to.
     pub sample: String,
 }
@@ -60,6 +62,7 @@ impl Queries {
                 "SELECT {TALLY}({number}, max(({until} - at) / 3600, 0), release, environment, level, muted, resolved, n, at, id, pointer, user)
                  FROM {events} WHERE {wanted}"
             ),
+            names_users: columns.has(Column::User),
             sample: format!(
                 "SELECT {group} AS g, type, module, message, template, stack, frames, file, function, line, id FROM ({})",
                 self::events(columns, pointer, Some("?1"))

@@ -67,12 +67,14 @@ impl Tallying {
         Ok(tallying)
     }
 
-    /// What came of all rows. Begins anew.
-    pub fn take(&self) -> anyhow::Result<Tallied> {
+    /// What came of all rows. Begins anew. Where nothing `names_users`, nobody knows how many there were: not even none.
+    pub fn take(&self, names_users: bool) -> anyhow::Result<Tallied> {
         let mut tally = mem::replace(&mut *self.tally()?, Tally::new());
         tally.add_up()?;
-        for (group, n_users) in mem::take(&mut tally.n_users) {
-            tally.counts.add_users(group, n_users);
+        if names_users {
+            for (group, n_users) in mem::take(&mut tally.n_users) {
+                tally.counts.add_users(group, n_users);
+            }
         }
         tally.counts.leave_out(functions::OTHERS);
         Ok(Tallied {
@@ -164,12 +166,13 @@ impl Tally {
     }
 
     fn take_in_user(&mut self, group: i64, user: ValueRef<'_>) {
+        let n_users = self.n_users.entry(group).or_default();
         let (ValueRef::Text(user) | ValueRef::Blob(user)) = user else {
             return;
         };
         let known = self.hasher.hash_one((group, user));
         if self.users.len() < MAX_USERS && self.users.insert(known) {
-            *self.n_users.entry(group).or_default() += 1;
+            *n_users += 1;
         }
     }
 
