@@ -138,7 +138,7 @@ fn a_corrupted_object_decides_nothing() {
     exit: 3
     stdout:
     stderr:
-    error: compare trees `dd18731cc3280e57e0347fea9289527c75c6214a` and `9d281fbd89e75e2ce02ab9f4fd947914b067c5e9`: read `cart.py`: read blob `151e5afb7cc86fedc5cf1f7a226a8c97e49f238d`: Could not read loose object header, path="./.git/objects/15/1e5afb7cc86fedc5cf1f7a226a8c97e49f238d": Could not decode zip stream: Invalid input data
+    error: compare trees `dd18731cc3280e57e0347fea9289527c75c6214a` and `9d281fbd89e75e2ce02ab9f4fd947914b067c5e9`: read `cart.py`: read blob `151e5afb7cc86fedc5cf1f7a226a8c97e49f238d`: Could not read loose object, path="./.git/objects/15/1e5afb7cc86fedc5cf1f7a226a8c97e49f238d": Could not decode zip stream: Invalid input data
     "#);
     fs::remove_file(&path).expect("object");
     assert_snapshot!(repo.guard(["check", "HEAD"]), @"
