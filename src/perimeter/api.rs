@@ -10,7 +10,7 @@ use gix::bstr::ByteSlice as _;
 use super::kept::Kept;
 use super::text::shown;
 use super::{Judged, Objection};
-use crate::change::{FileChange, FileVersion};
+use crate::change::{FileChange, FileMode, FileVersion};
 use crate::policy::{FileKind, Rule};
 
 /// How a language writes a public function.
@@ -141,14 +141,15 @@ impl Language {
 
     fn signatures(self, version: &Option<FileVersion>) -> Rc<Signatures> {
         thread_local! {
-            static KEPT: RefCell<Kept<(ObjectId, Language), Rc<Signatures>>> =
+            // A link has the text of a file without being one.
+            static KEPT: RefCell<Kept<(ObjectId, FileMode, Language), Rc<Signatures>>> =
                 RefCell::new(Kept::new(32));
         }
         let Some(version) = version else {
             return Rc::default();
         };
         let read = || Rc::new(self.signatures_of(version.content.text().unwrap_or_default()));
-        KEPT.with_borrow_mut(|kept| kept.or_read((version.id, self), read))
+        KEPT.with_borrow_mut(|kept| kept.or_read((version.id, version.mode, self), read))
     }
 
     fn signatures_of(self, text: &str) -> Signatures {

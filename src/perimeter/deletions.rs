@@ -12,7 +12,7 @@ use gix::bstr::ByteSlice as _;
 use super::kept::Kept;
 use super::text::{code_of, shown};
 use super::{Judged, Objection, blocks, rust_tests};
-use crate::change::{FileVersion, RepoPath};
+use crate::change::{FileMode, FileVersion, RepoPath};
 use crate::policy::Rule;
 use crate::suite::{inline, titles};
 
@@ -128,7 +128,8 @@ fn both(judged: &Judged) -> [Rc<[Test]>; 2] {
 
 /// The test functions of a version of a file; none where the language is not known or the text is not text.
 fn tests(judged: &Judged, version: &Option<FileVersion>) -> Rc<[Test]> {
-    type Key = (ObjectId, RepoPath, bool);
+    // A link has the text of a file without being one.
+    type Key = (ObjectId, FileMode, RepoPath, bool);
     thread_local! {
         static KEPT: RefCell<Kept<Key, Rc<[Test]>>> = RefCell::new(Kept::new(32));
     }
@@ -139,7 +140,12 @@ fn tests(judged: &Judged, version: &Option<FileVersion>) -> Rc<[Test]> {
         Some(text) => tests_of(judged, text).into(),
         None => Rc::default(),
     };
-    let key = (version.id, judged.file.path.clone(), judged.is_test());
+    let key = (
+        version.id,
+        version.mode,
+        judged.file.path.clone(),
+        judged.is_test(),
+    );
     KEPT.with_borrow_mut(|kept| kept.or_read(key, read))
 }
 

@@ -7,9 +7,11 @@ use gix::ObjectId;
 
 use super::Judged;
 use super::kept::Kept;
+use crate::change::FileMode;
 use crate::suite::inline::{self, Both, TestFunction};
 
-type Pair = [ObjectId; 2];
+/// A link has the text of a file without being one.
+type Pair = [(ObjectId, FileMode); 2];
 
 thread_local! {
     static KEPT: RefCell<Kept<Pair, Option<Rc<Both<TestFunction>>>>> = RefCell::new(Kept::new(32));
@@ -24,5 +26,5 @@ pub(super) fn changed(judged: &Judged) -> Option<Rc<Both<TestFunction>>> {
         let both = inline::changed_test_functions(texts, &judged.file.hunks);
         both.ok().map(Rc::new)
     };
-    KEPT.with_borrow_mut(|kept| kept.or_read([old.id, new.id], read))
+    KEPT.with_borrow_mut(|kept| kept.or_read([(old.id, old.mode), (new.id, new.mode)], read))
 }

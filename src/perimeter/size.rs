@@ -12,7 +12,7 @@ use gix::ObjectId;
 
 use super::kept::Kept;
 use super::{Judged, Objection};
-use crate::change::{Content, FileChange, FileVersion, Hunk, Lines};
+use crate::change::{Content, FileChange, FileMode, FileVersion, Hunk, Lines};
 use crate::policy::{Limits, Rule, TestLimits};
 use crate::suite::inline;
 
@@ -290,12 +290,14 @@ fn inline_tests(file: &FileChange) -> Option<InlineTests> {
 
 /// The test regions that hunks touch; in a history one change is asked about more than once. `None` for a source that cannot be cut.
 fn kept_regions(file: &FileChange) -> Option<InlineTests> {
-    type Pair = [Option<ObjectId>; 2];
+    // A link has the text of a file without being one.
+    type Pair = [Option<(ObjectId, FileMode)>; 2];
     thread_local! {
         static KEPT: RefCell<Kept<Pair, Option<InlineTests>>> = RefCell::new(Kept::new(256));
     }
     let versions = [&file.old, &file.new];
-    let id = |version: &Option<FileVersion>| version.as_ref().map(|version| version.id);
+    let id =
+        |version: &Option<FileVersion>| version.as_ref().map(|version| (version.id, version.mode));
     fn text(version: &Option<FileVersion>) -> Option<&str> {
         match version {
             Some(version) => version.content.text(),

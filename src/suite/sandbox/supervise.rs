@@ -96,7 +96,7 @@ fn watch(
         }
         ensure!(
             !is_roomy || n_free(disk)? >= KEPT_FREE,
-            "the job filled the disk: less than {} MiB are left",
+            "the disk filled up while the job ran: less than {} MiB are left",
             KEPT_FREE >> 20
         );
         let others = [(pidfd.as_fd(), PollFlags::IN), (guard, PollFlags::empty())];
