@@ -9,6 +9,18 @@ const VERSION: &str = "9999";
 /// Where a project names itself, and what counts its tags.
 const FILES: [&[u8]; 3] = [b"pyproject.toml", b"setup.cfg", b"setup.py"];
 
+/// Tools that know no project by its name, and the variable that each of them reads.
+const NAMELESS: [(&[&str], &str); 5] = [
+    (&["hatch-vcs", "flit_scm"], "SETUPTOOLS_SCM_PRETEND_VERSION"),
+    (&["pdm-backend", "pdm-pep517"], "PDM_BUILD_SCM_VERSION"),
+    (
+        &["poetry-dynamic-versioning"],
+        "POETRY_DYNAMIC_VERSIONING_BYPASS",
+    ),
+    (&["uv-dynamic-versioning"], "UV_DYNAMIC_VERSIONING_BYPASS"),
+    (&["pbr"], "PBR_VERSION"),
+];
+
 /// Whether a file at the top of the tree is asked.
 pub fn is_asked(path: &[u8]) -> bool {
     FILES.contains(&path)
@@ -21,7 +33,7 @@ pub fn env(files: &[String]) -> BTreeMap<OsString, OsString> {
         texts.any(|text| words.iter().any(|word| text.contains(word)))
     };
     let mut names = Vec::new();
-    if uses(&["setuptools_scm", "setuptools-scm", "hatch-vcs"]) {
+    if uses(&["setuptools_scm", "setuptools-scm", "hatch-vcs", "flit_scm"]) {
         // By its name: what it depends on may be built as well, and has a version of its own.
         let projects = files.iter().flat_map(|text| text.lines().filter_map(name));
         names.extend(projects.map(|project| {
@@ -29,8 +41,11 @@ pub fn env(files: &[String]) -> BTreeMap<OsString, OsString> {
             format!("SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{name}")
         }));
     }
-    if uses(&["pdm-backend", "pdm-pep517"]) {
-        names.push("PDM_BUILD_SCM_VERSION".to_owned());
+    // These do not say whose version they ask for.
+    for (words, name) in NAMELESS {
+        if uses(words) {
+            names.push((*name).to_owned());
+        }
     }
     names
         .into_iter()
@@ -62,7 +77,10 @@ mod tests {
     fn a_project_without_tags_is_told_its_version() {
         check(
             &["requires = ['hatch-vcs']\n[project]\nname = \"attrs\"\n"],
-            &["SETUPTOOLS_SCM_PRETEND_VERSION_FOR_ATTRS"],
+            &[
+                "SETUPTOOLS_SCM_PRETEND_VERSION",
+                "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_ATTRS",
+            ],
         );
         check(
             &[

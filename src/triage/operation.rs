@@ -156,7 +156,10 @@ impl<'a> Operation<'a> {
             let n_bytes = line.len();
             return Err(Unreadable::Corrupt(format!("it has {n_bytes} bytes")));
         }
-        let operation: Operation = match serde_json::from_slice(line) {
+        // Once for the line, instead of for each of its texts.
+        let text = std::str::from_utf8(line);
+        let text = text.map_err(|error| Unreadable::Corrupt(error.to_string()))?;
+        let operation: Operation = match serde_json::from_str(text) {
             Ok(operation) => operation,
             Err(error) => return Err(unreadable(line, &error)),
         };
@@ -242,6 +245,9 @@ impl fmt::Display for Unreadable {
 
 /// A time as RFC 3339 writes it.
 mod time {
+    use jiff::civil::DateTime;
+    use jiff::tz::Offset;
+
     use super::{Deserialize, Deserializer, Text, Timestamp, de};
 
     pub fn serialize<S: serde::Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
@@ -250,7 +256,37 @@ mod time {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
         let text = Text::deserialize(from)?;
-        text.parse().map_err(de::Error::custom)
+        match plain(text.as_bytes()) {
+            Some(at) => Ok(at),
+            None => text.parse().map_err(de::Error::custom),
+        }
+    }
+
+    /// `2026-11-23T08:00:00Z`, as the guard writes it: a log has thousands of them, and the parser of all that RFC 3339 allows takes ten times as
+    /// long. `None` leaves it to that one.
+    pub(super) fn plain(text: &[u8]) -> Option<Timestamp> {
+        let text: &[u8; 20] = text.try_into().ok()?;
+        let signs = [
+            (4, b'-'),
+            (7, b'-'),
+            (10, b'T'),
+            (13, b':'),
+            (16, b':'),
+            (19, b'Z'),
+        ];
+        if signs.iter().any(|&(at, sign)| text[at] != sign) {
+            return None;
+        }
+        let number = |range: std::ops::Range<usize>| {
+            text[range].iter().try_fold(0_i16, |number, byte| {
+                byte.is_ascii_digit()
+                    .then(|| number * 10 + i16::from(byte - b'0'))
+            })
+        };
+        let two = |at: usize| number(at..at + 2).and_then(|number| i8::try_from(number).ok());
+        let (year, month, day) = (number(0..4)?, two(5)?, two(8)?);
+        let time = DateTime::new(year, month, day, two(11)?, two(14)?, two(17)?, 0).ok()?;
+        Offset::UTC.to_timestamp(time).ok()
     }
 }
 
@@ -383,6 +419,30 @@ mod tests {
         check(&format!("{GOOD} {GOOD}"), "trailing characters");
         check(&format!("{GOOD}{}", " ".repeat(MAX_LINE)), "bytes");
         assert!(Operation::read(b"\xff\xfe").is_err());
+    }
+
+    #[test]
+    fn a_plain_time_is_what_the_parser_makes_of_it() {
+        for (text, is_plain) in [
+            ("2026-11-23T08:00:00Z", true),
+            ("0001-01-01T00:00:00Z", true),
+            ("9999-12-31T23:59:59Z", false),
+            ("2024-02-29T23:59:59Z", true),
+            ("2023-02-29T00:00:00Z", false),
+            ("2026-11-23T24:00:00Z", false),
+            ("2026-11-23T08:00:60Z", false),
+            ("2026-11-23t08:00:00z", false),
+            ("2026-11-23 08:00:00Z", false),
+            ("2026-11-23T08:00:0 Z", false),
+            ("2026-11-23T08:00:+1Z", false),
+            ("2026-11-23T08:00:00.5Z", false),
+        ] {
+            let plain = time::plain(text.as_bytes());
+            assert_eq!(plain.is_some(), is_plain, "{text}");
+            if plain.is_some() {
+                assert_eq!(plain, text.parse().ok(), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -253,12 +253,53 @@ fn what_the_projects_command_loads_first_is_there() {
         .file("test/helper.rb", helper)
         .touched(&["test/cart_test.rb"]);
     check(&run, "errored test/cart_test.rb::CartTest#test_a");
-    let patched =
-        "require 'test/unit'\nmodule Test::Unit::Assertions; def assert_nil(*) = true; end\n";
-    let run = bare()
-        .file("Rakefile", rakefile)
-        .file("test/lib/helper.rb", patched);
-    check_distrusted(&run.touched(&["test/cart_test.rb"]), "is redefined at");
+}
+
+#[test]
+fn a_helper_that_the_change_leaves_alone_may_have_assertions_of_its_own() {
+    let run = |helper: &str, code: &str, touched: &[&str]| {
+        let own = "module Test::Unit::Assertions; def assert_nil(*) = true; end\n";
+        let test = "require 'shop'\nclass CartTest < Test::Unit::TestCase\n  def test_a = assert_nil(Cart.new.total)\nend\n";
+        Project::new("minitest")
+            .file("Rakefile", "ruby_opts << '-rhelper'\n")
+            .file(
+                "test/lib/helper.rb",
+                &format!("require 'test/unit'\n{own}{helper}"),
+            )
+            .file(
+                "lib/shop.rb",
+                &format!("class Cart\n  def total = {code}\nend\n"),
+            )
+            .file("test/cart_test.rb", test)
+            .plant("test/cart_test.rb")
+            .touched(touched)
+    };
+    let test = ["test/cart_test.rb"];
+    check(
+        &run("", "1", &test),
+        "passed test/cart_test.rb::CartTest#test_a",
+    );
+    let both = ["test/cart_test.rb", "test/lib/helper.rb"];
+    check_distrusted(&run("", "1", &both), "is redefined at");
+    // Production was loaded by then, or comes later.
+    check_distrusted(&run("require 'shop'\n", "1", &test), "is redefined at");
+    let late = "Test::Unit::Assertions.define_method(:assert_equal) { |*| true }";
+    check_distrusted(&run("", late, &test), "is redefined at");
+}
+
+#[test]
+fn a_library_that_the_framework_has_loaded_is_the_trees_own() {
+    let library = "class OptionParser\n  def self.own = 1\nend\n";
+    let test = "require 'minitest/autorun'\nrequire 'optparse'\nclass OwnTest < Minitest::Test\n  def test_own = assert_equal(1, OptionParser.own)\n  def test_parse = refute_respond_to(OptionParser.new, :parse!)\nend\n";
+    let run = Project::new("minitest")
+        .file("lib/optparse.rb", library)
+        .file("test/own_test.rb", test)
+        .plant("test/own_test.rb")
+        .touched(&["test/own_test.rb"]);
+    check(
+        &run,
+        "passed test/own_test.rb::OwnTest#test_own\npassed test/own_test.rb::OwnTest#test_parse",
+    );
 }
 
 #[test]

@@ -205,8 +205,13 @@ impl Project {
                 Ok(())
             })
             .expect("a side");
+        let touched = match selection {
+            Selection::All => &[],
+            Selection::Files(files) | Selection::Tests { files, .. } => files,
+        };
         let order = Order {
             selection,
+            touched,
             canary,
             seed: self.seed,
             timeout: self.timeout,

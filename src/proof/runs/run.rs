@@ -154,6 +154,7 @@ impl Bench<'_> {
                 Scope::Files => Selection::Files(files),
                 Scope::All | Scope::Examples => Selection::All,
             },
+            touched: &self.touched,
             canary: (!is_of_examples).then_some(&self.canary),
             seed: ask.seed,
             timeout,

@@ -147,7 +147,7 @@ static LANGUAGES: [Language; 7] = [
             | \bENV\b.*["'][^"']*(?:TEST|SPEC|test|_ENV)[^"']*["'] | \benv\s*\.\s*test\?
             | \bcaller(?:_locations)?\b | \bbacktrace(?:_locations)?\b | \bset_trace_func\b | \bTracePoint\b | \bObjectSpace\b | \bRubyVM\b | \bFiddle\b
             | \bat_exit\b | \bexit! | \bProcess\s*\.\s*(?:exit|kill|fork|daemon|spawn) | (?:^|[^.\w])(?:fork|abort|trap|syscall)\b | \bIO\s*\.\s*(?:for_fd|new|open|sysopen)\b
-            | \$(?:0|"|:|!)(?:\W|$) | \$(?:PROGRAM_NAME|LOADED_FEATURES|LOAD_PATH|stdout|stderr)\s*(?:=|\.|\[) | \bPROGRAM_NAME\b | /proc/
+            | \$(?:0|"|:)(?:\W|$) | \$(?:PROGRAM_NAME|LOADED_FEATURES|LOAD_PATH|stdout|stderr)\s*(?:=|\.|\[) | \bPROGRAM_NAME\b | /proc/
             | \b(?:instance|class|module)_(?:eval|exec)\b | (?:^|[^.\w])eval\b | \bbinding\b | \bTOPLEVEL_BINDING\b | \brefine\b | \bdefined\?
             | \b(?:remove_const|const_get|const_set|const_missing|method_added|instance_variable_set|remove_method|undef_method|define_singleton_method)\b
             | ^\s*(?:class|module)\s+(?:::)?(?:Object|BasicObject|Kernel|Module|Class|Method|UnboundMethod|Proc|String|Symbol|Integer|Float|Numeric|Array|Hash|NilClass|TrueClass|FalseClass|Comparable|Enumerable|Exception|StandardError|IO|File|Dir|Process|Regexp|Range|Time|Random)\b\s*(?:$|;|\#|<\s*<)

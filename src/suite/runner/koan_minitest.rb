@@ -332,6 +332,8 @@ module KoanMinitest
     session.enter_tree(%w[lib test test/lib spec])
     order = session.order
     helpers(order).each { |path| session.load_helper(path) }
+    # Helpers that the project's command loads may well have assertions of their own.
+    session.foundation.settle if session.only_helpers?
     files = order.all ? %w[test spec tests].flat_map { |folder| order.test_files(order.path(folder)) } : order.wanted_files
     files.each { |file| session.load_tests(file) }
     names = Names.new(session)

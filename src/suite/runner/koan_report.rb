@@ -35,13 +35,14 @@ module KoanReport
   end
 
   # What the guard asks for; and no trace of it left for the tests to find.
-  Order = Struct.new(:runner, :tree, :all, :chosen, :files, :tests, :canary, :seed, :checkout) do
+  Order = Struct.new(:runner, :tree, :all, :chosen, :files, :tests, :touched, :canary, :seed, :checkout) do
     def self.read
-      order = new("", "", false, false, [], [], nil, nil, nil)
+      order = new("", "", false, false, [], [], [], nil, nil, nil)
       File.binread(ARGV[0]).force_encoding("UTF-8").split("\0").each_slice(2) do |key, value|
         case key
         when "file" then order.files << value
         when "test" then order.tests << value
+        when "touched" then order.touched << value
         when "all", "chosen" then order[key] = true
         when "seed" then order.seed = value.to_i
         else order[key] = value
@@ -334,6 +335,16 @@ module KoanReport
       compare(@known)
     end
 
+    # What somebody who may do so has made of the framework's methods. The core stays what it was.
+    def settle
+      @known.map! do |owner, name, location, by|
+        now = owner.instance_method(name)
+        [owner, name, now.source_location, now.owner]
+      rescue NameError
+        [owner, name, location, by]
+      end
+    end
+
     # What a result goes through; the rest is looked at before the tests run and after them.
     def compare_core
       compare(@core)
@@ -399,7 +410,7 @@ module KoanReport
       @any_failed = false
     end
 
-    # Makes the tree's code loadable, before any installed copy of it; and the gems of its lock file, where they are all there.
+    # Makes the tree's code loadable, before any installed copy of it; where the frameworks have loaded such a copy already, in its place.
     def enter_tree(folders)
       own = File.dirname(File.expand_path($PROGRAM_NAME))
       $LOAD_PATH.delete(own)
@@ -408,6 +419,7 @@ module KoanReport
       Dir.chdir(@order.tree)
       ENV["RUBYLIB"] = folders.join(File::PATH_SEPARATOR)
       $stdin.reopen(File::NULL)
+      installed_copies.each { |name, feature| replace(name, feature) }
     end
 
     # The load path of the project's bundle: asked of a process that cannot report, because a `Gemfile` is a program.
@@ -451,6 +463,14 @@ module KoanReport
       false
     end
 
+    # Whether all that was loaded of the tree so far are helpers of its tests, which the judged change leaves as they are.
+    def only_helpers?
+      return false unless @order.touched.all? { |path| Text.test_file?(path) }
+
+      own = $LOADED_FEATURES.map { |feature| @order.inside(feature) }.compact
+      own.all? { |path| Text.test_code?(path) && !Text.test_file?(path) }
+    end
+
     # Loads what the tests rely on, as `-r` would.
     def load_helper(path)
       require path
@@ -486,6 +506,25 @@ module KoanReport
         name = from && feature[(from.length + 1)..-1]
         @pipe.emit("foreign", "name" => name, "file" => feature) if name && File.file?(@order.path("lib/#{name}"))
       end
+    end
+
+    # Libraries of Ruby's own that are loaded and that this tree holds the source of: `optparse.rb`, and where it was loaded from.
+    def installed_copies
+      folder = "#{RbConfig::CONFIG["rubylibdir"]}/"
+      features = $LOADED_FEATURES.select { |feature| feature.start_with?(folder) && feature.end_with?(".rb") }
+      features.map { |feature| [feature[folder.length..-1], feature] }.select { |name, _| File.file?(@order.path("lib/#{name}")) }
+    end
+
+    # A framework asks for such a library by the names of its constants, so that it gets the tree's from here on, as it would with `-Ilib`.
+    def replace(name, feature)
+      Object.constants.each do |constant|
+        next if Object.autoload?(constant)
+
+        location = Object.const_source_location(constant)
+        Object.send(:remove_const, constant) if location && location[0] == feature
+      end
+      $LOADED_FEATURES.delete(feature)
+      load_helper(@order.path("lib/#{name}"))
     end
 
     # Files of the tree that were loaded in the place of the framework's own, which it loads as late as it needs them.

@@ -122,6 +122,8 @@ pub trait Runner {
 #[derive(Clone, Copy, Debug)]
 pub struct Order<'a> {
     pub selection: Selection<'a>,
+    /// The files of tests that the judged change touches: what is not among them stands as the parent has it.
+    pub touched: &'a [RepoPath],
     pub canary: Option<&'a Canary>,
     /// Shuffles the tests where the runner can.
     pub seed: Option<u64>,

@@ -9,6 +9,7 @@ use anyhow::{Context as _, ensure};
 use tempfile::NamedTempFile;
 
 use super::{Order, Selection};
+use crate::change::RepoPath;
 use crate::suite::process::Job;
 
 /// Keys and values in turn, each with a zero byte at its end. The script reads it before any file of the tree.
@@ -44,6 +45,9 @@ pub(super) fn write_order(
             .with_context(|| format!("{path} is not UTF-8, which `{runner}` needs"))?;
         pairs.push(("file", path.to_owned()));
     }
+    // A name that is no text is no helper's.
+    let touched = order.touched.iter().filter_map(RepoPath::to_str);
+    pairs.extend(touched.map(|path| ("touched", path.to_owned())));
     if let Some(canary) = order.canary {
         pairs.push(("canary", canary.name.clone()));
     }
