@@ -466,3 +466,19 @@ fn a_name_that_is_missing_at_import_is_told_from_other_reasons() {
         assert_eq!(found, [expected], "{tests}: {run:#?}");
     }
 }
+
+#[test]
+fn a_file_that_only_another_one_imports_is_run_as_well() {
+    let project = Project::new("pytest")
+        .file("pytest.ini", "[pytest]\npython_files = all.py\n")
+        .file("tests/__init__.py", "")
+        .file("tests/all.py", "from .test_a import TestA\n")
+        .file(
+            "tests/test_a.py",
+            "import unittest\nclass TestA(unittest.TestCase):\n    def test_a(self): pass\n",
+        )
+        .plant("tests/test_a.py");
+    let both = "passed tests/all.py::TestA::test_a\npassed tests/test_a.py::TestA::test_a";
+    check(&project.touched(&["tests/test_a.py"]), both);
+    check(&project.suite(&["tests/test_a.py"]), both);
+}

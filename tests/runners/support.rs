@@ -119,11 +119,11 @@ impl Project {
     }
 
     pub fn all(&self) -> TestRun {
-        self.run(Selection::All, None)
+        self.run(Selection::All, &[], None)
     }
 
     pub fn all_with_canary(&self) -> TestRun {
-        self.run(Selection::All, Some(&canary()))
+        self.run(Selection::All, &[], Some(&canary()))
     }
 
     /// As a proof lays a tree out: a canary for every runner that none was planted for.
@@ -146,20 +146,26 @@ impl Project {
     }
 
     pub fn try_all(&self) -> anyhow::Result<TestRun> {
-        self.try_run(Selection::All, None)
+        self.try_run(Selection::All, &[], None)
     }
 
     /// The tests of the touched files, with the canary.
     pub fn touched(&self, files: &[&str]) -> TestRun {
         let files: Vec<RepoPath> = files.iter().map(|&file| file.into()).collect();
-        self.run(Selection::Files(&files), Some(&canary()))
+        self.run(Selection::Files(&files), &files, Some(&canary()))
+    }
+
+    /// The whole suite, with the canary in the touched files.
+    pub fn suite(&self, touched: &[&str]) -> TestRun {
+        let touched: Vec<RepoPath> = touched.iter().map(|&file| file.into()).collect();
+        self.run(Selection::All, &touched, Some(&canary()))
     }
 
     pub fn only(&self, files: &[&str], tests: &[&str]) -> TestRun {
         let files: Vec<RepoPath> = files.iter().map(|&file| file.into()).collect();
         let tests: BTreeSet<TestId> = tests.iter().map(|&test| TestId(test.into())).collect();
         let (files, tests) = (&files, &tests);
-        self.run(Selection::Tests { files, tests }, None)
+        self.run(Selection::Tests { files, tests }, files, None)
     }
 
     pub fn with_canary_file(mut self, beside: &str) -> Project {
@@ -169,19 +175,24 @@ impl Project {
     }
 
     #[track_caller]
-    fn run(&self, selection: Selection, canary: Option<&Canary>) -> TestRun {
-        self.try_run(selection, canary).expect("a run")
+    fn run(&self, selection: Selection, touched: &[RepoPath], canary: Option<&Canary>) -> TestRun {
+        self.try_run(selection, touched, canary).expect("a run")
     }
 
-    fn try_run(&self, selection: Selection, canary: Option<&Canary>) -> anyhow::Result<TestRun> {
-        self.laid_out(selection, canary, |area, side, order| {
+    fn try_run(
+        &self,
+        selection: Selection,
+        touched: &[RepoPath],
+        canary: Option<&Canary>,
+    ) -> anyhow::Result<TestRun> {
+        self.laid_out((selection, touched), canary, |area, side, order| {
             self.runner.run(area, side, order)
         })
     }
 
     /// The examples of the documentation.
     pub fn examples(&self) -> Option<TestRun> {
-        self.laid_out(Selection::All, None, |area, side, order| {
+        self.laid_out((Selection::All, &[]), None, |area, side, order| {
             self.runner.examples(area, side, order)
         })
         .expect("a run")
@@ -189,7 +200,7 @@ impl Project {
 
     fn laid_out<T>(
         &self,
-        selection: Selection,
+        (selection, touched): (Selection, &[RepoPath]),
         canary: Option<&Canary>,
         run: impl FnOnce(&Area, &Side, &Order) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
@@ -205,10 +216,6 @@ impl Project {
                 Ok(())
             })
             .expect("a side");
-        let touched = match selection {
-            Selection::All => &[],
-            Selection::Files(files) | Selection::Tests { files, .. } => files,
-        };
         let order = Order {
             selection,
             touched,

@@ -83,6 +83,10 @@ def pytest_plugin(order, emit, describe, blocked):
                 return name.endswith(".py") and any(fnmatch(name, pattern.rpartition("/")[2]) for pattern in patterns)
 
             files, own = wanted_files(order, is_test)
+            # An argument inside of another one is only collected by its name.
+            for path in own:
+                if not is_test(os.path.basename(path)):
+                    config.addinivalue_line("python_files", os.path.basename(path))
             config.args = config.args + own if files is None else files
 
         def pytest_itemcollected(self, item):

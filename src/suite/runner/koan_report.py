@@ -75,9 +75,12 @@ def test_files(top, is_test):
 
 def wanted_files(order, is_test):
     """The test files that the touched files stand for: themselves, or, for fixtures and helpers, the tests of the nearest folder that has
-    any. `None` is the whole suite. The canary's own file is always wanted."""
+    any. `None` is the whole suite. The canary's own file is always wanted, and so is one in which it stands and that the project's settings do
+    not name: where `python_files` is a file that imports the others."""
     tree = order["tree"]
     own = [path for path in test_files(tree, lambda name: name == "test_%s.py" % order["canary"])]
+    unnamed = [path for path in order["touched"] if path.endswith(".py") and not is_test(os.path.basename(path))]
+    own += [os.path.join(tree, path) for path in unnamed if holds_canary(order, path)]
     if order["files"] is None:
         return None, own
     files = []
