@@ -70,7 +70,7 @@ pub enum End {
 
 /// Per stream.
 pub const MAX_OUTPUT: usize = 8 << 20;
-pub const MAX_REPORT: usize = 64 << 20;
+pub const MAX_REPORT: usize = 128 << 20;
 
 /// How long the pipes of a tool may stay open after it ended: a daemon that it left behind is no reason to wait.
 const LINGER: Duration = Duration::from_secs(2);

@@ -164,15 +164,14 @@ def pytest_plugin(order, emit, describe, blocked):
             when = report.when
             if when == "call" and call.excinfo:
                 when = where_raised(call.excinfo.tb)
-            emit(
-                "phase",
-                id=item.nodeid,
-                when="sub" if calling else when,
-                outcome=report.outcome,
-                xfail=hasattr(report, "wasxfail"),
-                exc=facts(call.excinfo),
-                note=first_line(str(note)) if isinstance(note, str) else "",
-            )
+            said = {"xfail": True} if hasattr(report, "wasxfail") else {}
+            if call.excinfo:
+                said["exc"] = facts(call.excinfo)
+            if isinstance(note, str):
+                said["note"] = first_line(note)
+            # A set-up that went well says nothing, and there are suites of a hundred thousand tests.
+            if said or report.outcome != "passed" or when == "call" or calling:
+                emit("phase", id=item.nodeid, when="sub" if calling else when, outcome=report.outcome, **said)
 
     return Koan()
 

@@ -10,8 +10,10 @@ pub(super) struct Phase {
     pub id: String,
     pub when: When,
     pub outcome: Reported,
+    #[serde(default)]
     pub xfail: bool,
     pub exc: Option<Exception>,
+    #[serde(default)]
     pub note: String,
 }
 
