@@ -1,15 +1,21 @@
-//! Tests that the change only renames or moves: the same lines under another name. What a vanished test has become keeps its word for it.
+//! Tests that the change only renames or moves: the same lines under another name; and those that get parameters and say what they said. What a
+//! vanished test has become keeps its word for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::bodies::{Heads, names};
+use super::rewritten::keeps_data;
 use super::split::Split;
 use crate::change::{Change, FileVersion};
 use crate::suite::{Outcome, TestId, TestRun};
 
-/// Old names to new ones; of each kind there is only one.
 #[derive(Debug, Default)]
-pub(super) struct Renames(BTreeMap<String, String>);
+pub(super) struct Renames {
+    /// Old names to new ones; of each kind there is only one.
+    names: BTreeMap<String, String>,
+    /// Tests of touched files that have as many assertions and all their data under the same name.
+    kept: BTreeSet<String>,
+}
 
 /// A test of one side that the other side has not, in the same file.
 struct Lone {
@@ -19,9 +25,10 @@ struct Lone {
 }
 
 impl Renames {
-    /// Tests that one file loses and that it, or another one, gains with the same lines.
+    /// Tests that one file loses and that it, or another one, gains with the same lines; and those that it keeps.
     pub fn of(change: &Change, split: &Split) -> Renames {
         let (mut gone, mut come) = (Vec::new(), Vec::new());
+        let mut kept = BTreeSet::new();
         for path in split.test_files() {
             let (Some(file), Some(heads)) = (change.file(&path), Heads::of(&path)) else {
                 continue;
@@ -32,6 +39,11 @@ impl Renames {
             };
             let (old, new) = (text(&file.old), text(&file.new));
             let (old, new) = (heads.bodies(&old), heads.bodies(&new));
+            let is_kept = |name: &&str| {
+                let new = new.get(name);
+                new.is_some_and(|new| new.len() == 1 && keeps_data(&old[name], new))
+            };
+            kept.extend(old.keys().copied().filter(is_kept).map(str::to_owned));
             for (from, to, lone) in [(&old, &new, &mut gone), (&new, &old, &mut come)] {
                 for (name, texts) in from.iter().filter(|(name, _)| !to.contains_key(*name)) {
                     lone.extend(texts.iter().map(|text| Lone {
@@ -41,22 +53,23 @@ impl Renames {
                 }
             }
         }
-        let mut renames = BTreeMap::new();
+        let mut names = BTreeMap::new();
         for old in &gone {
             let same: Vec<&Lone> = come.iter().filter(|new| new.body == old.body).collect();
             let n_old = gone.iter().filter(|other| other.body == old.body).count();
             if let ([new], 1) = (&same[..], n_old) {
-                renames.insert(old.name.clone(), new.name.clone());
+                names.insert(old.name.clone(), new.name.clone());
             }
         }
-        Renames(renames)
+        Renames { names, kept }
     }
 
     pub fn has(&self, old_name: &str) -> bool {
-        self.0.contains_key(old_name)
+        self.names.contains_key(old_name)
     }
 
-    /// The tests that are gone AFTER, each with the one that it has become: the only test of the new name that was not there before.
+    /// The tests that are gone AFTER, each with the one that it has become: the only test of the new name that was not there before, or the first
+    /// of those that it has become by parameters.
     pub fn tests(&self, parent: &TestRun, after: &TestRun) -> BTreeMap<TestId, TestId> {
         let gone = parent
             .results
@@ -64,7 +77,11 @@ impl Renames {
             .filter(|test| after.outcome(test).is_none());
         let mut tests = BTreeMap::new();
         for old in gone {
-            let new_name = self.0.iter().find(|(name, _)| names(old, name));
+            if let Some(first) = self.parametrised(old, after) {
+                tests.insert(old.clone(), first.clone());
+                continue;
+            }
+            let new_name = self.names.iter().find(|(name, _)| names(old, name));
             let Some((_, new_name)) = new_name else {
                 continue;
             };
@@ -86,6 +103,24 @@ impl Renames {
             }
         }
         tests
+    }
+
+    /// `test_a[x]` of `test_a`, where that has its data still and all of its cases pass.
+    fn parametrised<'r>(&self, old: &TestId, after: &'r TestRun) -> Option<&'r TestId> {
+        let is_kept = self.kept.iter().any(|name| names(old, name));
+        let is_plain = !old.0.ends_with(']') && !old.0.contains(" with data set ");
+        if !is_kept || !is_plain {
+            return None;
+        }
+        let is_case = |test: &TestId| {
+            let rest = test.0.strip_prefix(&*old.0);
+            rest.is_some_and(|rest| rest.starts_with('[') || rest.starts_with(" with data set "))
+        };
+        let mut cases = after.results.iter().filter(|(test, _)| is_case(test));
+        let all_pass = cases
+            .clone()
+            .all(|(_, case)| case.outcome == Outcome::Passed);
+        cases.next().filter(|_| all_pass).map(|(test, _)| test)
     }
 }
 
@@ -169,6 +204,27 @@ mod tests {
             ),
             (&["tests/test_x.py::test_a"], &["tests/test_y.py::test_a"]),
             "tests/test_x.py::test_a -> tests/test_y.py::test_a",
+        );
+    }
+
+    #[test]
+    fn a_test_that_gets_parameters_is_the_same_with_the_same_assertions() {
+        let head = "@mark('a', [1, 2])\ndef test_a(a):";
+        let cases = TEST.replace("def test_a():", head);
+        let weaker = cases.replace("[1, 2]", "[3, 2]").replace("== 1", "== a");
+        let id = "tests/test_x.py::test_a";
+        let (one, two) = (format!("{id}[1]"), format!("{id}[2]"));
+        let ids = (&[id][..], &[&*one, &*two][..]);
+        let old = &[("tests/test_x.py", TEST)][..];
+        let cases_of = format!("{id} -> {one}");
+        check((old, &[("tests/test_x.py", &cases)]), ids, &cases_of);
+        check((old, &[("tests/test_x.py", &weaker)]), ids, "");
+        let other = (&[&*one][..], &[&*two][..]);
+        check((old, &[("tests/test_x.py", &cases)]), other, "");
+        check(
+            (old, &[("tests/test_x.py", &cases)]),
+            (&[id], &["tests/test_x.py::test_ab[1]"]),
+            "",
         );
     }
 

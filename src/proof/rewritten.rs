@@ -2,9 +2,14 @@
 //!
 //! More assertions, other data and other names are no matter: an old test that says more is as good as before.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::Doubt;
 use super::bodies::{Heads, names};
 use super::renamed::Renames;
+use super::smells::languages::pattern;
 use super::split::Split;
 use crate::change::Change;
 use crate::suite::{Outcome, TestId, TestRun};
@@ -53,31 +58,59 @@ pub(super) fn doubts<'a>(
     doubts
 }
 
+// Go asserts by a comparison and a call.
+const ASSERTIONS: [&str; 10] = [
+    "assert", "expect", "raises", "should", "fail", "must_", "wont_", ".Error", ".Fatal", " != ",
+];
+const ESCAPES: [&str; 9] = [
+    "return", "except", "catch", "if ", "skip", "xfail", "rescue", "unless ", "pending",
+];
+
 /// Whether an assertion of the old text is gone, or the new text has more ways round its assertions.
 fn says_less(old: &[String], new: &[String]) -> bool {
-    // Go asserts by a comparison and a call.
-    const ASSERTIONS: [&str; 10] = [
-        "assert", "expect", "raises", "should", "fail", "must_", "wont_", ".Error", ".Fatal",
-        " != ",
-    ];
-    const ESCAPES: [&str; 9] = [
-        "return", "except", "catch", "if ", "skip", "xfail", "rescue", "unless ", "pending",
-    ];
-    let lines = |texts: &[String], marks: &[&str]| -> Vec<String> {
-        let lines = texts.iter().flat_map(|text| text.lines());
-        let marked = lines.filter(|line| marks.iter().any(|mark| line.contains(mark)));
-        marked.map(str::to_owned).collect()
+    !all_among(&marked(old, &ASSERTIONS), &marked(new, &ASSERTIONS)) || has_more_escapes(old, new)
+}
+
+/// Whether the new text has as many assertions as the old one, no more ways round them, and all of its data: what a test that gets parameters
+/// has above its assertions then.
+pub(super) fn keeps_data(old: &[String], new: &[String]) -> bool {
+    static LITERAL: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r#""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\b\d[\w.]*"#));
+    let data = |texts: &[String]| -> Vec<String> {
+        let found = texts.iter().flat_map(|text| LITERAL.find_iter(text));
+        found
+            .map(|literal| literal.as_str().replace('\'', "\""))
+            .collect()
     };
-    let mut left = lines(new, &ASSERTIONS);
-    let is_kept = |line: &String| match left.iter().position(|other| other == line) {
-        Some(at) => {
-            left.swap_remove(at);
-            true
-        }
-        None => false,
-    };
-    let keeps_all = lines(old, &ASSERTIONS).iter().all(is_kept);
-    !keeps_all || lines(new, &ESCAPES).len() > lines(old, &ESCAPES).len()
+    let n_assertions = |texts: &[String]| marked(texts, &ASSERTIONS).len();
+    n_assertions(new) >= n_assertions(old)
+        && !has_more_escapes(old, new)
+        && all_among(&data(old), &data(new))
+}
+
+/// The lines that have one of these in them.
+fn marked(texts: &[String], marks: &[&str]) -> Vec<String> {
+    let lines = texts.iter().flat_map(|text| text.lines());
+    let marked = lines.filter(|line| marks.iter().any(|mark| line.contains(mark)));
+    marked.map(str::to_owned).collect()
+}
+
+fn has_more_escapes(old: &[String], new: &[String]) -> bool {
+    marked(new, &ESCAPES).len() > marked(old, &ESCAPES).len()
+}
+
+/// Whether each of `these` stands there, as often as here.
+fn all_among(these: &[String], there: &[String]) -> bool {
+    let mut left: Vec<&String> = there.iter().collect();
+    these
+        .iter()
+        .all(|one| match left.iter().position(|other| *other == one) {
+            Some(at) => {
+                left.swap_remove(at);
+                true
+            }
+            None => false,
+        })
 }
 
 #[cfg(test)]

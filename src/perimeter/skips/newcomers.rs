@@ -236,22 +236,19 @@ impl<'a> Newcomers<'a> {
             head += 1;
         };
         let mut end = head;
-        let mut in_string = false;
+        let mut open: Option<&str> = None;
         for (at, line) in self.lines.iter().enumerate().skip(head + 1) {
             let code = line.trim();
             let closes = indent(line) == depth && code.starts_with([')', ']']);
-            if !in_string && !code.is_empty() && indent(line) <= depth && !closes {
+            if open.is_none() && !code.is_empty() && indent(line) <= depth && !closes {
                 break;
             }
-            if code.contains("'''") {
-                return None;
-            }
-            in_string ^= code.matches("\"\"\"").count() % 2 == 1;
+            open = long_string(open, code);
             if !code.is_empty() {
                 end = at;
             }
         }
-        (!in_string && !self.may_inherit(at, depth)).then_some(())?;
+        (open.is_none() && !self.may_inherit(at, depth)).then_some(())?;
         self.is_new(name, at..=end)
     }
 
@@ -371,6 +368,29 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
+/// The quotes of the Python string that goes on after a line, where one of these was open before it.
+fn long_string<'q>(open: Option<&'q str>, line: &str) -> Option<&'q str> {
+    const QUOTES: [&str; 2] = ["\"\"\"", "'''"];
+    let mut open = open;
+    let mut rest = line;
+    loop {
+        let found = match open {
+            Some(quotes) => rest.find(quotes).map(|at| (at, quotes)),
+            None => {
+                let places = QUOTES
+                    .iter()
+                    .filter_map(|quotes| Some((rest.find(quotes)?, *quotes)));
+                places.min()
+            }
+        };
+        let Some((at, quotes)) = found else {
+            return open;
+        };
+        open = open.is_none().then_some(quotes);
+        rest = &rest[at + 3..];
+    }
+}
+
 /// How many brackets are open after a line; `None` where a string or a comment goes on, or more is closed than was open.
 fn balance(
     line: &str,
@@ -449,6 +469,27 @@ mod tests {
             "test_a.py",
             PY,
             &within.replace("pytest.mark.skip", "unittest.skip('x')"),
+        );
+    }
+
+    #[test]
+    fn a_new_python_test_may_have_strings_of_many_lines() {
+        for text in [
+            "'''\nfrom a import b\n\"\"\"\n    '''",
+            "\"\"\"\n@x\n'''\"\"\"; y = '''\n'''",
+        ] {
+            let new = format!(
+                "\n@skipIf(1 < 2, 'new')\ndef test_later():\n    x = {text}\n    assert x\n"
+            );
+            check_new("test_a.py", PY, &format!("{PY}{new}"));
+        }
+        let open = "\n@skipIf(1 < 2, 'new')\ndef test_later():\n    x = '''\n\"\"\"\n";
+        check_refused("test_a.py", PY, &format!("{PY}{open}"));
+        let stolen = "@skipIf(1 < 2, 'new')\ndef test_later():\n    x = '''\n'''\n    assert vat";
+        check_refused(
+            "test_a.py",
+            PY,
+            &PY.replace("def test_vat():\n    assert vat", stolen),
         );
     }
 
