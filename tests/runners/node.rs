@@ -36,6 +36,14 @@ fn check_attack(tests: &str, reason: &str) {
 }
 
 #[test]
+fn half_a_surrogate_pair_is_reported_as_a_replacement() {
+    check_tests(
+        "test('half \\ud83d', () => { throw new TypeError('\\ud83d'); });\n",
+        "failed test/shop.test.js::half \u{fffd}",
+    );
+}
+
+#[test]
 fn a_test_passes_fails_is_skipped_or_cannot_be_set_up() {
     check_tests(
         "\

@@ -482,3 +482,11 @@ fn a_file_that_only_another_one_imports_is_run_as_well() {
     check(&project.touched(&["tests/test_a.py"]), both);
     check(&project.suite(&["tests/test_a.py"]), both);
 }
+
+#[test]
+fn half_a_surrogate_pair_is_reported_as_a_question_mark() {
+    check_tests(
+        "def test_half(): raise ValueError('\\ud83d')\n",
+        "failed tests/test_shop.py::test_half",
+    );
+}

@@ -38,7 +38,8 @@ def open_report():
         nonlocal count
         if getpid() != pid:
             return
-        line = dumps({"secret": secret, "n": count, "event": event, **facts}).encode() + b"\n"
+        # Half of a surrogate pair is no text that could be written.
+        line = dumps({"secret": secret, "n": count, "event": event, **facts}, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         count += 1
         while line:
             line = line[write(fd, line) :]

@@ -14,12 +14,16 @@ const { stringify, parse } = JSON;
 const { apply, getPrototypeOf, setPrototypeOf, ownKeys } = Reflect;
 const { isArray } = Array;
 const cut = (text, from, to) => apply(''.slice, text, [from, to]);
+// Half of a surrogate pair is no text that could be written.
+const { toWellFormed } = String.prototype;
+const wellFormed = (text) => apply(toWellFormed, text, []);
 
 const MAX_FRAMES = 50;
 const MAX_TEXT = 400;
 
 // Nothing of the tree's may say how a value is written: a `toJSON` on a prototype would.
 function plain(value) {
+  if (typeof value === 'string') return wellFormed(value);
   if (typeof value !== 'object' || value === null) return value;
   const copy = isArray(value) ? [] : {};
   setPrototypeOf(copy, null);
@@ -198,7 +202,7 @@ function frames_of(stack, error) {
 exports.namer = () => {
   const seen = new Map();
   return (file, titles) => {
-    const id = `${file}::${titles.map((title) => oneLine(title)).join(' > ')}`;
+    const id = wellFormed(`${file}::${titles.map((title) => oneLine(title)).join(' > ')}`);
     const n = (seen.get(id) ?? 0) + 1;
     seen.set(id, n);
     return n === 1 ? id : `${id}#${n}`;
