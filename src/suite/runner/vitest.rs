@@ -15,7 +15,7 @@ pub(super) struct Vitest {
 
 pub(super) fn open(dir: &Path, toolbox: &Toolbox) -> anyhow::Result<Vitest> {
     let javascript = javascript::JavaScript::open("vitest", dir, toolbox)?;
-    let vitest = javascript.package_version(("vitest", 1), toolbox)?;
+    let vitest = javascript.package_version(("vitest", 0), toolbox)?;
     let version = format!("vitest {vitest}, {}", javascript.version());
     Ok(Vitest {
         javascript,

@@ -24,7 +24,15 @@ fs.promises.mkdir = async (folder, ...rest) => {
 };
 
 const fromTree = createRequire(path.join(tree, 'package.json'));
-const { createVitest, parseCLI } = await import(pathToFileURL(fromTree.resolve('vitest/node')).href);
+// Up to version 0.34 it may only be imported, and so is not found by a path.
+function entry() {
+  try {
+    return fromTree.resolve('vitest/node');
+  } catch {
+    return path.join(path.dirname(fromTree.resolve('vitest/package.json')), 'dist/node.js');
+  }
+}
+const { createVitest, parseCLI } = await import(pathToFileURL(entry()).href);
 
 const own = {
   allowOnly: true,

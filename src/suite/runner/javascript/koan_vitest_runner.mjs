@@ -133,7 +133,9 @@ class Teller {
 }
 
 const testsOf = (group) => group.tasks.flatMap((task) => (task.type === 'suite' ? testsOf(task) : [task]));
-const titles = (task) => [...(task.suite && task.suite !== task.file ? titles(task.suite) : []), task.name];
+// Up to version 1 a file has a group of its own, without a name, around all that is in it.
+const isOfFile = (group) => group === group.file || (group.name === '' && !group.suite);
+const titles = (task) => [...(task.suite && task.suite !== task.file && !isOfFile(task.suite) ? titles(task.suite) : []), task.name];
 
 export default class KoanRunner extends Runner {
   async onBeforeCollect(paths) {
@@ -173,6 +175,28 @@ export default class KoanRunner extends Runner {
 
   async onAfterRunFiles(files) {
     const result = await super.onAfterRunFiles?.(files);
+    for (const file of files ?? []) session.close(file);
+    return result;
+  }
+
+  // What these were called up to version 0.34.
+  async onBeforeRunTest(test) {
+    session.begin(test);
+    return super.onBeforeRunTest?.(test);
+  }
+
+  async runTest(test) {
+    return this.runTask(test);
+  }
+
+  async onAfterRunTest(test) {
+    const result = await super.onAfterRunTest?.(test);
+    session.done(test);
+    return result;
+  }
+
+  async onAfterRun(files) {
+    const result = await super.onAfterRun?.(files);
     for (const file of files ?? []) session.close(file);
     return result;
   }
