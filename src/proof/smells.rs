@@ -575,6 +575,14 @@ class Integer
     IO.for_fd(3)
     $stdout = StringIO.new
     class << Process
+    prepend Module.new
+    prepend ::Quiet
+    prepend(quiet)
+    holder.prepend Quiet
+    item.instance_variable_set(:@failures, [])
+    item.instance_variable_set("@#{name}", 1)
+    item.instance_variable_set(name, 1)
+    item.instance_variable_set :@_result, nil
 "#;
         check(|language| &language.aware, "lib/cart.rb", suspicious, true);
         let plain = r#"
@@ -588,6 +596,9 @@ class Integer
     return enum_for(:each) unless block_given?
     puts "a special test of #{name}"
     File.open(path, "w") { |file| file << text }
+      prepend :root do
+    klass.instance_variable_set(:@translations, translations.dup)
+    raise Failed, $!.message
 "#;
         check(|language| &language.aware, "lib/cart.rb", plain, false);
     }

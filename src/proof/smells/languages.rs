@@ -149,10 +149,11 @@ static LANGUAGES: [Language; 7] = [
             | \bat_exit\b | \bexit! | \bProcess\s*\.\s*(?:exit|kill|fork|daemon|spawn) | (?:^|[^.\w])(?:fork|abort|trap|syscall)\b | \bIO\s*\.\s*(?:for_fd|new|open|sysopen)\b
             | \$(?:0|"|:)(?:\W|$) | \$(?:PROGRAM_NAME|LOADED_FEATURES|LOAD_PATH|stdout|stderr)\s*(?:=|\.|\[) | \bPROGRAM_NAME\b | /proc/
             | \b(?:instance|class|module)_(?:eval|exec)\b | (?:^|[^.\w])eval\b | \bbinding\b | \bTOPLEVEL_BINDING\b | \brefine\b | \bdefined\?
-            | \b(?:remove_const|const_get|const_set|const_missing|method_added|instance_variable_set|remove_method|undef_method|define_singleton_method)\b
+            | \b(?:remove_const|const_get|const_set|const_missing|method_added|remove_method|undef_method|define_singleton_method)\b
             | ^\s*(?:class|module)\s+(?:::)?(?:Object|BasicObject|Kernel|Module|Class|Method|UnboundMethod|Proc|String|Symbol|Integer|Float|Numeric|Array|Hash|NilClass|TrueClass|FalseClass|Comparable|Enumerable|Exception|StandardError|IO|File|Dir|Process|Regexp|Range|Time|Random)\b\s*(?:$|;|\#|<\s*<)
             | \b(?:Object|BasicObject|Kernel|Module|Class|Method|UnboundMethod|Proc|String|Symbol|Integer|Float|Numeric|Array|Hash|NilClass|Comparable|Enumerable|Exception|IO|Process)\s*\.\s*(?:prepend|include|extend|send|__send__|public_send|define_method|alias_method|singleton_class|instance_method)\b
-            | \bclass\s*<<\s*[A-Z] | \bsingleton_class\b | \bprepend\b
+            | \bclass\s*<<\s*[A-Z] | \bsingleton_class\b | \.\s*prepend\b | \bprepend\b\s*\(?\s*(?:::|[^\s(:"']|$)
+            | \binstance_variable_set\b\s*\(?\s*(?:[^\s(:"']|$|:?["']?@(?:\W|_|NAME|assertions|example|exception|execution|failures|internal|metadata|method_name|passed|result|skip))
         "#,
         looking: r#"
             \bdefined\?\s* | \b(?:const|method|class_variable|instance_variable)_defined\? | \b(?:public|private|protected|instance|singleton)_method(?:s|_defined\?)?\b
