@@ -107,7 +107,7 @@ async function main() {
     byFile.set(file, [...(byFile.get(file) ?? []), specification]);
   }
   const wanted = nearest(task, [...byFile.keys()]);
-  const chosen = wanted.flatMap((file) => byFile.get(file) ?? specify(vitest, path.join(tree, file)));
+  const chosen = wanted.flatMap((file) => byFile.get(file) ?? [specify(vitest, path.join(tree, file))]);
   const labels = wanted.flatMap((file) => labelsOf(file, byFile.get(file) ?? []).map((label) => [label, file]));
   emit('files', { files: labels.map(([label]) => label), paths: Object.fromEntries(labels) });
   // The workers learn where they are, and which files run in several projects; the pipe they share.
