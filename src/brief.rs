@@ -1,6 +1,7 @@
 //! One error of production as a task: where it crashed in `HEAD`, where a fix may go, and what will judge it. Nothing is written anywhere.
 
 pub mod owners;
+mod range;
 mod suspects;
 mod tried;
 
@@ -17,7 +18,8 @@ use crate::source::Window;
 use crate::triage::{Ranked, Recurrences, Scene};
 
 use owners::Owners;
-pub use suspects::Suspect;
+pub use range::Range;
+pub use suspects::{Span, Suspect, Suspects};
 pub use tried::Tried;
 
 /// What an agent is told.
@@ -32,7 +34,7 @@ pub struct Brief {
     /// Where the fix probably goes, likeliest first, and what the policy says of it.
     pub files: Vec<Explanation>,
     /// Commits that may have brought it in; `None` if a shallow clone hides them.
-    pub suspects: Option<Vec<Suspect>>,
+    pub suspects: Option<Suspects>,
     /// Who owns those files, as `CODEOWNERS` of `HEAD` has it; files that nobody owns are left out.
     pub owners: Vec<(RepoPath, Vec<String>)>,
     /// What was tried before and refused, the newest first.
@@ -76,7 +78,7 @@ pub fn of(repo: &Repo, policy: &Policy, asked: &Asked, name: &str) -> anyhow::Re
 /// The brief for an issue of a digest over a window, as of a time.
 ///
 /// # Errors
-/// The repository cannot be read.
+/// The repository or the record of deployments cannot be read.
 pub fn about(
     repo: &Repo,
     policy: &Policy,
@@ -101,8 +103,11 @@ pub fn about(
         None => Vec::new(),
     };
     let suspects = match head_id {
-        Some(head_id) => suspects::of(repo, head_id, &places, ranked.issue.tally.first_seen)?,
-        None => Some(Vec::new()),
+        Some(head_id) => {
+            let releases = extract::releases(repo, policy)?;
+            suspects::of(repo, head_id, (&places, &ranked.issue), &releases)?
+        }
+        None => Some(Suspects::default()),
     };
     let mut likely: Vec<RepoPath> = Vec::new();
     for place in &places {

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 pub use recurrences::{Past, recurrences};
+pub use releases::Releases;
 
 use crate::change::RepoPath;
 use crate::git::Repo;
@@ -165,6 +166,14 @@ pub(crate) fn files_of_head(repo: &Repo) -> anyhow::Result<BTreeSet<RepoPath>> {
     let tree_id = repo.commit(head_id)?.tree_id;
     let files = repo.files(tree_id)?;
     Ok(files.into_iter().map(|file| file.path).collect())
+}
+
+/// The releases of the repository as the policy names them.
+///
+/// # Errors
+/// As [`Releases::open`].
+pub fn releases<'r>(repo: &'r Repo, policy: &'r Policy) -> anyhow::Result<Releases<'r>> {
+    Releases::open(repo, &policy.triage.releases, folder(repo))
 }
 
 /// Where the relative paths of sources begin.

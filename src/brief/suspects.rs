@@ -1,4 +1,6 @@
 //! Commits that may have brought an error in: they added lines that stand around the crash, before it was first seen.
+//!
+//! Where the releases of the error are known commits, those between the last good and the first bad one come before all others.
 
 use std::collections::BTreeSet;
 
@@ -6,9 +8,31 @@ use gix::ObjectId;
 use jiff::Timestamp;
 
 use super::Place;
+use super::range::{self, Range};
 use crate::change::RepoPath;
+use crate::extract::Releases;
 use crate::git::{Commit, Repo};
+use crate::issue::Issue;
 use crate::usage::UsageError;
+
+/// Commits, and where they were found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Suspects {
+    pub span: Span,
+    pub commits: Vec<Suspect>,
+}
+
+/// Which part of the history suspects are from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Span {
+    /// All of it: which release was the last good one is not known.
+    #[default]
+    Open,
+    /// Between these releases.
+    Between(Range),
+    /// Before the last good one, because none was found between the two.
+    Before(Range),
+}
 
 /// One commit and what speaks against it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,17 +57,57 @@ const MAX_SUBJECT: usize = 100;
 pub fn of(
     repo: &Repo,
     head_id: ObjectId,
+    (places, issue): (&[Place], &Issue),
+    releases: &Releases,
+) -> anyhow::Result<Option<Suspects>> {
+    let Some(bounds) = unless_cut(range::of(repo, releases, issue))? else {
+        return Ok(None);
+    };
+    let tip_id = bounds.as_ref().map_or(head_id, |bounds| bounds.first_bad);
+    let Some(ids) = unless_cut(repo.newest_commits(None, tip_id, MAX_COMMITS))? else {
+        return Ok(None);
+    };
+    let among = |ids: &[ObjectId]| among(repo, ids, places, issue.tally.first_seen);
+    let Some((good_id, range)) = bounds.and_then(|bounds| bounds.last_good) else {
+        return Ok(Some(Suspects {
+            span: Span::Open,
+            commits: among(&ids)?,
+        }));
+    };
+    let Some(inside) = unless_cut(repo.newest_commits(Some(good_id), tip_id, MAX_COMMITS))? else {
+        return Ok(None);
+    };
+    let commits = among(&inside)?;
+    if !commits.is_empty() {
+        let span = Span::Between(range);
+        return Ok(Some(Suspects { span, commits }));
+    }
+    let older = ids.into_iter().filter(|id| !inside.contains(id));
+    let older: Vec<ObjectId> = older.take(MAX_COMMITS - inside.len()).collect();
+    Ok(Some(Suspects {
+        span: Span::Before(range),
+        commits: among(&older)?,
+    }))
+}
+
+/// `None` where a shallow clone ends too early.
+fn unless_cut<T>(found: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(err) if err.is::<UsageError>() => Ok(None),
+        Err(err) => Err(err),
+    }
+}
+
+fn among(
+    repo: &Repo,
+    ids: &[ObjectId],
     places: &[Place],
     first_seen: Option<Timestamp>,
-) -> anyhow::Result<Option<Vec<Suspect>>> {
-    let ids = match repo.newest_commits(None, head_id, MAX_COMMITS) {
-        Ok(ids) => ids,
-        Err(err) if err.is::<UsageError>() => return Ok(None),
-        Err(err) => return Err(err),
-    };
+) -> anyhow::Result<Vec<Suspect>> {
     let mut suspects: Vec<Suspect> = Vec::new();
     for id in ids {
-        let commit = repo.commit(id)?;
+        let commit = repo.commit(*id)?;
         let at = Timestamp::from_second(commit.committer.seconds)?;
         if first_seen.is_some_and(|first| at > first) {
             continue;
@@ -57,7 +121,7 @@ pub fn of(
     }
     suspects.sort_by_key(|suspect| !suspect.added_the_line);
     suspects.truncate(MAX_SUSPECTS);
-    Ok(Some(suspects))
+    Ok(suspects)
 }
 
 /// Whether a commit added a line that stands around the crash, and if so, whether it was the line itself.
@@ -119,63 +183,4 @@ fn suspect(commit: &Commit, at: Timestamp, place: &Place, added_the_line: bool) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::git::testing::TestRepo;
-
-    fn place(line: usize, lines: &[&str]) -> Place {
-        Place {
-            path: RepoPath::from("a.py"),
-            function: None,
-            line: Some(line),
-            lines: lines
-                .iter()
-                .enumerate()
-                .map(|(n, line)| (n + 1, (*line).to_owned()))
-                .collect(),
-        }
-    }
-
-    #[test]
-    fn a_line_counts_where_it_is_new() {
-        let place = place(2, &["def total():", "    return a / b", "}"]);
-        assert_eq!(weigh("", "return a / b", &place), Some(true));
-        assert_eq!(weigh("", "def total():", &place), Some(false));
-        assert_eq!(weigh("return a / b", "  return a / b\nx = 1", &place), None);
-        assert_eq!(weigh("", "}", &place), None);
-    }
-
-    #[test]
-    fn the_commit_that_added_the_line_comes_first() {
-        let repo = TestRepo::new();
-        for (text, subject) in [
-            ("def total():\n    return a + b\n", "feat: a total"),
-            ("def total():\n    return a / b\n", "feat: a share"),
-            (
-                "def total():\n    return a / b\n\nx = 'else'\n",
-                "feat: more",
-            ),
-        ] {
-            repo.write("a.py", text);
-            repo.commit(subject);
-        }
-        let head_id = repo.id("HEAD");
-        let place = place(2, &["def total():", "    return a / b"]);
-        let found = of(&repo.open(), head_id, &[place], None)
-            .expect("a history")
-            .expect("whole");
-        let shown: Vec<(&str, bool)> = found
-            .iter()
-            .map(|one| (one.subject.as_str(), one.added_the_line))
-            .collect();
-        assert_eq!(shown, [("feat: a share", true), ("feat: a total", false)]);
-        let before = "1999-01-01T00:00:00Z".parse().ok();
-        let none = of(
-            &repo.open(),
-            head_id,
-            &[self::place(2, &["def total():"])],
-            before,
-        );
-        assert_eq!(none.expect("a history"), Some(Vec::new()));
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! What a release is as a commit: by a record of deployments, by its tag, or because it is named by the commit itself.
 
+mod known;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};

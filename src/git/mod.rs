@@ -27,6 +27,7 @@ mod reflog;
 pub mod refs;
 pub mod refused;
 pub mod state;
+mod tags;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tree;

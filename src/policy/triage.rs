@@ -95,6 +95,16 @@ impl ReleasePolicy {
             names.flat_map(|name| self.tags.iter().map(move |tag| tag.replace(RELEASE, name)));
         tags.collect()
     }
+
+    /// Whether a tag is named as that of a release, with a digit where the release stands: `v1.5`, but not `latest`.
+    pub fn is_tag(&self, tag: &str) -> bool {
+        self.tags.iter().any(|pattern| {
+            let around = pattern.split_once(RELEASE);
+            let release =
+                around.and_then(|(before, after)| tag.strip_prefix(before)?.strip_suffix(after));
+            release.is_some_and(|release| release.bytes().any(|byte| byte.is_ascii_digit()))
+        })
+    }
 }
 
 impl Merge<'_> {

@@ -1,5 +1,7 @@
 //! A brief as Markdown within a budget of tokens. What strangers wrote stands in fences that they cannot close.
 
+mod suspects;
+
 use sha2::{Digest as _, Sha256};
 
 use super::digest::{fence, inline, occurrences, stack};
@@ -100,7 +102,7 @@ fn write(
         ));
     }
     push_places(&mut text, brief, n_places);
-    push_suspects(&mut text, brief);
+    suspects::push(&mut text, brief.suspects.as_ref());
     push_past(&mut text, brief);
     push_perimeter(&mut text, brief);
     if committer == Committer::Reader {
@@ -176,33 +178,6 @@ fn push_place(text: &mut String, place: &Place) {
         text.push_str(&format!("{mark}{n:>5} | {code}\n"));
     }
     text.push_str("~~~\n");
-}
-
-/// Subjects and names are other people's words, of the repository: quoted, on one line.
-fn push_suspects(text: &mut String, brief: &Brief) {
-    let Some(suspects) = &brief.suspects else {
-        text.push_str("\nWhich commits changed these lines is not known: the clone is shallow.\n");
-        return;
-    };
-    if suspects.is_empty() {
-        return;
-    }
-    text.push_str("\n## Commits that added lines around the crash before it was first seen\n\n");
-    for suspect in suspects {
-        let what = if suspect.added_the_line {
-            "the line itself"
-        } else {
-            "a line beside it"
-        };
-        text.push_str(&format!(
-            "- `{}` of {} by `{}`, {what} in `{}`: `{}`\n",
-            &suspect.id[..suspect.id.len().min(12)],
-            suspect.at,
-            inline(&suspect.author),
-            inline(&suspect.path.to_string()),
-            inline(&suspect.subject)
-        ));
-    }
 }
 
 /// What was fixed and did not hold, what was refused, and whose the files are. Reasons are other people's words: quoted, on one line.

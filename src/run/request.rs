@@ -185,7 +185,7 @@ fn body(brief: &Brief, about: &About, evidence: &str) -> String {
     let suspects: Vec<String> = brief
         .suspects
         .iter()
-        .flatten()
+        .flat_map(|suspects| &suspects.commits)
         .map(|suspect| {
             let subject = suspect.subject.replace(['`', '\n'], " ");
             format!(

@@ -155,6 +155,25 @@ fn what_comes_back_in_a_release_with_the_fix_is_open_again_and_the_fix_is_marked
 }
 
 #[test]
+fn a_brief_says_between_which_releases_an_error_came_in() {
+    let (repo, _) = shop();
+    let recent = [
+        "extract", "--now", NOW, "--since", "25h", "--format", "json",
+    ];
+    let digest = repo.guard(recent);
+    let at = digest.find("k1:").expect("a fingerprint");
+    let name = &digest[at..at + 27];
+    check(
+        &repo.guard(["brief", name, "--now", NOW]),
+        name,
+        &[
+            "They lie between release `v1.0`, which did not have it, and `shop@1.1`, the first that did.",
+            "the line itself in `shop/cart.py`: `fix: a cart without a price`",
+        ],
+    );
+}
+
+#[test]
 fn what_nobody_can_map_is_never_acted_on() {
     let (repo, name) = shop();
     more(&repo, &line("total", "7.7", "2026-11-21T10:00:00Z"));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::brief::{Suspect, Tried};
+use crate::brief::{Range, Span, Suspect, Suspects, Tried};
 use crate::change::RepoPath;
 use crate::issue::{Fingerprint, Frame, Issue};
 use crate::policy::{Policy, TriagePolicy};
@@ -44,14 +44,17 @@ fn brief(message: &str) -> Brief {
                 (2, "    1 - 2\u{1b}[2J".to_owned()),
             ],
         }],
-        suspects: Some(vec![Suspect {
-            id: "fedcba9876543210".to_owned(),
-            subject: "feat: `a` share".to_owned(),
-            author: "Ada".to_owned(),
-            at: "2026-11-20T08:00:00Z".parse().expect("a time"),
-            path: path.clone(),
-            added_the_line: true,
-        }]),
+        suspects: Some(Suspects {
+            span: Span::Open,
+            commits: vec![Suspect {
+                id: "fedcba9876543210".to_owned(),
+                subject: "feat: `a` share".to_owned(),
+                author: "Ada".to_owned(),
+                at: "2026-11-20T08:00:00Z".parse().expect("a time"),
+                path: path.clone(),
+                added_the_line: true,
+            }],
+        }),
         owners: vec![(path.clone(), vec!["@shop/core".to_owned()])],
         tried: vec![Tried {
             at: "2026-11-21T08:00:00Z".parse().expect("a time"),
@@ -89,6 +92,49 @@ fn a_brief_says_what_where_and_how_it_is_judged() {
     ] {
         assert!(text.contains(part), "no `{part}` in\n{text}");
     }
+}
+
+#[test]
+fn suspects_are_named_with_the_releases_around_them() {
+    let range = Range {
+        last_good: "1.4.0".to_owned(),
+        first_bad: "1.5.0`\n## Steps".to_owned(),
+    };
+    let commits = brief("x").suspects.expect("whole").commits;
+    let mut text = String::new();
+    for (span, commits) in [
+        (Span::Open, &commits),
+        (Span::Between(range.clone()), &commits),
+        (Span::Before(range.clone()), &commits),
+        (Span::Before(range), &Vec::new()),
+        (Span::Open, &Vec::new()),
+    ] {
+        let commits = commits.clone();
+        suspects::push(&mut text, Some(&Suspects { span, commits }));
+    }
+    suspects::push(&mut text, None);
+    insta::assert_snapshot!(text, @r"
+
+    ## Commits that added lines around the crash before it was first seen
+
+    - `fedcba987654` of 2026-11-20T08:00:00Z by `Ada`, the line itself in `src/lib.rs`: `feat: 'a' share`
+
+    ## Commits that added lines around the crash before it was first seen
+
+    They lie between release `1.4.0`, which did not have it, and `1.5.0'\n## Steps`, the first that did.
+
+    - `fedcba987654` of 2026-11-20T08:00:00Z by `Ada`, the line itself in `src/lib.rs`: `feat: 'a' share`
+
+    ## Commits that added lines around the crash before it was first seen
+
+    No such commit lies between release `1.4.0`, which did not have it, and `1.5.0'\n## Steps`, the first that did; these are older.
+
+    - `fedcba987654` of 2026-11-20T08:00:00Z by `Ada`, the line itself in `src/lib.rs`: `feat: 'a' share`
+
+    It came in between release `1.4.0`, which did not have it, and `1.5.0'\n## Steps`, the first that did.
+
+    Which commits changed these lines is not known: the clone is shallow.
+    ");
 }
 
 #[test]
