@@ -283,6 +283,9 @@ fn a_helper_that_the_change_leaves_alone_may_have_assertions_of_its_own() {
     check_distrusted(&run("", "1", &both), "is redefined at");
     // Production was loaded by then, or comes later.
     check_distrusted(&run("require 'shop'\n", "1", &test), "is redefined at");
+    let loaded = "load File.join(__dir__, '../../lib/shop.rb')\n";
+    let early = "1\nend\nmodule Test::Unit::Assertions\n  def assert_equal(*) = true";
+    check_distrusted(&run(loaded, early, &test), "is redefined at");
     let late = "Test::Unit::Assertions.define_method(:assert_equal) { |*| true }";
     check_distrusted(&run("", late, &test), "is redefined at");
 }
