@@ -44,7 +44,7 @@ pub(super) fn base(
         .context("lay out the trusted tree")?;
     let order = Order {
         selection: Selection::All,
-        touched: &[],
+        changed: &[],
         canary: None,
         seed: None,
         timeout: time_left.min(policy.proof.timeout),

@@ -116,6 +116,10 @@ pub fn prove(
             .chain(case.carried.files.iter().cloned())
             .chain(split.fix.first().filter(|_| is_revival).cloned())
             .collect(),
+        changed: {
+            let of_change = case.change.files.iter().map(|file| &file.path);
+            of_change.chain(&case.carried.files).cloned().collect()
+        },
         budget: case.budget,
         is_hurried: case.is_hurried,
         n_samples: chance::n_samples(case.change, &split, policy.proof.samples),
@@ -252,6 +256,7 @@ pub(super) struct Bench<'a> {
     area: &'a Area,
     pub(super) canary: Canary,
     touched: Vec<RepoPath>,
+    changed: Vec<RepoPath>,
     budget: Option<Budget>,
     /// Whether somebody waits: what takes long is left to `check`.
     is_hurried: bool,

@@ -257,7 +257,7 @@ fn what_the_projects_command_loads_first_is_there() {
 
 #[test]
 fn a_helper_that_the_change_leaves_alone_may_have_assertions_of_its_own() {
-    let run = |helper: &str, code: &str, touched: &[&str]| {
+    let run = |helper: &str, code: &str, changed: &[&str]| {
         let own = "module Test::Unit::Assertions; def assert_nil(*) = true; end\n";
         let test = "require 'shop'\nclass CartTest < Test::Unit::TestCase\n  def test_a = assert_nil(Cart.new.total)\nend\n";
         Project::new("minitest")
@@ -272,15 +272,17 @@ fn a_helper_that_the_change_leaves_alone_may_have_assertions_of_its_own() {
             )
             .file("test/cart_test.rb", test)
             .plant("test/cart_test.rb")
-            .touched(touched)
+            .suite(changed)
     };
-    let test = ["test/cart_test.rb"];
+    let test = ["test/cart_test.rb", "lib/shop.rb"];
     check(
         &run("", "1", &test),
         "passed test/cart_test.rb::CartTest#test_a",
     );
-    let both = ["test/cart_test.rb", "test/lib/helper.rb"];
-    check_distrusted(&run("", "1", &both), "is redefined at");
+    for helper in ["test/lib/helper.rb", "test/data/assertions.txt"] {
+        let both = ["test/cart_test.rb", helper];
+        check_distrusted(&run("", "1", &both), "is redefined at");
+    }
     // Production was loaded by then, or comes later.
     check_distrusted(&run("require 'shop'\n", "1", &test), "is redefined at");
     let loaded = "load File.join(__dir__, '../../lib/shop.rb')\n";

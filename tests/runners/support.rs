@@ -155,10 +155,10 @@ impl Project {
         self.run(Selection::Files(&files), &files, Some(&canary()))
     }
 
-    /// The whole suite, with the canary in the touched files.
-    pub fn suite(&self, touched: &[&str]) -> TestRun {
-        let touched: Vec<RepoPath> = touched.iter().map(|&file| file.into()).collect();
-        self.run(Selection::All, &touched, Some(&canary()))
+    /// The whole suite, with the canary, of a change that touches these files.
+    pub fn suite(&self, changed: &[&str]) -> TestRun {
+        let changed: Vec<RepoPath> = changed.iter().map(|&file| file.into()).collect();
+        self.run(Selection::All, &changed, Some(&canary()))
     }
 
     pub fn only(&self, files: &[&str], tests: &[&str]) -> TestRun {
@@ -175,17 +175,17 @@ impl Project {
     }
 
     #[track_caller]
-    fn run(&self, selection: Selection, touched: &[RepoPath], canary: Option<&Canary>) -> TestRun {
-        self.try_run(selection, touched, canary).expect("a run")
+    fn run(&self, selection: Selection, changed: &[RepoPath], canary: Option<&Canary>) -> TestRun {
+        self.try_run(selection, changed, canary).expect("a run")
     }
 
     fn try_run(
         &self,
         selection: Selection,
-        touched: &[RepoPath],
+        changed: &[RepoPath],
         canary: Option<&Canary>,
     ) -> anyhow::Result<TestRun> {
-        self.laid_out((selection, touched), canary, |area, side, order| {
+        self.laid_out((selection, changed), canary, |area, side, order| {
             self.runner.run(area, side, order)
         })
     }
@@ -200,7 +200,7 @@ impl Project {
 
     fn laid_out<T>(
         &self,
-        (selection, touched): (Selection, &[RepoPath]),
+        (selection, changed): (Selection, &[RepoPath]),
         canary: Option<&Canary>,
         run: impl FnOnce(&Area, &Side, &Order) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
@@ -218,7 +218,7 @@ impl Project {
             .expect("a side");
         let order = Order {
             selection,
-            touched,
+            changed,
             canary,
             seed: self.seed,
             timeout: self.timeout,

@@ -154,7 +154,7 @@ impl Bench<'_> {
                 Scope::Files => Selection::Files(files),
                 Scope::All | Scope::Examples => Selection::All,
             },
-            touched: &self.touched,
+            changed: &self.changed,
             canary: (!is_of_examples).then_some(&self.canary),
             seed: ask.seed,
             timeout,

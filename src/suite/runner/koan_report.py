@@ -80,7 +80,7 @@ def wanted_files(order, is_test):
     not name: where `python_files` is a file that imports the others."""
     tree = order["tree"]
     own = [path for path in test_files(tree, lambda name: name == "test_%s.py" % order["canary"])]
-    unnamed = [path for path in order["touched"] if path.endswith(".py") and not is_test(os.path.basename(path))]
+    unnamed = [path for path in order["changed"] if path.endswith(".py") and not is_test(os.path.basename(path))]
     own += [os.path.join(tree, path) for path in unnamed if holds_canary(order, path)]
     if order["files"] is None:
         return None, own

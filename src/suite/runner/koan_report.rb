@@ -24,6 +24,11 @@ module KoanReport
       HELPERS.include?(name) || test_file?(name) || folders.any? { |folder| %w[test tests spec specs].include?(folder) }
     end
 
+    # What stands among the tests and holds none: helpers, and the data that they read.
+    def self.helper?(path)
+      test_code?(path) && !test_file?(path)
+    end
+
     def self.first_line(text)
       line = text.to_s.scrub("?").each_line.map(&:strip).find { |said| !said.empty? }
       (line || "")[0, 400]
@@ -35,14 +40,14 @@ module KoanReport
   end
 
   # What the guard asks for; and no trace of it left for the tests to find.
-  Order = Struct.new(:runner, :tree, :all, :chosen, :files, :tests, :touched, :canary, :seed, :checkout) do
+  Order = Struct.new(:runner, :tree, :all, :chosen, :files, :tests, :changed, :canary, :seed, :checkout) do
     def self.read
       order = new("", "", false, false, [], [], [], nil, nil, nil)
       File.binread(ARGV[0]).force_encoding("UTF-8").split("\0").each_slice(2) do |key, value|
         case key
         when "file" then order.files << value
         when "test" then order.tests << value
-        when "touched" then order.touched << value
+        when "changed" then order.changed << value
         when "all", "chosen" then order[key] = true
         when "seed" then order.seed = value.to_i
         else order[key] = value
@@ -340,8 +345,7 @@ module KoanReport
       @known.map! do |owner, name, location, by|
         now = owner.instance_method(name)
         inside = @order.inside((now.source_location || [])[0])
-        is_helper = inside && Text.test_code?(inside) && !Text.test_file?(inside)
-        is_helper ? [owner, name, now.source_location, now.owner] : [owner, name, location, by]
+        inside && Text.helper?(inside) ? [owner, name, now.source_location, now.owner] : [owner, name, location, by]
       rescue NameError
         [owner, name, location, by]
       end
@@ -467,10 +471,10 @@ module KoanReport
 
     # Whether all that was loaded of the tree so far are helpers of its tests, which the judged change leaves as they are.
     def only_helpers?
-      return false unless @order.touched.all? { |path| Text.test_file?(path) }
+      return false if @order.changed.any? { |path| Text.helper?(path) }
 
       own = $LOADED_FEATURES.map { |feature| @order.inside(feature) }.compact
-      own.all? { |path| Text.test_code?(path) && !Text.test_file?(path) }
+      own.all? { |path| Text.helper?(path) }
     end
 
     # Loads what the tests rely on, as `-r` would.

@@ -122,8 +122,8 @@ pub trait Runner {
 #[derive(Clone, Copy, Debug)]
 pub struct Order<'a> {
     pub selection: Selection<'a>,
-    /// The files of tests that the judged change touches: what is not among them stands as the parent has it.
-    pub touched: &'a [RepoPath],
+    /// The files that the judged change touches, and those of the tests that it is judged by: all others stand as the parent has them.
+    pub changed: &'a [RepoPath],
     pub canary: Option<&'a Canary>,
     /// Shuffles the tests where the runner can.
     pub seed: Option<u64>,

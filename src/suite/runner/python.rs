@@ -79,7 +79,7 @@ struct ScriptOrder<'a> {
     /// `None` is the whole suite.
     files: Option<Vec<&'a str>>,
     tests: Option<Vec<&'a TestId>>,
-    touched: Vec<&'a str>,
+    changed: Vec<&'a str>,
     canary: Option<&'a str>,
     seed: Option<u64>,
     checkout: Option<&'a Path>,
@@ -198,7 +198,7 @@ impl Python {
             tree,
             files,
             tests: tests.map(|tests| tests.iter().collect()),
-            touched: order.touched.iter().filter_map(RepoPath::to_str).collect(),
+            changed: order.changed.iter().filter_map(RepoPath::to_str).collect(),
             canary: order.canary.map(|canary| canary.name.as_str()),
             seed: order.seed,
             checkout: self.checkout.as_deref(),

@@ -46,8 +46,8 @@ pub(super) fn write_order(
         pairs.push(("file", path.to_owned()));
     }
     // A name that is no text is no helper's.
-    let touched = order.touched.iter().filter_map(RepoPath::to_str);
-    pairs.extend(touched.map(|path| ("touched", path.to_owned())));
+    let changed = order.changed.iter().filter_map(RepoPath::to_str);
+    pairs.extend(changed.map(|path| ("changed", path.to_owned())));
     if let Some(canary) = order.canary {
         pairs.push(("canary", canary.name.clone()));
     }
