@@ -291,6 +291,9 @@ impl Bench<'_> {
         for path in &self.touched {
             own = own.with("touched", path.as_bytes());
         }
+        for path in &self.changed {
+            own = own.with("changed", path.as_bytes());
+        }
         let own = ask.add_to(own);
         let n = self.asked.entry(own.clone().key()).or_insert(0);
         *n += 1;
