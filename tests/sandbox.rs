@@ -523,9 +523,10 @@ fn a_job_has_its_streams_and_no_other_files() {
 #[test]
 fn much_output_is_cut_off_and_does_not_hold_up() {
     for (level, place) in places() {
-        let mut job = place.job(
-            "head -c 80000000 /dev/zero; head -c 80000000 /dev/zero >&2; head -c 80000000 /dev/zero >&$KOAN_REPORT_FD; exit 4",
-        );
+        let (n, n_report) = (2 * MAX_OUTPUT, MAX_REPORT + 1);
+        let mut job = place.job(&format!(
+            "head -c {n} /dev/zero; head -c {n} /dev/zero >&2; head -c {n_report} /dev/zero >&$KOAN_REPORT_FD; exit 4"
+        ));
         job.report = true;
         let finished = place
             .area
