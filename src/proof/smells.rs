@@ -579,6 +579,9 @@ class Integer
     prepend ::Quiet
     prepend(quiet)
     holder.prepend Quiet
+    holder.send("prepend", quiet)
+    item.send("instance_variable_set", :@failures, [])
+    item.public_send(:instance_variable_set, name, 1)
     item.instance_variable_set(:@failures, [])
     item.instance_variable_set("@#{name}", 1)
     item.instance_variable_set(name, 1)

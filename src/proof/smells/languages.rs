@@ -153,6 +153,7 @@ static LANGUAGES: [Language; 7] = [
             | ^\s*(?:class|module)\s+(?:::)?(?:Object|BasicObject|Kernel|Module|Class|Method|UnboundMethod|Proc|String|Symbol|Integer|Float|Numeric|Array|Hash|NilClass|TrueClass|FalseClass|Comparable|Enumerable|Exception|StandardError|IO|File|Dir|Process|Regexp|Range|Time|Random)\b\s*(?:$|;|\#|<\s*<)
             | \b(?:Object|BasicObject|Kernel|Module|Class|Method|UnboundMethod|Proc|String|Symbol|Integer|Float|Numeric|Array|Hash|NilClass|Comparable|Enumerable|Exception|IO|Process)\s*\.\s*(?:prepend|include|extend|send|__send__|public_send|define_method|alias_method|singleton_class|instance_method)\b
             | \bclass\s*<<\s*[A-Z] | \bsingleton_class\b | \.\s*prepend\b | \bprepend\b\s*\(?\s*(?:::|[^\s(:"']|$)
+            | [:"'](?:prepend|instance_variable_set)\b
             | \binstance_variable_set\b\s*\(?\s*(?:[^\s(:"']|$|:?["']?@(?:\W|_|NAME|actual|assertions|example|exception|execution|expected|failures|internal|matcher|metadata|method_name|passed|result|skip|target))
         "#,
         looking: r#"

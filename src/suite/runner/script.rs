@@ -45,9 +45,9 @@ pub(super) fn write_order(
             .with_context(|| format!("{path} is not UTF-8, which `{runner}` needs"))?;
         pairs.push(("file", path.to_owned()));
     }
-    // A name that is no text is no helper's.
-    let changed = order.changed.iter().filter_map(RepoPath::to_str);
-    pairs.extend(changed.map(|path| ("changed", path.to_owned())));
+    // Whatever bytes a name has, the folder that it stands in counts.
+    let changed = order.changed.iter().map(RepoPath::as_bytes);
+    pairs.extend(changed.map(|path| ("changed", String::from_utf8_lossy(path).into_owned())));
     if let Some(canary) = order.canary {
         pairs.push(("canary", canary.name.clone()));
     }
@@ -87,5 +87,32 @@ pub(super) fn job(
         scratch: Vec::new(),
         shown: Vec::new(),
         report: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_changed_file_counts_whatever_bytes_its_name_has() {
+        let changed = [RepoPath::new(b"test/lib/h\xff.rb".to_vec())];
+        let order = Order {
+            selection: Selection::All,
+            changed: &changed,
+            canary: None,
+            seed: None,
+            timeout: Duration::from_secs(1),
+            env: &BTreeMap::new(),
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = write_order(folder.path(), "minitest", Path::new("/tree"), &order, None);
+        let text = std::fs::read_to_string(file.expect("an order").path()).expect("text");
+        assert!(
+            text.contains("\0changed\0test/lib/h\u{fffd}.rb\0"),
+            "{text:?}"
+        );
     }
 }
