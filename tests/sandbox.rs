@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use koan_guard::suite::area::{Area, Phase, Side};
 use koan_guard::suite::process::{End, Finished, Job, MAX_OUTPUT, MAX_REPORT, base_env};
-use koan_guard::suite::sandbox::{Sandbox, SandboxLevel};
+use koan_guard::suite::sandbox::{Gate, Outside, Sandbox, SandboxLevel};
 use tempfile::TempDir;
 
 const LAUNCHER: &str = env!("CARGO_BIN_EXE_koan-guard");
@@ -672,6 +674,121 @@ print(socket.create_connection(server.getsockname()).recv(5).decode())
     assert_eq!(said(&finished), format!("{unreachable}hello"));
 }
 
+/// What a job says of the addresses that it tries: `tries` are lines of Python that connect.
+fn tried(place: &Place, outside: &Outside, tries: &str) -> String {
+    let script = format!(
+        r#"
+import socket
+def say(host, port):
+    try:
+        with socket.create_connection((host, port), timeout=10) as there:
+            there.sendall(b"hello")
+            there.shutdown(socket.SHUT_WR)
+            print(b"".join(iter(lambda: there.recv(9), b"")).decode() or "closed")
+    except ConnectionResetError:
+        print("closed")
+    except OSError as err:
+        print(err.strerror)
+{tries}"#
+    );
+    let mut job = place.job("");
+    job.argv = ["/usr/bin/python3", "-c", &script]
+        .map(OsString::from)
+        .to_vec();
+    let room = place.area.room(one_file("room")).expect("a room");
+    said(&room.run(outside, &job).expect("a run"))
+}
+
+/// A server on all addresses of this machine that answers what it hears in capitals.
+fn shouting_server() -> u16 {
+    let server = TcpListener::bind(("0.0.0.0", 0)).expect("a port");
+    let port = server.local_addr().expect("an address").port();
+    // The thread ends with the process of the tests.
+    thread::spawn(move || {
+        for mut stream in server.incoming().flatten() {
+            let mut heard = String::new();
+            drop(stream.read_to_string(&mut heard));
+            drop(stream.write_all(heard.to_uppercase().as_bytes()));
+        }
+    });
+    port
+}
+
+fn gate(host: &str, port: u16) -> Gate {
+    Gate {
+        host: host.to_owned(),
+        port,
+    }
+}
+
+#[test]
+fn through_a_gate_one_port_of_one_host_is_reached() {
+    let Some(place) = hermetic() else { return };
+    let (port, other) = (shouting_server(), shouting_server());
+    let name = rustix::system::uname();
+    let name = name.nodename().to_str().expect("a name").to_lowercase();
+    let gates = vec![
+        gate("localhost", port),
+        gate(&name, port),
+        gate("nobody.invalid", 443),
+    ];
+    let tries = format!(
+        "say('127.0.0.1', {port})
+say('localhost', {port})
+say('{name}', {port})
+say('localhost', {other})
+say('{name}', {other})
+say('nobody.invalid', 443)
+say('192.0.2.1', {port})
+"
+    );
+    assert_eq!(
+        tried(&place, &Outside::Gates(gates), &tries),
+        "HELLO\nHELLO\nHELLO\nConnection refused\nConnection refused\nclosed\nNetwork is unreachable"
+    );
+    let tries = format!("say('localhost', {port})\nsay('192.0.2.1', 80)\n");
+    assert_eq!(
+        tried(&place, &Outside::Nothing, &tries),
+        "Connection refused\nNetwork is unreachable"
+    );
+    assert_eq!(
+        tried(&place, &Outside::All, &format!("say('localhost', {port})")),
+        "HELLO"
+    );
+}
+
+#[test]
+fn much_goes_through_a_gate_both_ways() {
+    let Some(place) = hermetic() else { return };
+    let port = shouting_server();
+    let tries = format!(
+        "
+there = socket.create_connection(('localhost', {port}))
+there.sendall(b'x' * 5_000_000)
+there.shutdown(socket.SHUT_WR)
+print(len(b''.join(iter(lambda: there.recv(65536), b''))))
+for n in range(300):
+    say('localhost', {port}) if n > 298 else socket.create_connection(('localhost', {port})).close()
+"
+    );
+    let gates = Outside::Gates(vec![gate("localhost", port)]);
+    assert_eq!(tried(&place, &gates, &tries), "5000000\nHELLO");
+}
+
+#[test]
+fn a_gate_needs_a_network_of_its_own() {
+    let Some(place) = Place::new(SandboxLevel::Confined) else {
+        return;
+    };
+    let room = place.area.room(one_file("room")).expect("a room");
+    let gates = Outside::Gates(vec![gate("localhost", 80)]);
+    let err = room.run(&gates, &place.job("true")).expect_err("no gates");
+    assert!(
+        format!("{err:#}").contains("no host can be told from another"),
+        "{err:#}"
+    );
+}
+
 #[test]
 fn there_is_no_network_without_namespaces() {
     let Some(place) = Place::new(SandboxLevel::Confined) else {
@@ -908,7 +1025,7 @@ fn with_layer(
         shown: Vec::new(),
         report: false,
     };
-    let finished = area.set_up(&site, false, &job).expect("setup");
+    let finished = area.set_up(&site, &Outside::Nothing, &job).expect("setup");
     assert_eq!(said(&finished), "parent seed", "{level:?}");
     let layer = area.keep_layer(site, "digest").expect("a layer");
     Some((area, layer))

@@ -124,6 +124,7 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
                 home,
                 readable,
                 network: _,
+                hosts,
                 stop_loss: _,
                 author,
             },
@@ -167,6 +168,7 @@ pub(super) fn check(file: &PolicyFile, name: &str) -> Read<()> {
     refused.extend(place("run.env", run_env));
     refused.extend(place("run.home", home));
     refused.extend(place("run.readable", readable));
+    refused.extend(place("run.hosts", hosts));
     refused.extend(place("run.author", author));
     if let Some((key, at)) = refused.first() {
         let message =

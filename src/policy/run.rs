@@ -36,6 +36,8 @@ pub struct RunPolicy {
     /// What else it may read, by absolute paths.
     pub readable: Vec<String>,
     pub network: Network,
+    /// With a network, the only hosts that an agent reaches; all there are if none is named.
+    pub hosts: Vec<Host>,
     pub stop_loss: StopLoss,
     /// `Name <e-mail>`; `None` for whoever git says is at work here.
     pub author: Option<Author>,
@@ -47,6 +49,13 @@ pub enum AgentChoice {
     Named(String),
     /// For `/bin/sh -c`; the brief is its standard input.
     Line(String),
+}
+
+/// One port of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    pub name: String,
+    pub port: u16,
 }
 
 /// So many refusals on an area in so many days, and a person has to look.
@@ -166,9 +175,12 @@ pub(super) struct RunFile {
     /// Absolute paths that an agent may read beside the system's folders and its tools.
     #[schemars(schema_with = "schema::lines")]
     pub readable: List,
-    /// Whether an agent has a network: all of it, or none.
+    /// Whether an agent has a network: none, or all of it, where `hosts` names no hosts.
     #[schemars(schema_with = "schema::allow_or_deny")]
     pub network: Said<String>,
+    /// With `network: allow`, the only hosts that an agent reaches, as `name` (port 443) or `name:port`.
+    #[schemars(schema_with = "schema::hosts")]
+    pub hosts: List,
     /// When a person has to look.
     pub stop_loss: StopLossFile,
     /// Who the commits are by, as `Name <e-mail>`; where nothing is said, whoever git says.
@@ -204,6 +216,7 @@ const AGENTS: &[(&str, &str)] = &[
 pub(super) const MAX_ATTEMPTS: u64 = 10;
 pub(super) const MAX_ISSUES: u64 = 100;
 pub(super) const MAX_DAYS: u64 = 365;
+const MAX_HOSTS: usize = 32;
 
 /// The names of the shipped agents, sorted.
 pub fn agents() -> impl Iterator<Item = &'static str> {
@@ -280,6 +293,45 @@ impl Author {
     }
 }
 
+impl Host {
+    /// As a policy writes it: `api.example.com`, or `localhost:8080`.
+    ///
+    /// # Errors
+    /// It is no name with or without a port. An address is none: whoever is behind it has no name to be checked by.
+    pub fn read(text: &str) -> Result<Host, String> {
+        let wrong = || {
+            let text = file::shown(text);
+            Err(format!(
+                "`{text}` is no host: a name, as `api.example.com`, or `localhost:8080`"
+            ))
+        };
+        let (name, port) = match text.split_once(':') {
+            Some((name, port)) => (name, port.parse().ok().filter(|&port| port > 0)),
+            None => (text, Some(443)),
+        };
+        let is_plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        let is_label = |label: &str| {
+            !label.is_empty()
+                && label.len() <= 63
+                && label.bytes().all(is_plain)
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        // An address ends with a number.
+        let is_name = name
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| !last.bytes().all(|c| c.is_ascii_digit()));
+        match port {
+            Some(port) if is_name && name.len() <= 253 && name.split('.').all(is_label) => {
+                let name = name.to_owned();
+                Ok(Host { name, port })
+            }
+            _ => wrong(),
+        }
+    }
+}
+
 impl Merge<'_> {
     /// `sources` says which variables are none of an agent's business.
     pub(super) fn run(&mut self, sources: &[SourceConfig]) -> anyhow::Result<RunPolicy> {
@@ -337,6 +389,7 @@ impl Merge<'_> {
                 |file| &file.run.network,
                 &[("deny", Network::Deny), ("allow", Network::Allow)],
             )?,
+            hosts: self.hosts_of_run()?,
             stop_loss: StopLoss {
                 refusals: self.number(
                     "run.stop_loss.refusals",
@@ -353,6 +406,21 @@ impl Merge<'_> {
             },
             author: self.author_of_run()?,
         })
+    }
+
+    fn hosts_of_run(&mut self) -> Read<Vec<Host>> {
+        let check = |text: &str| Host::read(text).map(drop);
+        let named = self.list("run.hosts", |file| &file.run.hosts, check)?;
+        if let Some((layer, at)) = self.said(|file| &file.run.hosts).last()
+            && named.len() > MAX_HOSTS
+        {
+            let n = named.len();
+            return Err(layer.wrong(at, format!("{n} hosts: at most {MAX_HOSTS}")));
+        }
+        Ok(named
+            .iter()
+            .filter_map(|text| Host::read(text).ok())
+            .collect())
     }
 
     /// The last layer that names one.
@@ -558,6 +626,13 @@ mod tests {
             run.author.map(|author| author.email),
             Some("b@example.org".into())
         );
+        let hosts = policy("{hosts: [api.example.com, 'localhost:8080']}").expect("a policy");
+        let hosts: Vec<String> = hosts
+            .hosts
+            .iter()
+            .map(|host| format!("{} {}", host.name, host.port))
+            .collect();
+        assert_eq!(hosts, ["api.example.com 443", "localhost 8080"]);
         let named = policy("{agent: codex}").expect("a policy");
         assert_eq!(named.agent, Some(AgentChoice::Named("codex".into())));
     }
@@ -569,6 +644,31 @@ mod tests {
         check("{attempts: 0}", "0 is not between 1 and 10");
         check("{env: [GIT_DIR]}", "`GIT_DIR` cannot be given");
         check("{home: [../x]}", "no file below `HOME`");
+        let long = format!("{}.example", "a".repeat(64));
+        for host in [
+            "https://a.example",
+            "a.example/v1",
+            "a.example:0",
+            "a.example:65536",
+            "a.example:",
+            "*.example",
+            "-a.example",
+            "a..example",
+            "A.example",
+            "10.0.0.1",
+            "127.0.0.1:80",
+            "::1",
+            "a b",
+            "",
+            &long,
+        ] {
+            check(&format!("{{hosts: ['{host}']}}"), "is no host");
+        }
+        let many: Vec<String> = (0..33).map(|n| format!("a{n}.example")).collect();
+        check(
+            &format!("{{hosts: [{}]}}", many.join(", ")),
+            "33 hosts: at most 32",
+        );
         check("{home: [/etc/passwd]}", "no file below `HOME`");
         check("{readable: [x]}", "no absolute path");
         check("{readable: [/]}", "no absolute path");

@@ -153,6 +153,9 @@ values! {
     some_issues: json_schema!({"type": "integer", "minimum": 1, "maximum": run::MAX_ISSUES});
     days: json_schema!({"type": "integer", "minimum": 1, "maximum": run::MAX_DAYS});
     agent: one_of(run::agents());
+    hosts: list_of(&json_schema!({
+        "type": "string", "pattern": "^[a-z0-9-]{1,63}(\\.[a-z0-9-]{1,63})*(:[0-9]{1,5})?$",
+    }));
     duration: json_schema!({"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"});
     identifier: json_schema!({"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$"});
     text: json_schema!({"type": "string", "minLength": 1});
@@ -366,6 +369,7 @@ mod tests {
         "version: 1\nmessage: {style: off, types: [fix], subject_length: 72, require_trailers: [Koan-Issue]}",
         "version: 1\nsources: [{name: a, kind: sqlite, path: e.db, table: e, columns: {type: class}}]",
         "version: 1\nrun: {agent: codex, args: [-m, x], attempts: 10, max: 100, time: 5m, budget: 2h, env: [A_KEY], network: allow, stop_loss: {refusals: 1, days: 365}}",
+        "version: 1\nrun: {network: allow, hosts: [api.example.com, 'localhost:8080']}",
         "version: 1\nrun: {command: ./fix, home: [.x/y], readable: [/opt/x], author: 'A <a@b.c>'}",
         "version: 1\nsources: [{name: a, kind: sqlite, path: e.db, preset: solid_errors, redact: {order: 'ORD-[0-9]+'}, app_root: ['/srv/*/']}]",
         "version: 1\nsources: [{name: a, kind: jsonl, path: '-', levels: {'5': warning}}]",

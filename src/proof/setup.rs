@@ -18,6 +18,7 @@ use crate::suite::area::Area;
 use crate::suite::area::setup::{Layer, SetUp};
 use crate::suite::process::{self, End, Finished, Job};
 use crate::suite::runner::Toolbox;
+use crate::suite::sandbox::Outside;
 use crate::suite::service::{self, Places, Service};
 use crate::suite::setup::{self, Surroundings};
 use crate::suite::version;
@@ -63,7 +64,7 @@ struct Step<'a> {
     line: &'a str,
     env: BTreeMap<OsString, OsString>,
     readable: &'a [PathBuf],
-    has_network: bool,
+    outside: Outside,
 }
 
 /// How much of a command's last words is told.
@@ -274,7 +275,10 @@ impl Site<'_> {
                     line,
                     env: given.env.clone().into_job_env(),
                     readable: &given.readable,
-                    has_network: setup.network == Network::Allow,
+                    outside: match setup.network {
+                        Network::Allow => Outside::All,
+                        Network::Deny => Outside::Nothing,
+                    },
                 })
             })
             .collect();
@@ -286,7 +290,7 @@ impl Site<'_> {
             line,
             env: services.env.clone(),
             readable: &services.readable,
-            has_network: false,
+            outside: Outside::Nothing,
         }));
         steps
     }
@@ -324,7 +328,7 @@ impl Site<'_> {
                 shown: Vec::new(),
                 report: false,
             };
-            let finished = self.area.set_up(&site, step.has_network, &job)?;
+            let finished = self.area.set_up(&site, &step.outside, &job)?;
             if let Some(Err(spent)) = self.budget.map(|budget| budget.left()) {
                 return Ok(Err(spent));
             }

@@ -7,7 +7,7 @@ use super::words;
 use crate::change::shown;
 use crate::proof::Shortfall;
 use crate::run::Event;
-use crate::run::report::{AttemptReport, Halt, IssueReport, Outcome, Report, Spent};
+use crate::run::report::{AttemptReport, Halt, IssueReport, Outcome, Reach, Report, Spent};
 
 /// At most so many of the issues that were left alone are named.
 const MANY: usize = 10;
@@ -352,10 +352,10 @@ fn sums(report: &Report, out: &mut String) -> fmt::Result {
             seconds(own / n_issues.max(1))
         )?;
     }
-    let network = if report.limits.has_network {
-        "network"
-    } else {
-        "no network"
+    let network = match &report.limits.network {
+        Reach::None => "no network".to_owned(),
+        Reach::Hosts(hosts) => format!("no network but {}", hosts.join(", ")),
+        Reach::All => "network".to_owned(),
     };
     writeln!(
         out,

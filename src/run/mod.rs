@@ -33,10 +33,10 @@ use crate::extract::{self, Asked, Digest};
 use crate::git::Repo;
 use crate::issue::{Crash, Fingerprint};
 use crate::policy::run::AgentChoice;
-use crate::policy::{Lane, Network, Policy};
+use crate::policy::{Lane, Policy};
 use crate::proof::{Budget, Progress, Shortfall};
 use crate::suite::process::ending;
-use crate::suite::sandbox::{Sandbox, launcher};
+use crate::suite::sandbox::{Gate, Outside, Sandbox, launcher};
 use crate::sync::{self, Remote};
 use crate::tracker::Tracker;
 use crate::triage::{Ranked, Recurrences, Scene};
@@ -44,7 +44,7 @@ use crate::usage::UsageError;
 use agent::Agent;
 use pick::{Known, Skipped};
 use report::{
-    AttemptReport, Detected, Halt, IssueReport, Limits, Outcome, Report, Spent, milliseconds,
+    AttemptReport, Detected, Halt, IssueReport, Limits, Outcome, Reach, Report, Spent, milliseconds,
 };
 use slot::{Desk, Slot};
 use work::{Session, branch_of};
@@ -312,6 +312,12 @@ fn ensure_shut_in(policy: &Policy, sandbox: &Sandbox) -> anyhow::Result<()> {
             sandbox.missing.join("; ")
         );
     }
+    if matches!(room::outside(&policy.run), Outside::Gates(_)) && !sandbox.namespaces {
+        bail!(
+            "`run.hosts` opens a network to some hosts, and this machine can open it to all or to none: {}",
+            sandbox.missing.join("; ")
+        );
+    }
     Ok(())
 }
 
@@ -378,9 +384,9 @@ fn open_branch(repo: &Repo, issue: &Fingerprint) -> anyhow::Result<Option<String
 }
 
 fn limits(policy: &Policy, sandbox: &Sandbox) -> Limits {
-    let has_network = policy.run.network == Network::Allow;
+    let outside = room::outside(&policy.run);
     let mut not_enforced = sandbox.missing.clone();
-    if has_network {
+    if outside == Outside::All {
         not_enforced.push(
             "network: open to every address, this machine's own among them, not only to the model's".into(),
         );
@@ -391,7 +397,11 @@ fn limits(policy: &Policy, sandbox: &Sandbox) -> Limits {
     );
     Limits {
         sandbox: sandbox.clone(),
-        has_network,
+        network: match outside {
+            Outside::Nothing => Reach::None,
+            Outside::Gates(gates) => Reach::Hosts(gates.iter().map(Gate::to_string).collect()),
+            Outside::All => Reach::All,
+        },
         not_enforced,
     }
 }

@@ -45,8 +45,18 @@ pub struct Detected {
 #[derive(Clone, Debug, Serialize)]
 pub struct Limits {
     pub sandbox: Sandbox,
-    pub has_network: bool,
+    pub network: Reach,
     pub not_enforced: Vec<String>,
+}
+
+/// What an agent reached of the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    None,
+    /// As `name:port`, and nothing else.
+    Hosts(Vec<String>),
+    All,
 }
 
 /// As the client says, which nobody can check. `None` where it does not say.

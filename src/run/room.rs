@@ -23,7 +23,7 @@ use crate::suite::area::Area;
 use crate::suite::area::room::Room;
 use crate::suite::process::{self, End, Finished, Job};
 use crate::suite::runner::{self, Toolbox};
-use crate::suite::sandbox::launcher;
+use crate::suite::sandbox::{Gate, Outside, launcher};
 use crate::suite::setup;
 
 /// A room, and what of the machine is seen in it.
@@ -39,7 +39,7 @@ pub struct Furnished<'a> {
     readable: Vec<PathBuf>,
     shown: Vec<(PathBuf, PathBuf)>,
     leaves: PathSet,
-    has_network: bool,
+    outside: Outside,
 }
 
 /// Where a job finds the brief, below its `HOME`.
@@ -76,18 +76,18 @@ impl<'a> Furnished<'a> {
         (agent, toolbox): (&Agent, &Toolbox),
     ) -> anyhow::Result<Furnished<'a>> {
         let room = area.room(|folder| repo.export(tree_id, folder))?;
-        let has_network = policy.run.network == Network::Allow;
+        let outside = outside(&policy.run);
         let mut furnished = Furnished {
             area,
             room,
             tracked,
             before: Contents::default(),
             git: None,
-            env: environment(toolbox, &policy.run, has_network)?,
+            env: environment(toolbox, &policy.run, &outside)?,
             readable: readable(repo, toolbox, &policy.run, agent)?,
             shown: runner::shown(toolbox)?,
             leaves: PathSet::new(agent.leaves().to_vec())?,
-            has_network,
+            outside,
         };
         for (place, folder) in downloads(toolbox) {
             furnished.room.link_home(&place, &folder)?;
@@ -137,7 +137,7 @@ impl<'a> Furnished<'a> {
             ..self.job(env, PATIENCE)
         };
         let before = launcher::time_of_jobs();
-        let finished = self.room.run(false, &job)?;
+        let finished = self.room.run(&Outside::Nothing, &job)?;
         // Neither the agent nor a command of the project.
         launcher::count_as_own(launcher::time_of_jobs().saturating_sub(before));
         if finished.end == End::Exit(0) {
@@ -180,7 +180,7 @@ impl<'a> Furnished<'a> {
             argv: call.argv,
             ..self.job(env, timeout)
         };
-        self.room.run(self.has_network, &job)
+        self.room.run(&self.outside, &job)
     }
 
     /// What the agent left, as edits of the tree that was laid out.
@@ -199,15 +199,37 @@ impl<'a> Furnished<'a> {
     }
 }
 
+/// What an agent reaches, as the policy has it.
+pub fn outside(policy: &RunPolicy) -> Outside {
+    match policy.network {
+        Network::Deny => Outside::Nothing,
+        Network::Allow if policy.hosts.is_empty() => Outside::All,
+        Network::Allow => {
+            let gates = policy.hosts.iter().map(|host| Gate {
+                host: host.name.clone(),
+                port: host.port,
+            });
+            Outside::Gates(gates.collect())
+        }
+    }
+}
+
 /// Nothing of the user's but what is named: by us, for tools; by the policy, for the client.
 fn environment(
     toolbox: &Toolbox,
     policy: &RunPolicy,
-    has_network: bool,
+    outside: &Outside,
 ) -> anyhow::Result<BTreeMap<OsString, OsString>> {
     let mut env = process::base_env();
-    if has_network {
+    if *outside != Outside::Nothing {
         env.extend(setup::for_network(toolbox).0);
+    }
+    if let Outside::Gates(_) = outside {
+        // There is no way to a proxy, and none is needed.
+        env.retain(|name, _| {
+            let name = name.to_string_lossy().to_ascii_lowercase();
+            !name.ends_with("_proxy")
+        });
     }
     for name in TOOL_SETTINGS {
         if let Some(value) = toolbox.env.get(*name) {
@@ -216,7 +238,7 @@ fn environment(
     }
     let toolchains = toolchains(toolbox).into_iter();
     env.extend(toolchains.map(|(name, folder)| (name.into(), folder.into_os_string())));
-    if !has_network {
+    if *outside != Outside::All {
         env.insert("CARGO_NET_OFFLINE".into(), "true".into());
     }
     let path = toolbox.env.get("PATH").map_or("", String::as_str);

@@ -28,7 +28,7 @@ use crate::policy::{Level, Policy};
 use crate::proof::{self, Carried, Case};
 use crate::source::Window;
 use crate::suite::process::End;
-use crate::suite::sandbox::{Sandbox, launcher};
+use crate::suite::sandbox::{Outside, Sandbox, launcher};
 use crate::tracker::{self, Refusal, Wish};
 use crate::triage::Ranked;
 use crate::usage::UsageError;
@@ -197,7 +197,7 @@ impl Session<'_> {
                 attempts,
                 refused: refused.as_deref(),
                 subject_length: message::subject_length(&self.policy.message),
-                has_network: self.policy.run.network == crate::policy::Network::Allow,
+                has_network: super::room::outside(&self.policy.run) == Outside::All,
             };
             let (tried, mut report) =
                 self.attempt(repo, &room, brief, &prompt::prompt(&told), n)?;

@@ -29,7 +29,9 @@ pub use self::kept::Kept;
 use self::services::Services;
 use self::setup::{Layer, Site};
 use super::process::{Finished, Job};
-use super::sandbox::{Enforce, JobSpec, Output, Sandbox, SandboxLevel, Spec, Text, View, launcher};
+use super::sandbox::{
+    Enforce, JobSpec, Output, Outside, Sandbox, SandboxLevel, Spec, Text, View, launcher,
+};
 
 /// A locked work area. Dropping it removes its sides.
 #[derive(Debug)]
@@ -71,11 +73,14 @@ pub enum Phase {
 }
 
 /// What the jobs of one launcher have beside them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Beside {
-    Nothing,
-    Network,
+#[derive(Clone, Copy, Debug)]
+enum Beside<'a> {
+    Outside(&'a Outside),
     Services,
+}
+
+impl Beside<'_> {
+    const NOTHING: Beside<'static> = Beside::Outside(&Outside::Nothing);
 }
 
 /// Whether a side can be laid out as what it has otherwise than its base. What is gone needs a mark that no tree can hold: the device that
@@ -211,13 +216,13 @@ impl Area {
                 let jobs: Vec<Job> = jobs.iter().map(|job| services.beside(job)).collect();
                 self.run_beside(Beside::Services, side, phase, &jobs)
             }
-            _ => self.run_beside(Beside::Nothing, side, phase, jobs),
+            _ => self.run_beside(Beside::NOTHING, side, phase, jobs),
         }
     }
 
     fn run_beside(
         &self,
-        beside: Beside,
+        beside: Beside<'_>,
         side: &Side,
         phase: Phase,
         jobs: &[Job],
@@ -273,23 +278,32 @@ impl Area {
         &self,
         view: View,
         jobs: Vec<JobSpec>,
-        beside: Beside,
+        beside: Beside<'_>,
     ) -> anyhow::Result<Vec<Finished>> {
         if self.sandbox.level == SandboxLevel::None {
             bail!("there is no sandbox on this machine");
         }
+        let gates = match beside {
+            Beside::Outside(Outside::Gates(gates)) => gates.clone(),
+            _ => Vec::new(),
+        };
+        ensure!(
+            gates.is_empty() || self.sandbox.namespaces,
+            "without namespaces no host can be told from another"
+        );
         let spec = Spec {
             enforce: Enforce {
-                network: beside == Beside::Network,
+                network: matches!(beside, Beside::Outside(Outside::All)),
                 ..self.sandbox.enforce()
             },
             root: Text::new(&self.root),
             view,
             user: self.services.get().and_then(Services::user),
             services: match self.services.get() {
-                Some(services) if beside == Beside::Services => services.specs.clone(),
+                Some(services) if matches!(beside, Beside::Services) => services.specs.clone(),
                 _ => Vec::new(),
             },
+            gates,
             jobs,
         };
         let time = spec
@@ -383,11 +397,11 @@ impl Area {
         let is_protected = self.sandbox.protects_files();
         if phase == Phase::Run && !is_protected {
             copy_tree(&side.target(), &self.target())?;
-            return self.launch(View::Folders { writable: true }, vec![job], Beside::Nothing);
+            return self.launch(View::Folders { writable: true }, vec![job], Beside::NOTHING);
         }
         fs::rename(side.target(), self.target()).context("show the build output")?;
         let writable = phase == Phase::Build;
-        let finished = self.launch(View::Folders { writable }, vec![job], Beside::Nothing);
+        let finished = self.launch(View::Folders { writable }, vec![job], Beside::NOTHING);
         fs::rename(self.target(), side.target()).context("take the build output back")?;
         finished
     }
@@ -397,7 +411,7 @@ impl Area {
         &self,
         site: &Site,
         jobs: Vec<JobSpec>,
-        beside: Beside,
+        beside: Beside<'_>,
     ) -> anyhow::Result<Vec<Finished>> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         remove_tree(&self.view())?;
@@ -457,7 +471,7 @@ impl Area {
                 .launch(
                     self.layers(&above, Phase::Build)?,
                     vec![nothing],
-                    Beside::Nothing,
+                    Beside::NOTHING,
                 )
                 .is_ok();
             remove_tree(&above.folder)?;

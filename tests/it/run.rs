@@ -1,11 +1,12 @@
 //! The loop with agents that do right, wrong and malicious things: what is theirs is judged, and nothing else is touched.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::{env, fs};
+use std::{env, fs, thread};
 
 use crate::support::Repo;
 use crate::support::samples::{CART, CART_FIXED, CART_TEST, CART_TEST_OF_BUG};
@@ -499,6 +500,46 @@ fn a_secret_is_kept_nowhere() {
     says(&said, &["exit: 1", "secret-added", "the work is not kept"]);
     let objects = repo.try_git(["cat-file", "--batch-all-objects", "--batch"]);
     assert!(!objects.contains(&key));
+}
+
+#[test]
+fn an_agent_reaches_the_hosts_that_are_named_and_no_other() {
+    let servers = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a port"));
+    let ports = servers
+        .each_ref()
+        .map(|server| server.local_addr().expect("an address").port());
+    for server in servers {
+        // The thread ends with the process of the tests.
+        thread::spawn(move || {
+            for mut stream in server.incoming().flatten() {
+                drop(stream.write_all(b"an answer\n"));
+            }
+        });
+    }
+    let [model, other] = ports;
+    let repo = shop(&format!(
+        "{{attempts: 1, network: allow, hosts: ['localhost:{model}']}}"
+    ));
+    let script = format!(
+        "python3 - <<'END' || exit 1
+import socket
+assert socket.create_connection(('localhost', {model})).recv(99) == b'an answer\\n'
+for host, port in ('localhost', {other}), ('192.0.2.1', 443), ('example.org', 443):
+    try:
+        socket.create_connection((host, port), timeout=5)
+    except OSError:
+        continue
+    raise SystemExit(f'reached {{host}}')
+END
+{}",
+        fix_and_test()
+    );
+    let said = run(&repo, &script, []);
+    says(
+        &said,
+        &["exit: 0", &format!("no network but localhost:{model}")],
+    );
+    assert!(!said.contains("not enforced: network"), "{said}");
 }
 
 /// Starts a run and waits until its agent is at work.

@@ -12,7 +12,7 @@ use super::folders::{add_missing, copy_entry, copy_tree, lay_over, remove_tree};
 use super::setup::Site;
 use super::{Area, Beside, Phase, Side, job_spec, shown};
 use crate::suite::process::{Finished, Job};
-use crate::suite::sandbox::{View, Written};
+use crate::suite::sandbox::{Outside, View, Written};
 
 /// A tree in which commands are at work.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Area {
                         shown::link(source, &site.tree(), place)?;
                     }
                 }
-                return self.set_up(site, false, job);
+                return self.set_up(site, &Outside::Nothing, job);
             }
             BuildSite::Layers(side) => side,
         };
@@ -76,7 +76,7 @@ impl Area {
                 work: self.inside(&side.folder.join("work"))?,
             });
         }
-        let mut finished = self.launch(view, vec![job_spec(job)?], Beside::Nothing)?;
+        let mut finished = self.launch(view, vec![job_spec(job)?], Beside::NOTHING)?;
         finished.pop().context("the sandbox did not answer")
     }
 

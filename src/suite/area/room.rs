@@ -11,6 +11,7 @@ use super::folders::{add_missing, copy_entry, copy_tree, remove_tree};
 use super::setup::Site;
 use super::{Area, shown};
 use crate::suite::process::{Finished, Job};
+use crate::suite::sandbox::Outside;
 
 /// Where an agent works.
 #[derive(Debug)]
@@ -59,13 +60,13 @@ impl Room<'_> {
     }
 
     /// Runs one command in it, shut in; nothing that it started is alive afterwards.
-    pub fn run(&self, has_network: bool, job: &Job) -> anyhow::Result<Finished> {
+    pub fn run(&self, outside: &Outside, job: &Job) -> anyhow::Result<Finished> {
         if !self.area.sandbox.namespaces {
             for (source, place) in &job.shown {
                 shown::link(source, &self.site.tree(), place)?;
             }
         }
-        self.area.set_up(&self.site, has_network, job)
+        self.area.set_up(&self.site, outside, job)
     }
 
     /// Puts `from` in the place of whatever is at `place` of the tree.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::folders::remove_tree;
 use super::{Area, Beside, Phase, Side, job_spec, manifest};
 use crate::suite::process::{Finished, Job};
-use crate::suite::sandbox::View;
+use crate::suite::sandbox::{Outside, View};
 
 /// How many layers an area keeps, the one in use included.
 const KEPT: usize = 3;
@@ -90,14 +90,11 @@ impl Area {
         Ok(Site { side, held })
     }
 
-    /// Runs one command of the setup. What it writes to the tree and to `HOME` stays; `has_network` lets it speak to the outside.
-    pub fn set_up(&self, site: &Site, has_network: bool, job: &Job) -> anyhow::Result<Finished> {
+    /// Runs one command of the setup. What it writes to the tree and to `HOME` stays; `outside` says to whom it may speak.
+    pub fn set_up(&self, site: &Site, outside: &Outside, job: &Job) -> anyhow::Result<Finished> {
         self.check(job)?;
         let jobs = vec![job_spec(job)?];
-        let beside = match has_network {
-            true => Beside::Network,
-            false => Beside::Nothing,
-        };
+        let beside = Beside::Outside(outside);
         let mut finished = if self.sandbox.namespaces {
             let view = View::Setup {
                 tree: self.inside(&site.side.tree())?,
@@ -243,7 +240,7 @@ impl SetUp {
         let jobs = std::slice::from_ref(job);
         let mut all = self
             .area
-            .run_beside(Beside::Nothing, &self.side, Phase::Run, jobs)?;
+            .run_beside(Beside::NOTHING, &self.side, Phase::Run, jobs)?;
         all.pop().context("the sandbox did not answer")
     }
 }

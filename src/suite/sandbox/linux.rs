@@ -10,10 +10,10 @@ use rustix::process::{
     set_parent_process_death_signal, waitpid,
 };
 
-use super::root;
 use super::spec::Spec;
 use super::supervise::{Reach, supervise};
 use super::sys::{self, Fork, close_from};
+use super::{gates, root};
 
 /// Reads the jobs, makes what they need and runs them. Returns the exit code.
 pub fn launch() -> anyhow::Result<i32> {
@@ -24,6 +24,10 @@ pub fn launch() -> anyhow::Result<i32> {
     std::io::stdin().read_to_end(&mut spec)?;
     let spec: Spec = serde_json::from_slice(&spec).context("read the job")?;
     ensure!(!spec.enforce.seatbelt, "Linux has no Seatbelt");
+    ensure!(
+        spec.gates.is_empty() || spec.enforce.namespaces && !spec.enforce.network,
+        "gates lead out of a network of a job's own only"
+    );
     if !spec.enforce.namespaces {
         set_child_subreaper(Some(rustix::process::getpid())).context("adopt orphans")?;
         set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
@@ -32,6 +36,7 @@ pub fn launch() -> anyhow::Result<i32> {
     }
 
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    let keeper = gates::leave_keeper(&spec.gates)?;
     root::enter_namespaces(&spec)?;
     match sys::fork().context("fork")? {
         Fork::Parent(pid) => {
@@ -43,7 +48,7 @@ pub fn launch() -> anyhow::Result<i32> {
         Fork::Child => {
             set_parent_process_death_signal(Some(Signal::KILL))?;
             rustix::process::setsid()?;
-            root::build(&spec)?;
+            root::build(&spec, keeper)?;
             set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
             supervise(&spec, Reach::Namespace, &mut report)?;
             Ok(0)

@@ -15,6 +15,8 @@ mod spec;
 #[cfg(target_os = "linux")]
 mod confine;
 #[cfg(target_os = "linux")]
+mod gates;
+#[cfg(target_os = "linux")]
 mod kill;
 #[cfg(target_os = "linux")]
 mod layers;
@@ -46,7 +48,17 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub(super) use place::make_place;
+pub use spec::Gate;
 pub(super) use spec::{Enforce, JobSpec, Output, ServiceSpec, Spec, Text, View, Written};
+
+/// What a job reaches of the network outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outside {
+    Nothing,
+    /// From a network of its own, so that nothing else is there: only with namespaces.
+    Gates(Vec<Gate>),
+    All,
+}
 
 /// What was enforced around the tests. Part of the evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -17,6 +17,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::process::{getgid, getuid, pivot_root};
 use rustix::thread::UnshareFlags;
 
+use super::gates::{self, Keeper};
 use super::spec::{Spec, Text};
 use super::sys::{self, MountChange, change_mount};
 
@@ -57,7 +58,7 @@ pub fn enter_namespaces(spec: &Spec) -> anyhow::Result<()> {
 }
 
 /// Builds the new file system and makes it the root.
-pub fn build(spec: &Spec) -> anyhow::Result<()> {
+pub fn build(spec: &Spec, keeper: Option<Keeper>) -> anyhow::Result<()> {
     mount_change(
         "/",
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
@@ -107,6 +108,9 @@ pub fn build(spec: &Spec) -> anyhow::Result<()> {
         link(Path::new(place), &inside(name))?;
     }
     mount_bind(root, inside(AREA)).context("bind the work area")?;
+    if let Some(keeper) = keeper {
+        gates::open(&keeper, &spec.gates, &new)?;
+    }
 
     change_mount(&new, MountChange::ReadOnlyBelow).context("make the mounts read-only")?;
     change_mount(&inside(AREA), MountChange::Writable)?;

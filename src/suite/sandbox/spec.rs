@@ -1,6 +1,7 @@
 //! What the guard tells the launcher, and what it hears back. Paths travel as text if they are UTF-8 and as bytes otherwise.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,8 +19,16 @@ pub struct Enforce {
     pub landlock_abi: u8,
     pub seccomp: bool,
     pub seatbelt: bool,
-    /// Whether the job may speak to the outside: while dependencies are installed, and never else.
+    /// Whether the job may speak to the outside: while dependencies are installed, or an agent works, and never else.
     pub network: bool,
+}
+
+/// One port of one host that a job can reach from a network of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Gate {
+    /// A name, which is looked up outside.
+    pub host: String,
+    pub port: u16,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,6 +41,8 @@ pub struct Spec {
     pub user: Option<u32>,
     /// Started anew for each job, in this order.
     pub services: Vec<ServiceSpec>,
+    /// The only ways out. They need namespaces, and that `enforce.network` is not all of it.
+    pub gates: Vec<Gate>,
     pub jobs: Vec<JobSpec>,
 }
 
@@ -126,6 +137,22 @@ pub enum Ended {
     Exit(i32),
     Signal(i32),
     TimedOut,
+}
+
+impl Gate {
+    /// Of one job.
+    pub const MAX: usize = 64;
+
+    /// Whether it leads to this machine itself.
+    pub fn is_local(&self) -> bool {
+        self.host == "localhost"
+    }
+}
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
 }
 
 impl Answer {

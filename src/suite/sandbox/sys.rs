@@ -17,7 +17,8 @@ pub enum Fork {
 
 /// Duplicates this process, which must have one thread only.
 pub fn fork() -> io::Result<Fork> {
-    // SAFETY: the launcher never starts a thread, so the child may do whatever the parent may.
+    // SAFETY: the launcher never starts a thread before it forks (the keeper of its gates does, and never forks), so the child may do
+    // whatever the parent may.
     let pid = unsafe { libc::fork() };
     match pid {
         -1 => Err(io::Error::last_os_error()),

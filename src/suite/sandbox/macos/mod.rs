@@ -43,6 +43,7 @@ fn check(spec: &Spec) -> anyhow::Result<()> {
         bail!("macOS has neither namespaces nor Landlock nor seccomp");
     }
     ensure!(spec.services.is_empty(), "services need namespaces");
+    ensure!(spec.gates.is_empty(), "gates need namespaces");
     let is_laid_out = matches!(spec.view, View::Folders { .. });
     ensure!(is_laid_out, "macOS mounts no layers");
     Ok(())

@@ -153,6 +153,7 @@ fn attempt(launcher: &Path, enforce: Enforce) -> anyhow::Result<()> {
         view,
         user: None,
         services: Vec::new(),
+        gates: Vec::new(),
         jobs: vec![job],
     };
     match ask(launcher, &spec, PATIENCE)?.as_slice() {

@@ -120,6 +120,7 @@ fn attempt(launcher: &Path, enforce: Enforce) -> anyhow::Result<Vec<String>> {
         view: View::Folders { writable: true },
         user: None,
         services: Vec::new(),
+        gates: Vec::new(),
         jobs: vec![job],
     };
     match ask(launcher, &spec, 2 * PATIENCE)?.as_slice() {
