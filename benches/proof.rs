@@ -82,8 +82,8 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     if is_asked_for("cargo") {
         let project = projects::rust(is_quick)?;
-        beside_bare_commands(&project, if is_quick { 1 } else { 7 })?;
-        beside_fresh_worktrees(&project, if is_quick { 1 } else { 3 })?;
+        beside_bare_commands(&project, if is_quick { 1 } else { 3 })?;
+        beside_fresh_worktrees(&project, if is_quick { 1 } else { 2 })?;
     }
     if is_asked_for("trees") {
         beside_worktree_add(if is_quick { 5 } else { 15 })?;

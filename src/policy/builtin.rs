@@ -126,6 +126,21 @@ const DOCUMENT_FOLDERS: &[&str] = &[
     "news",
 ];
 
+/// Where tools such as reno and changie keep the notes of a release, one file for each change.
+const NOTE_FOLDERS: &[&str] = &[
+    "changelog.d",
+    "changelogs",
+    "newsfragments",
+    "releasenotes",
+    "release-notes",
+    "release_notes",
+    ".changes",
+    ".changeset",
+];
+
+/// There, data is read by the tool alone.
+const EXTENSIONS_IN_NOTES: &[&str] = &["txt", "yaml", "yml"];
+
 /// Beginnings of names without an extension, or with `txt`.
 const DOCUMENT_NAMES: &[&str] = &[
     "authors",
@@ -254,8 +269,10 @@ pub(super) fn is_documentation(folded: &[u8]) -> bool {
     let is_name = DOCUMENT_NAMES.iter().any(|start| stem.starts_with(start));
     let first_folder = folder.split('/').next().unwrap_or("");
     let in_docs = DOCUMENT_FOLDERS.contains(&first_folder);
+    let in_notes = NOTE_FOLDERS.contains(&first_folder);
     (is_name && matches!(extension, "" | "txt"))
         || (in_docs && EXTENSIONS_IN_DOCS.contains(&extension))
+        || (in_notes && EXTENSIONS_IN_NOTES.contains(&extension))
 }
 
 fn is_importable(extension: &str) -> bool {
@@ -449,6 +466,8 @@ mod tests {
             "docs/guide/a.png",
             "docs/x.txt",
             "newsfragments/12.bugfix.rst",
+            "releasenotes/notes/fix-a-thing-4fd1.yaml",
+            ".changes/unreleased/Fixed-2026.yaml",
             "doc/index.html",
         ] {
             assert!(is_documentation(&fold(path.as_bytes())), "{path}");
@@ -462,6 +481,8 @@ mod tests {
             "src/docs/a.html",
             "changes.py",
             "docs/x",
+            "config/releasenotes/a.yaml",
+            "releasenotes/a.py",
         ] {
             assert!(!is_documentation(&fold(path.as_bytes())), "{path}");
         }
