@@ -14,6 +14,9 @@ use crate::install::{HOOKS, SERVER_HOOKS, managed};
 
 const INSTALL: &str = "koan-guard install";
 
+/// Findings of hooks that git starts: they stand in the way, or judge otherwise, whatever runs beside them.
+const STARTED: [&str; 3] = ["hook-crlf", "shim-outdated", "shim-program-gone"];
+
 pub(super) fn examine(repo: &Repo, machine: &Machine, git: &Git) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     if repo.work_dir().is_none() {
@@ -24,6 +27,7 @@ pub(super) fn examine(repo: &Repo, machine: &Machine, git: &Git) -> anyhow::Resu
     }
     let config = ConfigHooks::of(git)?;
     findings.extend(config.disabled());
+    findings.extend(config.gone());
     findings.extend(hooks_path(repo, machine, git)?);
     // What is equal in all work trees is said once.
     let mut seen: Vec<PathBuf> = Vec::new();
@@ -38,11 +42,8 @@ pub(super) fn examine(repo: &Repo, machine: &Machine, git: &Git) -> anyhow::Resu
             continue;
         }
         seen.push(dir.clone());
-        if config.stands_in() {
-            continue;
-        }
         let is_linked = work_dir != git.dir;
-        if is_linked && !dir.exists() {
+        if is_linked && !dir.exists() && !config.stands_in() {
             findings.push(Finding {
                 id: "no-hooks-in-worktree",
                 fact: format!(
@@ -57,14 +58,19 @@ pub(super) fn examine(repo: &Repo, machine: &Machine, git: &Git) -> anyhow::Resu
             });
             continue;
         }
+        let mut of_tree = Vec::new();
         of_folder(
             &dir,
             Some(&work_dir),
             &HOOKS,
             INSTALL,
             machine,
-            &mut findings,
+            &mut of_tree,
         )?;
+        if config.stands_in() {
+            of_tree.retain(|finding| STARTED.contains(&finding.id));
+        }
+        findings.append(&mut of_tree);
     }
     for manager in repo
         .work_dir()
@@ -332,18 +338,50 @@ impl ConfigHooks {
         })
     }
 
+    /// The values of a key of our hook, as git reads them: all scopes, the nearest last.
+    fn values(&self, hook: &str, name: &str) -> impl DoubleEndedIterator<Item = &str> {
+        let key = format!("hook.koan-guard-{hook}.{name}");
+        let settings = self.settings.iter();
+        settings
+            .filter(move |setting| setting.key == key)
+            .map(|setting| setting.value.as_str())
+    }
+
+    /// Of several commands the last one counts.
+    fn command(&self, hook: &str) -> Option<&str> {
+        self.values(hook, "command").next_back()
+    }
+
     /// Whether they judge by themselves: every hook, and none switched off.
     fn stands_in(&self) -> bool {
         self.are_run
             && HOOKS.iter().all(|hook| {
-                let key = format!("hook.koan-guard-{hook}.command");
-                let is_set = self.settings.iter().any(|setting| {
-                    setting.key == key
-                        && setting.value.contains("hook")
-                        && setting.value.contains("koan-guard")
-                });
-                is_set && !self.is_off(&format!("koan-guard-{hook}")) && !self.is_off(hook)
+                let calls_guard = self
+                    .command(hook)
+                    .is_some_and(|line| line.contains("hook") && line.contains("koan-guard"));
+                // An empty event takes back those before it.
+                let events = self.values(hook, "event").rev();
+                let is_asked = events
+                    .take_while(|event| !event.is_empty())
+                    .any(|event| event == *hook);
+                let is_off = self.is_off(&format!("koan-guard-{hook}")) || self.is_off(hook);
+                calls_guard && is_asked && !is_off
             })
+    }
+
+    /// They call a program that is not there any more. One finding: they are written together.
+    fn gone(&self) -> Option<Finding> {
+        let mut hooks = HOOKS.iter().filter(|_| self.are_run);
+        let program = hooks.find_map(|hook| standing::gone_program(hook, self.command(hook)?))?;
+        Some(Finding {
+            id: "config-program-gone",
+            fact: format!(
+                "the hooks in git's configuration call `{}`, which is gone",
+                shown(&program)
+            ),
+            why: "no commit passes, and people get used to `--no-verify`",
+            mend: INSTALL.to_owned(),
+        })
     }
 
     fn disabled(&self) -> Vec<Finding> {

@@ -241,10 +241,21 @@ fn config_hooks(binary: &Path) -> Vec<(String, String)> {
     let quoted = String::from_utf8_lossy(&quoted);
     let keys = HOOKS.iter().flat_map(|hook| {
         let event = (format!("{CONFIG_HOOK}{hook}.event"), (*hook).to_owned());
-        let line = format!("{quoted} hook --beside-shim {hook}");
+        let line = format!("{quoted}{}", arguments(hook));
         [event, (format!("{CONFIG_HOOK}{hook}.command"), line)]
     });
     keys.collect()
+}
+
+/// With what a hook in the configuration calls the program.
+fn arguments(hook: &str) -> String {
+    format!(" hook --beside-shim {hook}")
+}
+
+/// The program that such a hook calls; `None` if we did not write it so.
+pub(super) fn program(hook: &str, command: &str) -> Option<PathBuf> {
+    let word = command.strip_suffix(&arguments(hook))?;
+    shim::unquoted(word.as_bytes())
 }
 
 /// The keys alone, each once.

@@ -51,19 +51,29 @@ pub(super) fn program(text: &[u8]) -> Option<PathBuf> {
     let line = text.split(|byte| *byte == b'\n').nth(2)?;
     let rest = line.strip_prefix(b"guard='")?;
     let end = rest.windows(7).position(|window| window == b"' hook=")?;
-    let quoted = &rest[..end];
+    Some(unescaped(&rest[..end]))
+}
+
+/// The path that [`quoted`] made a word of; `None` for another word.
+pub(super) fn unquoted(word: &[u8]) -> Option<PathBuf> {
+    let inner = word.strip_prefix(b"'")?.strip_suffix(b"'")?;
+    Some(unescaped(inner))
+}
+
+/// What stands between the quotes.
+fn unescaped(inner: &[u8]) -> PathBuf {
     let mut path = Vec::new();
     let mut at = 0;
-    while at < quoted.len() {
-        if quoted[at..].starts_with(br"'\''") {
+    while at < inner.len() {
+        if inner[at..].starts_with(br"'\''") {
             path.push(b'\'');
             at += 4;
         } else {
-            path.push(quoted[at]);
+            path.push(inner[at]);
             at += 1;
         }
     }
-    Some(OsString::from_vec(path).into())
+    OsString::from_vec(path).into()
 }
 
 /// What follows the mark on the second line.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::{kind, read, shim};
+use super::{kind, read, settings, shim};
 
 /// What git finds where it looks for a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +91,11 @@ pub fn standing(hooks_dir: &Path, hook: &str, binary: &Path) -> anyhow::Result<S
         return Ok(Standing::Manager { name, runs_shim });
     }
     Ok(Standing::Foreign)
+}
+
+/// The program that a hook in git's configuration calls with this command, if it is gone.
+pub fn gone_program(hook: &str, command: &str) -> Option<PathBuf> {
+    settings::program(hook, command).filter(|program| !is_program(program))
 }
 
 /// Whether a manager moved our shim of this hook out of git's way, where nobody runs it.

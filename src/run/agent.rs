@@ -313,10 +313,10 @@ mod tests {
         check(
             "opencode",
             r#"{"type":"text","part":{"type":"text","text":"hm"}}
-{"type":"step_finish","part":{"cost":0.5,"tokens":{"input":1,"output":2,"reasoning":3}}}
+{"type":"step_finish","part":{"cost":0.5,"tokens":{"total":15,"input":1,"output":2,"reasoning":3,"cache":{"read":4,"write":5}}}}
 {"type":"text","part":{"type":"text","text":"done"}}
 {"type":"step_finish","part":{"cost":0.25,"tokens":{"input":1,"output":2,"reasoning":3}}}"#,
-            ("done", Some(12), Some(0.75)),
+            ("done", Some(21), Some(0.75)),
         );
         check(
             "aider",
@@ -364,6 +364,15 @@ mod tests {
         assert_eq!(
             shown("codex", false),
             "codex exec --json --skip-git-repo-check --ephemeral -s workspace-write -m x - < BRIEF"
+        );
+        // Trust in the folder's own settings comes with the sandbox alone.
+        assert_eq!(
+            shown("gemini", true),
+            "gemini -p BRIEF --output-format json --approval-mode yolo --skip-trust -m x"
+        );
+        assert_eq!(
+            shown("gemini", false),
+            "gemini -p BRIEF --output-format json --approval-mode auto_edit -m x"
         );
         assert_eq!(
             shown("opencode", true),

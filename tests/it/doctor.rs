@@ -8,18 +8,22 @@ use std::time::{Duration, SystemTime};
 use insta::assert_snapshot;
 use koan_guard::doctor::{self, Machine};
 use koan_guard::git;
+use koan_guard::install::{self, version::Version};
 use koan_guard::suite::sandbox::Sandbox;
 
 use crate::support::Repo;
 use crate::support::samples::CART_FIXED;
 
-/// The sample with its hooks, on a branch in lane `repair`.
+/// The sample with its hooks in their folder, on a branch in lane `repair`.
 fn guarded() -> Repo {
     let repo = Repo::python_sample();
-    let answer = repo.guard(["install"]);
-    assert!(answer.starts_with("exit: 0\n"), "{answer}");
+    repo.install_shims(guard());
     repo.git(["switch", "--quiet", "--create", "koan/1"]);
     repo
+}
+
+fn guard() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_koan-guard"))
 }
 
 /// Commits a fix without a test, which the hooks refuse; says whether it was judged.
@@ -225,7 +229,7 @@ fn a_hooks_path_of_the_user_is_no_repositorys() {
 fn a_relative_hooks_path_is_missing_in_linked_worktrees() {
     let repo = guarded();
     repo.git(["config", "core.hooksPath", ".githooks"]);
-    repo.guard(["install"]);
+    repo.install_shims(guard());
     assert!(ids(&repo).is_empty());
     repo.git(["worktree", "add", "--quiet", "../linked", "-b", "koan/2"]);
     assert_snapshot!(repo.guard(["doctor"]), @"
@@ -469,7 +473,7 @@ fn versions_of_git_and_levels_of_the_sandbox_count() {
 #[test]
 fn hooks_in_the_configuration_stand_in_where_git_runs_them() {
     let repo = guarded();
-    for hook in koan_guard::install::HOOKS {
+    for hook in install::HOOKS {
         let key = format!("hook.koan-guard-{hook}");
         repo.git(["config", &format!("{key}.event"), hook]);
         repo.git([
@@ -492,4 +496,65 @@ fn hooks_in_the_configuration_stand_in_where_git_runs_them() {
         ids_with(&repo, "2.54.0", false),
         ["hook-disabled", "hook-missing"]
     );
+}
+
+/// The sample with hooks in their folder and in the configuration.
+fn guarded_twice() -> Repo {
+    let repo = guarded();
+    let opened = git::Repo::open(&repo.root).expect("repository");
+    install::install_for(&opened, guard(), Version::WITH_CONFIG_HOOKS).expect("install");
+    repo
+}
+
+#[test]
+fn what_is_in_the_way_is_said_beside_hooks_of_the_configuration() {
+    let newer = |repo: &Repo| ids_with(repo, "2.54.0", false);
+    let repo = guarded_twice();
+    assert_eq!(newer(&repo), [""; 0]);
+    let path = ".git/hooks/pre-commit";
+    let shim = repo.read(path);
+    for (text, expected) in [
+        (
+            shim.replace("guard='", "guard='/nowhere"),
+            "shim-program-gone",
+        ),
+        (shim.replace("shim 1:", "shim 0:"), "shim-outdated"),
+        (shim.replace('\n', "\r\n"), "hook-crlf"),
+    ] {
+        repo.write_script(path, &text);
+        assert_eq!(newer(&repo), [expected]);
+    }
+    // What git does not start is in nobody's way.
+    repo.write_script(path, "#!/bin/sh\nexit 0\n");
+    assert_eq!(newer(&repo), [""; 0]);
+}
+
+#[test]
+fn hooks_of_the_configuration_that_do_not_judge_stand_in_for_nothing() {
+    let set = |repo: &Repo, key: &str, value: &str| {
+        repo.git([
+            "config",
+            "--add",
+            &format!("hook.koan-guard-pre-push.{key}"),
+            value,
+        ]);
+    };
+    let repo = guarded_twice();
+    fs::remove_file(repo.root.join(".git/hooks/pre-push")).expect("remove");
+    assert_eq!(ids_with(&repo, "2.54.0", false), [""; 0]);
+    set(
+        &repo,
+        "command",
+        "'/nowhere/koan-guard' hook --beside-shim pre-push",
+    );
+    assert_eq!(ids_with(&repo, "2.54.0", false), ["config-program-gone"]);
+    set(&repo, "command", "true");
+    assert_eq!(ids_with(&repo, "2.54.0", false), ["hook-missing"]);
+
+    let repo = guarded_twice();
+    fs::remove_file(repo.root.join(".git/hooks/pre-push")).expect("remove");
+    set(&repo, "event", "");
+    assert_eq!(ids_with(&repo, "2.54.0", false), ["hook-missing"]);
+    set(&repo, "event", "pre-push");
+    assert_eq!(ids_with(&repo, "2.54.0", false), [""; 0]);
 }

@@ -246,14 +246,11 @@ fn a_verdict_on_another_tree_is_not_noted_past_the_hooks() {
 
 #[test]
 fn without_its_binary_nothing_is_committed() {
-    let repo = guarded();
+    let repo = Repo::python_sample();
     let copy = repo.beside("koan-guard");
     copy_binary(&copy);
-    let mut install = repo.command(&copy, &repo.root);
-    assert!(
-        repo.answer_of(install.arg("install"))
-            .starts_with("exit: 0\n")
-    );
+    repo.install_shims(&copy);
+    repo.git(["switch", "--quiet", "--create", "koan/1"]);
     fs::remove_file(&copy).expect("binary");
     fix(&repo);
     repo.git(["add", "."]);

@@ -494,8 +494,8 @@ fn hooks_of_the_configuration_run_past_an_emptied_hooks_path() {
     .expect("install");
     repo.git(["switch", "--quiet", "--create", "koan/1"]);
     repo.write("cart.py", crate::support::samples::CART_FIXED);
-    for args in [&[][..], &["-c", "core.hooksPath=/dev/null"]] {
-        let mut command = repo.command(&git, &repo.root);
+    let is_refused_once = |folder: &Path, args: &[&str]| {
+        let mut command = repo.command(&git, folder);
         command.args(args).args([
             "commit",
             "--all",
@@ -505,7 +505,20 @@ fn hooks_of_the_configuration_run_past_an_emptied_hooks_path() {
         ]);
         let answer = repo.answer_of(&mut command);
         assert_eq!(answer.matches("refused[no-test]").count(), 1, "{answer}");
+    };
+    for args in [
+        &[][..],
+        &["-c", "core.hooksPath=/dev/null"],
+        // As Gemini CLI does.
+        &["-c", "core.hooksPath="],
+    ] {
+        is_refused_once(&repo.root, args);
     }
+    // Where a relative folder is missing.
+    repo.git(["config", "core.hooksPath", ".githooks"]);
+    repo.git(["worktree", "add", "--quiet", "../linked", "-b", "koan/2"]);
+    repo.write("../linked/cart.py", crate::support::samples::CART_FIXED);
+    is_refused_once(&repo.beside("linked"), &[]);
 }
 
 #[test]
@@ -664,7 +677,8 @@ fn guarded() -> Repo {
 }
 
 fn install(repo: &Repo) -> anyhow::Result<Report> {
-    install::install(&open(repo), &stand_in(repo))
+    // One that runs none of its configuration: what is there shows what the hooks in their folder do.
+    install::install_for(&open(repo), &stand_in(repo), Version(2, 53))
 }
 
 #[track_caller]

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::{env, fs};
 
+use koan_guard::git;
+use koan_guard::install::{self, version::Version};
 use regex::Regex;
 use tempfile::TempDir;
 
@@ -74,6 +76,12 @@ impl Repo {
 
     pub fn read(&self, path: &str) -> String {
         fs::read_to_string(self.root.join(path)).unwrap_or_else(|err| panic!("`{path}`: {err}"))
+    }
+
+    /// Hooks that call `binary`, in their folder alone: what `install` makes where git runs none of its configuration.
+    pub fn install_shims(&self, binary: &Path) {
+        let repo = git::Repo::open(&self.root).expect("repository");
+        install::install_for(&repo, binary, Version(2, 53)).expect("install");
     }
 
     /// Stages everything and commits it past all hooks.
@@ -231,6 +239,8 @@ impl Repo {
             (r"sandbox L[23]", "sandbox [level]"),
             (r"\.tmp[0-9A-Za-z]{6}\b", ".tmp[random]"),
             (r"(remote: )?  not enforced: .*\n", ""),
+            // What git 2.54 and later is told beside the hooks in their folder.
+            (r"  git config     hook\.koan-guard-.*\n", ""),
         ] {
             let pattern = Regex::new(pattern).expect("regular expression");
             text = pattern.replace_all(&text, name).into_owned();
