@@ -37,6 +37,44 @@ impl Used {
     }
 }
 
+/// What else a tree is compared with, at one place of it.
+#[derive(Clone, Copy)]
+enum Also {
+    /// With nothing.
+    Anything,
+    /// With a folder.
+    Tree(ObjectId),
+    /// With a file, of that mode.
+    File(FileMode, ObjectId),
+    /// With a tree that has nothing here.
+    Nothing,
+}
+
+impl Also {
+    fn of(tree_id: Option<ObjectId>) -> Also {
+        tree_id.map_or(Also::Anything, Also::Tree)
+    }
+
+    fn in_tree(others: &[TreeEntry], entry: &TreeEntry) -> Also {
+        let other = others.iter().find(|other| other.name == entry.name);
+        match other.map(|other| (other.mode, other.id)) {
+            None => Also::Nothing,
+            Some((None, id)) => Also::Tree(id),
+            Some((Some(mode), id)) => Also::File(mode, id),
+        }
+    }
+
+    /// Whether it has this, too; a folder where there is no mode.
+    fn has(self, mode: Option<FileMode>, id: ObjectId) -> bool {
+        match self {
+            Also::Anything => true,
+            Also::Tree(other) => mode.is_none() && other == id,
+            Also::File(other_mode, other) => mode == Some(other_mode) && other == id,
+            Also::Nothing => false,
+        }
+    }
+}
+
 impl Repo {
     /// Writes every file of a tree below `folder`, which must be empty: raw blobs, fresh times, no filters. Gitlinks become empty folders.
     /// Entries that would leave the folder are an error.
@@ -50,13 +88,14 @@ impl Repo {
     }
 
     /// Writes only what a tree has otherwise than `base_tree_id`, below `folder`, which must be empty: a layer that makes the one out of the
-    /// other. What is gone becomes a device of the number 0, as the kernel's overlays have it.
+    /// other. What is gone becomes a device of the number 0, as the kernel's overlays have it. What it has otherwise than `also_tree_id` is
+    /// written, too, so that it is younger than whatever was made of that tree.
     ///
     /// # Errors
     /// As of [`Repo::export`]; or this file system cannot hold such devices.
     pub fn export_over(
         &self,
-        base_tree_id: ObjectId,
+        (base_tree_id, also_tree_id): (ObjectId, Option<ObjectId>),
         tree_id: ObjectId,
         folder: &Path,
     ) -> anyhow::Result<()> {
@@ -64,22 +103,27 @@ impl Repo {
             fs::read_dir(folder).with_context(|| format!("list `{}`", shown(folder)))?;
         ensure!(there.next().is_none(), "`{}` is not empty", shown(folder));
         let mut used = Used::default();
-        self.export_difference((base_tree_id, tree_id), folder, 0, &mut used)
+        let trees = (base_tree_id, Also::of(also_tree_id), tree_id);
+        self.export_difference(trees, folder, 0, &mut used)
             .with_context(|| format!("lay out tree `{tree_id}`"))
     }
 
     fn export_difference(
         &self,
-        (base_tree_id, tree_id): (ObjectId, ObjectId),
+        (base_tree_id, also, tree_id): (ObjectId, Also, ObjectId),
         folder: &Path,
         depth: usize,
         used: &mut Used,
     ) -> anyhow::Result<()> {
         ensure!(depth < MAX_DEPTH, "its folders are too deep");
-        if base_tree_id == tree_id {
+        if base_tree_id == tree_id && also.has(None, tree_id) {
             return Ok(());
         }
         let (base, entries) = (self.tree(base_tree_id)?, self.tree(tree_id)?);
+        let others = match also {
+            Also::Tree(id) => self.tree(id)?,
+            Also::Anything | Also::File(..) | Also::Nothing => Vec::new(),
+        };
         for gone in base
             .iter()
             .filter(|old| !entries.iter().any(|entry| entry.name == old.name))
@@ -89,7 +133,12 @@ impl Repo {
         }
         for entry in &entries {
             let old = base.iter().find(|old| old.name == entry.name);
-            if old.is_some_and(|old| old.mode == entry.mode && old.id == entry.id) {
+            let also = match also {
+                Also::Tree(_) => Also::in_tree(&others, entry),
+                also => also,
+            };
+            let is_same = old.is_some_and(|old| old.mode == entry.mode && old.id == entry.id);
+            if is_same && also.has(entry.mode, entry.id) {
                 continue;
             }
             used.count_entry()?;
@@ -97,7 +146,7 @@ impl Repo {
             match (old, entry.mode) {
                 (Some(old), None) if old.mode.is_none() => {
                     make_dir(&path)?;
-                    self.export_difference((old.id, entry.id), &path, depth + 1, used)?;
+                    self.export_difference((old.id, also, entry.id), &path, depth + 1, used)?;
                 }
                 _ => self.export_entry(entry, path, depth, used)?,
             }
@@ -290,8 +339,6 @@ mod tests {
 
     #[test]
     fn a_difference_holds_only_what_is_otherwise() {
-        use std::os::unix::fs::FileTypeExt as _;
-
         let repo = TestRepo::new();
         repo.write("same/a", "1")
             .write("gone/b", "1")
@@ -306,9 +353,59 @@ mod tests {
         repo.commit("new");
         let new = repo.id("HEAD^{tree}");
 
+        assert_eq!(
+            laid_over(&repo, (old, None), new),
+            "-gone changed deep/er/g file/is/a/folder new"
+        );
+        assert_eq!(laid_over(&repo, (new, None), new), "");
+    }
+
+    #[test]
+    fn what_is_otherwise_than_in_a_built_tree_is_laid_out_anew() {
+        let repo = TestRepo::new();
+        let put = |content: &str| {
+            repo.write("src/lib", content)
+                .write("tests/a", content)
+                .write("tests/deep/b", content);
+            repo.commit(content);
+            repo.id("HEAD^{tree}")
+        };
+        let (base, built) = (put("1"), put("2"));
+        // The source is as it was built, a test as in the base, and a folder of tests is not there when it was built.
+        repo.write("tests/a", "1");
+        repo.commit("a test of the base");
+        let new = repo.id("HEAD^{tree}");
+        assert_eq!(laid_over(&repo, (base, None), new), "src/lib tests/deep/b");
+        assert_eq!(
+            laid_over(&repo, (base, Some(built)), new),
+            "src/lib tests/a tests/deep/b"
+        );
+        let all = "src/lib tests/a tests/deep/b";
+        assert_eq!(
+            laid_over(&repo, (new, Some(base)), new),
+            "src/lib tests/deep/b"
+        );
+        fs::remove_dir_all(repo.path().join("tests")).expect("a folder");
+        repo.write("tests", "a file").commit("no folder");
+        let without = repo.id("HEAD^{tree}");
+        assert_eq!(
+            laid_over(&repo, (new, Some(without)), new),
+            "tests/a tests/deep/b"
+        );
+        assert_eq!(
+            laid_over(&repo, (without, Some(new)), new),
+            "tests/a tests/deep/b"
+        );
+        assert_eq!(laid_over(&repo, (built, Some(base)), built), all);
+    }
+
+    /// What is laid out of a tree, sorted; what is hidden after a dash.
+    fn laid_over(repo: &TestRepo, base: (ObjectId, Option<ObjectId>), tree_id: ObjectId) -> String {
+        use std::os::unix::fs::FileTypeExt as _;
+
         let folder = tempfile::tempdir().expect("a folder");
         repo.open()
-            .export_over(old, new, folder.path())
+            .export_over(base, tree_id, folder.path())
             .expect("laid out");
         let mut found = Vec::new();
         let mut pending = vec![folder.path().to_owned()];
@@ -330,20 +427,6 @@ mod tests {
             }
         }
         found.sort();
-        assert_eq!(
-            found.join(" "),
-            "-gone changed deep/er/g file/is/a/folder new"
-        );
-
-        let none = tempfile::tempdir().expect("a folder");
-        repo.open()
-            .export_over(new, new, none.path())
-            .expect("laid out");
-        assert!(
-            fs::read_dir(none.path())
-                .expect("a folder")
-                .next()
-                .is_none()
-        );
+        found.join(" ")
     }
 }

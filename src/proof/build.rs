@@ -68,7 +68,7 @@ impl Build<'_> {
         timeout: Duration,
     ) -> anyhow::Result<Result<Option<NotBuilt>, Doubt>> {
         let site = area.begin_build(&base.side, |folder| {
-            repo.export_over(base.tree_id, tree_id, folder)
+            repo.export_over((base.tree_id, None), tree_id, folder)
         })?;
         let end = Instant::now() + timeout;
         for line in &self.policy.proof.build {

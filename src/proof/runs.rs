@@ -24,7 +24,7 @@ use super::setup::{self, SetupEvidence};
 use super::signature::Compared;
 use super::smells;
 use super::split::Split;
-use super::trees::{self, Base, LaidOut};
+use super::trees::{self, Base, Built, LaidOut};
 use super::{Doubt, Gap, Shortfall, Tree};
 use crate::change::{Change, RepoPath};
 use crate::git::Repo;
@@ -131,6 +131,7 @@ pub fn prove(
         setup,
         build: Build::of(policy, &toolbox)?,
         base: None,
+        built: None,
         asked: BTreeMap::new(),
         sources: Sources::default(),
         records: Vec::new(),
@@ -275,6 +276,8 @@ pub(super) struct Bench<'a> {
     build: Option<Build<'a>>,
     /// What all trees start from, as soon as one of them is laid out.
     base: Option<Base>,
+    /// AFTER, once its tests have run.
+    built: Option<Built>,
     /// How often each run was asked for.
     asked: BTreeMap<Key, usize>,
     sources: Sources,

@@ -64,6 +64,26 @@ pub struct Side {
     built: Option<PathBuf>,
 }
 
+/// The build output of a side and of those below it, the nearest first.
+#[derive(Clone, Debug)]
+pub struct BuildOutput(Vec<PathBuf>);
+
+impl Side {
+    pub fn build_output(&self) -> BuildOutput {
+        let own = self.folder.join("target");
+        BuildOutput(
+            std::iter::once(own)
+                .chain(self.lower.iter().cloned())
+                .collect(),
+        )
+    }
+
+    /// Where what this side's tree has otherwise than its base's was laid out.
+    pub fn laid_out(&self) -> PathBuf {
+        self.folder.join("tree")
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The tree may be written to (thrown away afterwards), the build output is kept.
@@ -148,17 +168,25 @@ impl Area {
         base: Option<&Side>,
         lay_out: impl FnOnce(&Path) -> anyhow::Result<()>,
     ) -> anyhow::Result<Side> {
+        self.add_side_with(base, base.map(Side::build_output), lay_out)
+    }
+
+    /// The same, where the build output starts as another side's than that of the base.
+    pub fn add_side_with(
+        &self,
+        base: Option<&Side>,
+        output: Option<BuildOutput>,
+        lay_out: impl FnOnce(&Path) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Side> {
         let mut side = self.new_side()?;
         side.below = base.filter(|_| HAS_WHITEOUTS).map(Side::tree);
-        match base {
+        match output {
             None => {}
-            Some(base) if self.has_layers()? => {
-                side.lower.push(base.target());
-                side.lower.extend_from_slice(&base.lower);
-            }
-            Some(base) => {
+            Some(output) if self.has_layers()? => side.lower = output.0,
+            Some(output) => {
+                let own = output.0.first().context("no build output")?;
                 remove_tree(&side.target())?;
-                copy_tree(&base.target(), &side.target())?;
+                copy_tree(own, &side.target())?;
             }
         }
         lay_out(&side.tree()).context("lay out a tree")?;

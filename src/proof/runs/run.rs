@@ -172,6 +172,12 @@ impl Bench<'_> {
         };
         // What was cut short by the budget says nothing about the tests.
         stage!(self.time_left());
+        // What a command of the policy made lies elsewhere than what the runner built.
+        let stays = matches!(ask.what, What::Suite | What::Sample { .. });
+        if stays && laid_out.tree == Tree::After && run.not_built.is_empty() && self.build.is_none()
+        {
+            self.built.get_or_insert_with(|| ground.built());
+        }
         // A build that was cut short is told as one that failed.
         let may_be_cut_short = !run.not_built.is_empty() && started.elapsed() >= timeout;
         if let Some(keys) = keys
@@ -212,10 +218,11 @@ impl Bench<'_> {
                 )?)
             }
         };
+        let built = self.built.as_ref().filter(|_| laid_out.is_like_after);
         let mut ground = trees::lay_out(
             self.repo,
             self.area,
-            base,
+            (base, built),
             self.runner,
             &self.canary,
             (laid_out.tree, laid_out.tree_id),

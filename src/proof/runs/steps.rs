@@ -293,7 +293,10 @@ impl Bench<'_> {
 
     /// One run on a tree of its own, which goes then.
     fn run_tree(&mut self, tree_id: ObjectId, what: What, scope: Scope) -> Staged<TestRun> {
-        let laid_out = LaidOut::when_needed(Tree::After, tree_id);
+        let laid_out = match what {
+            What::OtherExpectation { .. } | What::OtherValue { .. } => LaidOut::like_after(tree_id),
+            _ => LaidOut::when_needed(Tree::After, tree_id),
+        };
         let run = self.run(&laid_out, what, scope, None)?;
         if let Some(ground) = laid_out.ground.into_inner() {
             self.area.remove_side(ground.side)?;

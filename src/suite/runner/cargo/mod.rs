@@ -14,7 +14,8 @@ mod workspace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 
@@ -84,8 +85,7 @@ pub(super) fn open(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<C
         ("CARGO_INCREMENTAL", "0"),
         ("CARGO_TERM_COLOR", "never"),
         ("RUST_BACKTRACE", "0"),
-        // A cache of compiled code would need its server, and is shared with the user.
-        ("RUSTC_WRAPPER", ""),
+        ("RUSTC_WRAPPER", wrapper(&rustc)),
     ] {
         env.insert(name.into(), value.into());
     }
@@ -103,6 +103,17 @@ pub(super) fn open(config: &RunnerConfig, toolbox: &Toolbox) -> anyhow::Result<C
         home,
         env,
     })
+}
+
+/// What stands in the place of a wrapper that the project or the user has set. A cache of compiled code would need its server, and is shared with the
+/// user. With none at all (an empty word) cargo would ask the compiler about itself in every call; this one does nothing but call it.
+fn wrapper(rustc: &Path) -> &'static str {
+    const ENV: &str = "/usr/bin/env";
+    let is_a_setting = rustc.as_os_str().as_bytes().contains(&b'=');
+    if is_a_setting || !Path::new(ENV).is_file() {
+        return "";
+    }
+    ENV
 }
 
 impl Runner for Cargo {
