@@ -727,6 +727,11 @@ namespace PHPUnit\Framework;
     Object.assign(globalThis, { it() {} });
     Array.prototype.map = function () {};
     eval(code);
+    result.__proto__ = fake;
+    const { __proto__: same } = result;
+    result['__proto__'] = fake;
+    result?.["__proto__"].valueOf = () => 7;
+    make()[ `__proto__` ] = fake;
 "#;
         check(|language| &language.aware, "src/cart.ts", suspicious, true);
         let plain = r#"
@@ -739,6 +744,10 @@ namespace PHPUnit\Framework;
     import { readFile } from 'node:fs/promises';
     this.items.describe = (item) => item;
     process.exitWith(1);
+    if (key === '__proto__' || key === 'constructor') {
+    const UNSAFE = ['__proto__', 'constructor', 'prototype'];
+      case "__proto__":
+     * Gets the value at `key`, unless `key` is "__proto__".
 "#;
         check(|language| &language.aware, "src/cart.ts", plain, false);
     }
