@@ -183,8 +183,6 @@ impl<'a> Parts<'a> {
                 names.extend(words(line.text));
             }
         }
-        // Words that look like the head of a method.
-        const BLOCKS: [&str; 6] = ["if", "for", "while", "switch", "catch", "with"];
         names.retain(|name| {
             !known.contains(name) && !name.starts_with("__") && !BLOCKS.contains(name)
         });
@@ -228,6 +226,9 @@ fn exports(change: &Change, line: &Line) -> bool {
     begins(line.text) || outer.is_some_and(begins)
 }
 
+/// Words that look like the head of a method.
+const BLOCKS: [&str; 6] = ["if", "for", "while", "switch", "catch", "with"];
+
 /// The names that a line of production code defines.
 pub(super) fn defined<'a>(path: &RepoPath, text: &'a str) -> Vec<&'a str> {
     let Some(language) = language(path) else {
@@ -237,6 +238,7 @@ pub(super) fn defined<'a>(path: &RepoPath, text: &'a str) -> Vec<&'a str> {
     captures
         .flat_map(|found| found.iter().skip(1).flatten().collect::<Vec<_>>())
         .map(|name| name.as_str())
+        .filter(|name| !BLOCKS.contains(name))
         .collect()
 }
 
