@@ -208,7 +208,7 @@ struct Code<'a> {
 
 impl Code<'_> {
     fn is_expected(&self, value: &Value) -> bool {
-        let at = (self.tokens).partition_point(|token| token.bytes.start < value.bytes.start);
+        let at = (self.tokens).partition_point(|token| token.bytes.end <= value.bytes.start);
         let line = self
             .lines
             .get(value.line - 1)

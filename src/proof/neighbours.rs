@@ -447,6 +447,7 @@ mod tests {
     fn code_that_compares_with_a_value_of_the_tests() {
         let test = "assert f('toys', 4711, 'known', 'ab', 2) == 5\n";
         for code in [
+            "'toys' == kind and pay()\n",
             "if kind == 'toys': pass\n",
             "if 'toys' == kind: pass\n",
             "if n != 4_711: pass\n",
