@@ -352,6 +352,7 @@ mod tests {
             "assert total(3) == ''",
             "self.assertAlmostEqual(total(3), 7)",
             "self.assertEqual(total(3), f(7))",
+            "self.assertEqual(total(3), [n, 7, 8])",
             "self.assertEqual(total(3), late, 'a sum')",
             "self.assertRaises(Error, total, 7)",
         ] {
@@ -379,8 +380,8 @@ mod tests {
         );
         check(
             "a.test.js",
-            "describe('a cart', () => {\n  it('adds', () => {\n    expect(total([3, 4])).toBe(7);\n    assert.strictEqual(total([3]), 'ab');\n  });\n});\n",
-            &[("adds", "7"), ("adds", "'ab'")],
+            "describe('a cart', () => {\n  it('adds', () => {\n    expect(total([3, 4])).toBe(7);\n    assert.strictEqual(total([3]), 'ab');\n    assert(total([3]) === 8);\n  });\n});\n",
+            &[("adds", "7"), ("adds", "'ab'"), ("adds", "8")],
         );
     }
 
