@@ -258,9 +258,10 @@ impl Code<'_> {
             Language::Go => "!",
             _ => "=",
         };
+        // `!==` is no equality.
         let is_behind = self.before(start, 1) == "="
-            && (self.before(start, 2) == operator
-                || self.before(start, 2) == "=" && self.before(start, 3) == operator);
+            && self.before(start, 2) == operator
+            && self.before(start, 3) != "!";
         let ends = |end: usize| {
             let is_last = self
                 .tokens
@@ -380,7 +381,7 @@ mod tests {
         );
         check(
             "a.test.js",
-            "describe('a cart', () => {\n  it('adds', () => {\n    expect(total([3, 4])).toBe(7);\n    assert.strictEqual(total([3]), 'ab');\n    assert(total([3]) === 8);\n  });\n});\n",
+            "describe('a cart', () => {\n  it('adds', () => {\n    expect(total([3, 4])).toBe(7);\n    assert.strictEqual(total([3]), 'ab');\n    assert(total([3]) === 8);\n    assert(total([3]) !== 9);\n  });\n});\n",
             &[("adds", "7"), ("adds", "'ab'"), ("adds", "8")],
         );
     }
