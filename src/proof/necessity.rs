@@ -267,6 +267,7 @@ mod tests {
     use super::*;
     use crate::change::{Content, FileMode, FileVersion};
     use crate::git::testing::TestRepo;
+    use crate::policy::Policy;
 
     fn version(text: &str) -> Option<FileVersion> {
         let id = gix::ObjectId::null(gix::hash::Kind::Sha1);
@@ -435,5 +436,29 @@ mod tests {
         ];
         assert_eq!(each, expected);
         assert_eq!(left(&[&pieces[0], &pieces[2]]), "aby a - n");
+    }
+
+    #[test]
+    fn inline_tests_are_no_piece_of_their_file() {
+        let tests = |n: u8| {
+            format!(
+                "fn a() {{ {n} }}\n\n#[cfg(test)]\nmod tests {{\n    #[test]\n    fn b() {{ {n} }}\n}}\n"
+            )
+        };
+        let test = TestRepo::new();
+        let [old, new] = [1, 2].map(|n| {
+            test.tree(&[
+                ("src/lib.rs", &tests(n)),
+                ("src/z.rs", &format!("\nfn z() {{ {n} }}\n")),
+            ])
+        });
+        let change = test.open().diff(old, new).expect("a diff");
+        let policy = Policy::load("version: 1\nextends: [default, rust]\n", "p.yaml");
+        let split = Split::of(&change, &policy.expect("loads"), |_| false).expect("a split");
+        let places: Vec<String> = pieces(&change, &split)
+            .iter()
+            .map(|piece| format!("{}:{}", piece.path, piece.line))
+            .collect();
+        assert_eq!(places, ["src/lib.rs:1", "src/z.rs:2"]);
     }
 }

@@ -450,6 +450,7 @@ mod tests {
         let test = "assert f('toys', 4711, 'known', 'ab', 2, 47) == 5\n";
         for code in [
             "'toys' == kind and pay()\n",
+            "x = 1\nif hash(kind) == hash('toys'): pass\n",
             "is_toy = kind == 'toys'\n",
             "if n == 47: pass\n",
             "if kind == 'toys': pass\n",
@@ -487,6 +488,8 @@ mod tests {
         let test = "assert_eq!(f(\"toys\"), 4711);\n";
         check_compared("rs", "match x { \"toys\" => 1, _ => 2 }\n", test, &[1]);
         check_compared("rs", "match x { 'a' | 4711 => 1 }\n", test, &[1]);
+        let alternatives = "match x { \"a\" | \"toys\" | \"b\" => 1, _ => 2 }\n";
+        check_compared("rs", alternatives, test, &[1]);
         check_compared("rs", "if x == \"toys\" {}\n", test, &[1]);
         check_compared("rs", "if x == \"toys\" {}\n", "f(r#\"toys\"#);\n", &[1]);
         check_compared("rs", "let x = a || b(4711);\n", test, &[]);

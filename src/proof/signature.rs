@@ -508,6 +508,7 @@ mod tests {
         check(seen("b.go shop.run.func1"), go("shop.run"), true);
         check(seen("b.go shop.run.func1"), go("shop.stop.func1"), false);
         check(seen("b.go shop.func"), go("shop.func"), true);
+        check(seen("b.go shop.total2"), go("shop.other2"), false);
         // What is foreign to the project is no place of it.
         check(seen("lib/x.py get"), crash("KeyError", "", frames), false);
         // Nor is code without a name.
