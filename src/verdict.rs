@@ -490,4 +490,20 @@ mod tests {
         assert_eq!(needs(vec![flaky(), Doubt::Other("why".into())]), "");
         assert_eq!(needs(vec![]), "");
     }
+
+    #[test]
+    fn what_only_people_or_nobody_answers_for_is_not_shown() {
+        let revert = Ok(Shown::Revert(BTreeSet::new()));
+        let revert = Verdict::of_revert("a".into(), revert);
+        assert!(revert.is_shown() && revert.proof().is_none());
+        let refused = Verdict::weigh(&[], Err(Shortfall::from(Gap::NoTest)));
+        for verdict in [
+            refused.overruled(&approvals("no-test")),
+            Verdict::of_topic(&[]),
+            Verdict::of_perimeter(&[], Lane::Agent),
+            Verdict::weigh(&[], Ok(red())),
+        ] {
+            assert!(!verdict.is_shown(), "{}", shown(&verdict));
+        }
+    }
 }

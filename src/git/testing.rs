@@ -69,6 +69,15 @@ impl TestRepo {
         self.id("HEAD")
     }
 
+    /// The tree of everything there is, once these files are written.
+    pub fn tree(&self, files: &[(&str, &str)]) -> ObjectId {
+        for (path, text) in files {
+            self.write(path, text);
+        }
+        self.commit("a tree");
+        self.id("HEAD^{tree}")
+    }
+
     pub fn id(&self, spec: &str) -> ObjectId {
         self.git(&["rev-parse", spec]).parse().expect("an id")
     }

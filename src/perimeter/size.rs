@@ -478,6 +478,13 @@ mod tests {
             "fn one() {}\n\n    #[test]\n    fn two() {\n    }",
         );
         check(&[("src/a.rs", RS, &tested)], &[]);
+        // Tests may go, too.
+        check(&[("src/a.rs", &tested, RS)], &[]);
+        // Blank lines of the code are no tests, whatever else is changed.
+        check(
+            &[("src/a.rs", &fix, &format!("{}{tested}", "\n".repeat(5)))],
+            &["5 production lines added and removed, at most 4"],
+        );
         // The same lines are production code where nothing makes them tests.
         let plain = |source: &str| {
             source
@@ -543,10 +550,13 @@ mod tests {
         let old = "#[cfg(test)]\nmod tests {\n    fn one() {}\n}\nfn a() { 1 }\n";
         let new =
             "#[cfg(test)]\nmod tests {\n    fn two() {}\n}\nfn a() {\n    2;\n    3;\n    4\n}\n";
-        check(
-            &[("src/a.rs", old, new)],
-            &["5 production lines added and removed, at most 4"],
-        );
+        let far = new.replace("\n    2", "\n              2");
+        for new in [new, &far] {
+            check(
+                &[("src/a.rs", old, new)],
+                &["5 production lines added and removed, at most 4"],
+            );
+        }
     }
 
     #[test]

@@ -204,6 +204,23 @@ mod tests {
             "func TestA(t *testing.T) {\n\tt.Fatal()\n}\n",
             &[("TestA", "func TestA(t *testing.T) {; t.Fatal(); }")],
         );
+        check(
+            "ATest.php",
+            "class ATest\n{\n    use Prices;\n    public function testA(): void\n    {\n        $this->fail();\n    }\n    #[Test]\n    public function b(): void\n    {\n    }\n}\n",
+            &[
+                ("b", "#[Test]; public function b(): void; {; }"),
+                (
+                    "testA",
+                    "public function testA(): void; {; $this->fail();; }",
+                ),
+            ],
+        );
+        // What is said of a function does not begin one.
+        check(
+            "a.rs",
+            "// not fn b\nfn a() {\n    1;\n}\n",
+            &[("a", "fn a() {; 1;; }")],
+        );
     }
 
     #[test]
@@ -218,6 +235,7 @@ mod tests {
             ("a.test.js::cart > never adds", "adds", true),
             ("pkg TestA/sub", "TestA", true),
             ("A::testB with data set #0", "testB", true),
+            ("test/a_test.rb::ATest#test_b", "test_b", true),
             ("a::test_b", "b", false),
         ] {
             assert_eq!(names(&TestId(id.into()), name), expected, "{id} {name}");

@@ -597,16 +597,16 @@ mod tests {
                 proof.pass_to_pass.len(),
                 proof.still_red.len()
             ),
-            Err(short) => {
-                let gaps = short.gaps.iter().map(|gap| format!("{gap:?}"));
-                let doubts = short.doubts.iter().map(|doubt| format!("{doubt:?}"));
-                gaps.chain(doubts)
-                    .collect::<Vec<_>>()
-                    .join(" ")
-                    .replace("TestId", "")
-            }
+            Err(short) => said(&short),
         };
         assert_eq!(actual, expected);
+    }
+
+    fn said(short: &Shortfall) -> String {
+        let gaps = short.gaps.iter().map(|gap| format!("{gap:?}"));
+        let doubts = short.doubts.iter().map(|doubt| format!("{doubt:?}"));
+        let said: Vec<String> = gaps.chain(doubts).collect();
+        said.join(" ").replace("TestId", "")
     }
 
     #[test]
@@ -643,6 +643,15 @@ mod tests {
             "new - E P -, old P P P P",
             r#"BeforeErrored { what: "new", detail: "", at_parent: false }"#,
         );
+    }
+
+    #[test]
+    fn what_errs_or_hangs_at_the_parent_too_is_no_excuse_for_a_green_test() {
+        let new = "new - P P -, old P P P P";
+        for sick in ["sick E E E E", "sick T T T T"] {
+            check(&format!("{new}, {sick}"), r#"AlreadyPasses([("new")])"#);
+        }
+        check("new - T P -, old P P P P", r#"TimedOut(("new"))"#);
     }
 
     #[test]
@@ -705,6 +714,12 @@ mod tests {
             "new - F P -",
             r#"NoBaseline("0 tests passed at the parent, 0 errored")"#,
         );
+        for sick in ["one E E E E, two E E E E", "one T T T T, two T T T T"] {
+            check(
+                &format!("new - F P -, old P P P P, {sick}"),
+                r#"NoBaseline("1 tests passed at the parent, 2 errored")"#,
+            );
+        }
     }
 
     #[test]
@@ -745,7 +760,13 @@ mod tests {
             renamed: &BTreeMap::new(),
             unsteady: &BTreeSet::new(),
         };
+        let result = |outcome| TestRun {
+            results: [(TestId("old".into()), TestResult::new(outcome, "no module"))].into(),
+            ..TestRun::default()
+        };
         for (parent, expected) in [
+            (result(Outcome::Errored), true),
+            (result(Outcome::Failed), false),
             (run("it", "no module"), true),
             (run("it", "line 3: no module"), true),
             (run("other", "no module"), true),
@@ -953,5 +974,50 @@ mod tests {
         let of = |row: &str| has_red(&run(&rows(row), 1));
         assert!(of("a - P P -, b - F P -"));
         assert!(!of("a - P P -, b - E P -, c - T P -, d - S P -"));
+    }
+
+    /// A revert has a PARENT and an AFTER only.
+    #[track_caller]
+    fn check_unbroken(table: &str, expected: &str) {
+        let rows = rows(table);
+        let actual = match unbroken(&run(&rows, 0), &run(&rows, 2)) {
+            Ok(kept) => kept.into_iter().map(|test| test.0).collect(),
+            Err(short) => said(&short),
+        };
+        assert_eq!(actual, expected, "{table}");
+    }
+
+    #[test]
+    fn a_revert_breaks_nothing_that_passed_and_brings_nothing_red() {
+        let old = |more: &str| format!("old P - P -, {more}");
+        for fine in [
+            "gone P - - -",
+            "sick F - F -",
+            "sick T - T -",
+            "healed E - P -",
+            "idle S - S -",
+            "new - - P -",
+            "new - - S -",
+        ] {
+            check_unbroken(&old(fine), "old");
+        }
+        check_unbroken(&old("more P - F -"), r#"Broken(("more"))"#);
+        check_unbroken(&old("more P - E -"), r#"Broken(("more"))"#);
+        check_unbroken(&old("more P - S -"), r#"Vanished(("more"))"#);
+        check_unbroken(&old("more P - T -"), r#"TimedOut(("more"))"#);
+        check_unbroken(&old("new - - F -"), r#"StillFails(("new"))"#);
+        check_unbroken(&old("new - - E -"), r#"StillFails(("new"))"#);
+        check_unbroken(&old("new - - T -"), r#"TimedOut(("new"))"#);
+        let nothing = r#"NoBaseline("no test passed both before and after the revert")"#;
+        check_unbroken("gone P - - -, new - - P -, sick F - F -", nothing);
+    }
+
+    #[test]
+    fn a_revert_that_does_not_build_is_no_revert() {
+        let rows = rows("old P - P -");
+        let mut after = run(&rows, 2);
+        after.not_built.push(NotBuilt::new("it", "error"));
+        let short = unbroken(&run(&rows, 0), &after).expect_err("a shortfall");
+        assert_eq!(said(&short), r#"NotBuilt { what: "it", detail: "error" }"#);
     }
 }

@@ -28,7 +28,8 @@ pub(super) fn is_compared(file: &FileChange, value: &Value, named: &BTreeSet<&st
         .iter()
         .filter(|token| token.kind != Kind::Comment)
         .collect();
-    let at = tokens.partition_point(|token| token.bytes.start < value.bytes.start);
+    // An indentation may be empty.
+    let at = tokens.partition_point(|token| token.bytes.end <= value.bytes.start);
     let place = Place {
         language,
         text,

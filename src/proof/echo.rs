@@ -111,6 +111,7 @@ fn comments<'a>(mark: &str, lines: impl Iterator<Item = (usize, &'a [u8])>) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::testing::TestRepo;
 
     #[test]
     fn lines_become_comments_whatever_they_are() {
@@ -137,5 +138,57 @@ mod tests {
         ] {
             assert_eq!(comment_mark(&path.into()), mark, "{path}");
         }
+    }
+
+    /// BEFORE and AFTER of `path` with each other's lines below.
+    #[track_caller]
+    fn check(path: &str, [old, new]: [&str; 2], expected: [&str; 2]) {
+        let test = TestRepo::new();
+        let [before, after] = [old, new].map(|text| test.tree(&[(path, text)]));
+        let repo = test.open();
+        let change = repo.diff(before, after).expect("a diff");
+        let split = Split {
+            fix: vec![path.into()],
+            ..Split::default()
+        };
+        let echoes = echoes(&repo, &change, &split, (before, after)).expect("two trees");
+        let texts = [echoes.before, echoes.after].map(|tree_id| {
+            let content = repo.read_file(tree_id, &path.into()).expect("read");
+            String::from_utf8(content.expect("it is there")).expect("text")
+        });
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn each_version_has_the_lines_of_the_other_below() {
+        check(
+            "a.py",
+            ["x = 1\ny\n", "x = 2\ny\n"],
+            ["x = 1\ny\n# x = 2\n", "x = 2\ny\n# x = 1\n"],
+        );
+        check("a.py", ["x", "y"], ["x\n# y\n", "y\n# x\n"]);
+        check("a.py", ["", "y\n"], ["# y\n", "y\n"]);
+        let text = ["<p><?= 1 ?>\n", "<?= 2 ?>\n"];
+        check(
+            "a.php",
+            text,
+            [
+                "<p><?= 1 ?>\n<?php\n// <?= 2 ? >\n",
+                "<?= 2 ?>\n<?php\n// <p><?= 1 ? >\n",
+            ],
+        );
+        let text = ["<?php\nf(1);\n", "<?php\nf(2);\n"];
+        check(
+            "a.php",
+            text,
+            ["<?php\nf(1);\n// f(2);\n", "<?php\nf(2);\n// f(1);\n"],
+        );
+    }
+
+    #[test]
+    fn what_is_data_of_the_program_has_no_echo() {
+        let text = ["x = 1\n__END__\na\n", "x = 2\n__END__\na\n"];
+        check("a.rb", text, text);
+        check("a.json", ["1\n", "2\n"], ["1\n", "2\n"]);
     }
 }

@@ -208,7 +208,7 @@ struct Code<'a> {
 
 impl Code<'_> {
     fn is_expected(&self, value: &Value) -> bool {
-        let at = (self.tokens).partition_point(|token| token.bytes.start < value.bytes.start);
+        let at = (self.tokens).partition_point(|token| token.bytes.end <= value.bytes.start);
         let line = self
             .lines
             .get(value.line - 1)
@@ -258,9 +258,10 @@ impl Code<'_> {
             Language::Go => "!",
             _ => "=",
         };
+        // `!==` is no equality.
         let is_behind = self.before(start, 1) == "="
-            && (self.before(start, 2) == operator
-                || self.before(start, 2) == "=" && self.before(start, 3) == operator);
+            && self.before(start, 2) == operator
+            && self.before(start, 3) != "!";
         let ends = |end: usize| {
             let is_last = self
                 .tokens
@@ -352,6 +353,7 @@ mod tests {
             "assert total(3) == ''",
             "self.assertAlmostEqual(total(3), 7)",
             "self.assertEqual(total(3), f(7))",
+            "self.assertEqual(total(3), [n, 7, 8])",
             "self.assertEqual(total(3), late, 'a sum')",
             "self.assertRaises(Error, total, 7)",
         ] {
@@ -379,8 +381,8 @@ mod tests {
         );
         check(
             "a.test.js",
-            "describe('a cart', () => {\n  it('adds', () => {\n    expect(total([3, 4])).toBe(7);\n    assert.strictEqual(total([3]), 'ab');\n  });\n});\n",
-            &[("adds", "7"), ("adds", "'ab'")],
+            "describe('a cart', () => {\n  it('adds', () => {\n    expect(total([3, 4])).toBe(7);\n    assert.strictEqual(total([3]), 'ab');\n    assert(total([3]) === 8);\n    assert(total([3]) !== 9);\n  });\n});\n",
+            &[("adds", "7"), ("adds", "'ab'"), ("adds", "8")],
         );
     }
 

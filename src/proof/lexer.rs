@@ -494,6 +494,9 @@ mod tests {
             "1_000 0xFF 1.5e-3 .5 a.b x[1:2]",
             "N:1_000 N:0xFF N:1.5e-3 N:.5 W:a S:. W:b W:x S:[ N:1 S:: N:2 S:]",
         );
+        check("f'''{\nx}''' y", "O:f'''{\nx}''' W:y");
+        check("f'{{' + '{'", "O:f'{{' S:+ T:'{'");
+        check("1+2 0xe+1", "N:1 S:+ N:2 N:0xe S:+ N:1");
         check("'a\nb'", "nothing");
         check("f(", "W:f S:(");
         check(")", "nothing");
@@ -519,6 +522,7 @@ mod tests {
         check("/* /* */", "nothing");
         check("\"", "nothing");
         check("r#type", "W:r S:# W:type");
+        check("r\"\\\" 'x'", "T:r\"\\\" O:'x'");
     }
 
     #[test]
@@ -529,7 +533,11 @@ mod tests {
             "x = /[/'\"]+/gi.test('a')",
             "W:x S:= O:/[/'\"]+/gi S:. W:test S:( T:'a' S:)",
         );
+        check("#!node\n$a_b", "C:#!node W:$a_b");
         check("return /a/", "W:return O:/a/");
+        check("x = /a\\/'/ + 'b'", "W:x S:= O:/a\\/'/ S:+ T:'b'");
+        check("x = /a\n/", "nothing");
+        check("`a\\`b` + 'c'", "O:`a\\`b` S:+ T:'c'");
         check(
             "`a ${b + `c ${\"}\"}`} d` + 1n",
             "O:`a ${b + `c ${\"}\"}`} d` S:+ N:1n",
@@ -576,6 +584,8 @@ mod tests {
         check("f(\n    'a',\n)\n", "f(\n  'a',\n)\n", true);
         // A statement in another block is another program.
         check("if a:\n    b()\n    c()\n", "if a:\n    b()\nc()\n", false);
+        check("x = 1 + \\\n    2\n", "x = 1 + 2\n", true);
+        check("x = 1\n   \n    # a\n", "x = 1\n", true);
         check("x = '''\n# a\n'''\n", "x = '''\n# b\n'''\n", false);
         let check = |one, other, expected| check_same(Language::Rust, one, other, expected);
         check("/// a\nfn f() {}\n", "fn f() {\n}\n", true);

@@ -203,7 +203,7 @@ mod tests {
             is_missing_name: true,
             ..BuildError::default()
         });
-        let ids = "shop.test_a.T.t, shop.test_ab.T.t, src/shop/test_a.py::t, src/shop/test_ab.py::t, test_a.T.t";
+        let ids = "shop.test_a.T.t, shop.test_a-b.t, shop.test_a_b.T.t, shop.test_ab.T.t, src/shop/test_a.py::t, src/shop/test_ab.py::t, test_a.T.t";
         check(
             &file,
             ["", "", ids],

@@ -144,6 +144,7 @@ fn replaced_module<'a>(text: &'a str, modules: &BTreeSet<&str>) -> Option<&'a st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::testing::TestRepo;
 
     #[track_caller]
     fn check(text: &str, expected: Option<&str>) {
@@ -202,5 +203,75 @@ mod tests {
         ] {
             check(text, None);
         }
+    }
+
+    /// What of a fix the line of a test replaces. The fix turns the `1` of the code into a `2`.
+    #[track_caller]
+    fn check_fix(path: &str, code: &str, test: &str, expected: &str) {
+        let repo = TestRepo::new();
+        let trees = [code, &code.replace('1', "2")].map(|text| repo.tree(&[(path, text)]));
+        let change = repo.open().diff(trees[0], trees[1]).expect("a diff");
+        let split = Split {
+            fix: vec![path.into()],
+            ..Split::default()
+        };
+        let line = Line {
+            path: &"tests/test_cart".into(),
+            n: 3,
+            text: test,
+        };
+        let doubts = lines(&change, &split, &[line]);
+        let names: Vec<&str> = doubts
+            .iter()
+            .map(|doubt| match doubt {
+                Doubt::UnitMocked { name, .. } => name.as_str(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(names.join(" "), expected, "{test}\n{code}");
+    }
+
+    #[test]
+    fn what_is_fixed_is_the_function_around_each_changed_line() {
+        let patch = |name: &str| format!("monkeypatch.setattr(cart, '{name}', fake)");
+        let check = |code: &str, name: &str, expected: &str| {
+            check_fix("shop/cart.py", code, &patch(name), expected);
+        };
+        let method = "class Cart:\n    def total(self):\n        for price in prices:\n\n            if price:\n                add(price, 1)\n\n    def other(self):\n        pass\n";
+        check(method, "total", "total");
+        check(method, "other", "");
+        check(method, "Cart", "");
+        check("def total(price=1):\n    pass\n", "total", "total");
+        check("def total():\n    pass\n\nlate = 1\n", "total", "");
+        // One hunk of two functions, with a blank line between.
+        let both = "def total():\n    return 1\n\ndef other(n=1):\n    return 1\n";
+        check(both, "total", "total");
+        check(both, "other", "other");
+        let nested = "def total():\n    def inner():\n        pass\n    return 1\n";
+        check(nested, "total", "total");
+        check(nested, "inner", "");
+    }
+
+    #[test]
+    fn what_is_fixed_in_javascript_stands_in_blocks() {
+        let check = |code: &str, name: &str, expected: &str| {
+            let test = format!("jest.spyOn(cart, '{name}');");
+            check_fix("src/cart.js", code, &test, expected);
+        };
+        let block = "function total(prices) {\n  if (prices) {\n    return 1;\n  }\n}\n";
+        check(block, "total", "total");
+        let method = "class Cart {\n  total(prices) {\n    for (const price of prices) {\n      add(1);\n    }\n  }\n}\n";
+        check(method, "total", "total");
+        let arrow = "const total = (prices) => {\n  return 1;\n};\n";
+        check(arrow, "total", "total");
+    }
+
+    #[test]
+    fn a_module_that_is_fixed_is_known_by_its_last_name() {
+        let code = "const rate = 1;\n";
+        let of = |module: &str| format!("jest.mock('{module}', () => fake);");
+        check_fix("src/cart.js", code, &of("../src/cart"), "cart");
+        check_fix("src/cart.js", code, &of("../src/cart.js"), "cart");
+        check_fix("src/cart.js", code, &of("../src/mail"), "");
     }
 }

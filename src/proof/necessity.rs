@@ -266,6 +266,8 @@ fn is_idle(path: &RepoPath, old: &str, new: &str, differences: &[Difference], n:
 mod tests {
     use super::*;
     use crate::change::{Content, FileMode, FileVersion};
+    use crate::git::testing::TestRepo;
+    use crate::policy::Policy;
 
     fn version(text: &str) -> Option<FileVersion> {
         let id = gix::ObjectId::null(gix::hash::Kind::Sha1);
@@ -368,6 +370,7 @@ mod tests {
     #[test]
     fn few_pieces_are_left_out_one_by_one() {
         assert_eq!(searched(1, &[], 99), (0, vec![], 0));
+        assert_eq!(searched(2, &[1], 99), (2, vec![2], 0));
         assert_eq!(searched(3, &[1, 3], 99), (3, vec![2], 0));
         assert_eq!(searched(8, &[1, 2, 3, 4, 5, 6, 7, 8], 99), (8, vec![], 0));
         assert_eq!(searched(3, &[1], 1), (2, vec![], 2));
@@ -397,5 +400,65 @@ mod tests {
             let expected: Vec<usize> = (1..=10).filter(|line| !needed.contains(line)).collect();
             assert_eq!(lines, expected, "{needed:?}");
         }
+    }
+
+    #[test]
+    fn the_tree_without_a_piece_has_all_the_others() {
+        let test = TestRepo::new();
+        let old = test.tree(&[("a.py", "a\nb\nc\n"), ("b.py", "a\n"), ("gone.py", "a\n")]);
+        std::fs::remove_file(test.path().join("gone.py")).expect("a file");
+        let new = test.tree(&[("a.py", "x\nb\ny\n"), ("b.py", "z\n"), ("new.py", "n\n")]);
+        let repo = test.open();
+        let change = repo.diff(old, new).expect("a diff");
+        let paths = ["a.py", "b.py", "gone.py", "new.py"];
+        let split = Split {
+            fix: paths.map(RepoPath::from).to_vec(),
+            ..Split::default()
+        };
+        let pieces = pieces(&change, &split);
+        let left = |pieces: &[&Piece]| {
+            let tree_id = without(&repo, &change, &split, new, pieces).expect("a tree");
+            let texts = paths.map(|path| {
+                let content = repo.read_file(tree_id, &path.into()).expect("read");
+                let text = content.map(|bytes| String::from_utf8(bytes).expect("text"));
+                text.map_or("-".into(), |text| text.replace('\n', ""))
+            });
+            texts.join(" ")
+        };
+        assert_eq!(left(&[]), "xby z - n");
+        let each: Vec<String> = pieces.iter().map(|piece| left(&[piece])).collect();
+        let expected = [
+            "aby z - n",
+            "xbc z - n",
+            "xby a - n",
+            "xby z a n",
+            "xby z - -",
+        ];
+        assert_eq!(each, expected);
+        assert_eq!(left(&[&pieces[0], &pieces[2]]), "aby a - n");
+    }
+
+    #[test]
+    fn inline_tests_are_no_piece_of_their_file() {
+        let tests = |n: u8| {
+            format!(
+                "fn a() {{ {n} }}\n\n#[cfg(test)]\nmod tests {{\n    #[test]\n    fn b() {{ {n} }}\n}}\n"
+            )
+        };
+        let test = TestRepo::new();
+        let [old, new] = [1, 2].map(|n| {
+            test.tree(&[
+                ("src/lib.rs", &tests(n)),
+                ("src/z.rs", &format!("\nfn z() {{ {n} }}\n")),
+            ])
+        });
+        let change = test.open().diff(old, new).expect("a diff");
+        let policy = Policy::load("version: 1\nextends: [default, rust]\n", "p.yaml");
+        let split = Split::of(&change, &policy.expect("loads"), |_| false).expect("a split");
+        let places: Vec<String> = pieces(&change, &split)
+            .iter()
+            .map(|piece| format!("{}:{}", piece.path, piece.line))
+            .collect();
+        assert_eq!(places, ["src/lib.rs:1", "src/z.rs:2"]);
     }
 }

@@ -385,6 +385,7 @@ mod tests {
     fn near_a_text_are_those_of_its_shape() {
         let check = |text, expected: &[&str]| check_variants(Kind::Text, text, expected);
         check("'toys'", &["'upzt'", "'toyss'"]);
+        check("'pizza'", &["'qjaab'", "'pizzaa'"]);
         check("b\"A9\"", &["b\"A0\"", "b\"B9\"", "b\"A99\""]);
         check(
             "\"2024-01-01T00:00:00Z\"",
@@ -441,12 +442,17 @@ mod tests {
             })
             .collect();
         assert_eq!(lines, expected, "{code}");
+        assert_eq!(gaps.into_iter().filter_map(doubt).count(), lines.len());
     }
 
     #[test]
     fn code_that_compares_with_a_value_of_the_tests() {
-        let test = "assert f('toys', 4711, 'known', 'ab', 2) == 5\n";
+        let test = "assert f('toys', 4711, 'known', 'ab', 2, 47) == 5\n";
         for code in [
+            "'toys' == kind and pay()\n",
+            "x = 1\nif hash(kind) == hash('toys'): pass\n",
+            "is_toy = kind == 'toys'\n",
+            "if n == 47: pass\n",
             "if kind == 'toys': pass\n",
             "if 'toys' == kind: pass\n",
             "if n != 4_711: pass\n",
@@ -456,6 +462,7 @@ mod tests {
             "if n == -4711: pass\n",
             "if hash(kind) == hash('toys'): pass\n",
             "if m.hash('toys') != m.hash(kind): pass\n",
+            "if m.n.hash(kind) == m.n.hash('toys'): pass\n",
             "x = {'toys': 7}\n",
         ] {
             let line = code.lines().count().min(2);
@@ -476,13 +483,21 @@ mod tests {
         ] {
             check_compared("py", code, test, &[]);
         }
+        let test = "assert f('''toys''') == 5\n";
+        check_compared("py", "if kind == 'toys': pass\n", test, &[1]);
         let test = "assert_eq!(f(\"toys\"), 4711);\n";
         check_compared("rs", "match x { \"toys\" => 1, _ => 2 }\n", test, &[1]);
         check_compared("rs", "match x { 'a' | 4711 => 1 }\n", test, &[1]);
+        let alternatives = "match x { \"a\" | \"toys\" | \"b\" => 1, _ => 2 }\n";
+        check_compared("rs", alternatives, test, &[1]);
         check_compared("rs", "if x == \"toys\" {}\n", test, &[1]);
+        check_compared("rs", "if x == \"toys\" {}\n", "f(r#\"toys\"#);\n", &[1]);
         check_compared("rs", "let x = a || b(4711);\n", test, &[]);
+        let inline = "fn f(x: &str) -> bool {\n    x == \"toys\"\n}\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn a() {\n        assert!(f(\"toys\"));\n        let x = y == \"toys\";\n    }\n}\n";
+        check_compared("rs", inline, "", &[2]);
         let test = "assert.equal(f('toys'), 4711)\n";
         check_compared("js", "if (x === \"toys\") {}\n", test, &[1]);
+        check_compared("js", "'toys' === x && f()\n", test, &[1]);
         check_compared("js", "switch (x) { case 'toys': }\n", test, &[1]);
         check_compared("js", "const y = {'toys': 3}\n", test, &[1]);
         check_compared("js", "const y = 'toys' + x\n", test, &[]);
@@ -528,6 +543,17 @@ mod tests {
         check(
             "if x in ('books',): pass\n",
             "if x in ('books', 'toys'): pass\n",
+            &[1],
+        );
+        // What stands in an entry, or behind the table, is no sister.
+        check(
+            "RATES = {'books': {'first': 7, 'other': 19}}\n",
+            "RATES = {'books': {'first': 7, 'other': 19}, 'toys': 9}\n",
+            &[1],
+        );
+        check(
+            "if x in ('books',): pass\nx = 'other'\n",
+            "if x in ('books', 'toys'): pass\nx = 'other'\n",
             &[1],
         );
         // Numbers are known by their lines alone, all of which are new here.

@@ -193,6 +193,9 @@ mod tests {
             &["tests/test_x.py::test_a", "tests/test_x.py::test_b"][..],
         );
         check((old, &[("tests/test_x.py", &renamed)]), still_there, "");
+        let another = "tests/test_y.py::test_b";
+        let was_there = (&[ids.0[0], another][..], &[another][..]);
+        check((old, &[("tests/test_x.py", &renamed)]), was_there, "");
     }
 
     #[test]
@@ -219,6 +222,10 @@ mod tests {
         let cases_of = format!("{id} -> {one}");
         check((old, &[("tests/test_x.py", &cases)]), ids, &cases_of);
         check((old, &[("tests/test_x.py", &weaker)]), ids, "");
+        let left = cases.replace("    assert", "    return\n    assert");
+        check((old, &[("tests/test_x.py", &left)]), ids, "");
+        let silent = cases.replace("assert", "print");
+        check((old, &[("tests/test_x.py", &silent)]), ids, "");
         let other = (&[&*one][..], &[&*two][..]);
         check((old, &[("tests/test_x.py", &cases)]), other, "");
         check(

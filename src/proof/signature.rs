@@ -405,6 +405,7 @@ fn shown(raised: &Raised, is_test: &impl Fn(&RaisedIn) -> bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::testing::TestRepo;
     use crate::suite::{Outcome, TestResult};
 
     /// `file function`, the innermost first; `tests/` is test code.
@@ -502,6 +503,12 @@ mod tests {
         );
         check(seen("moved.py total"), crash("KeyError", "", frames), true);
         check(seen("moved.py other"), crash("KeyError", "", frames), false);
+        // Go's closures have the names of their functions.
+        let go = |function: &str| crash("KeyError", "", &[&format!("/srv/a.go {function}")]);
+        check(seen("b.go shop.run.func1"), go("shop.run"), true);
+        check(seen("b.go shop.run.func1"), go("shop.stop.func1"), false);
+        check(seen("b.go shop.func"), go("shop.func"), true);
+        check(seen("b.go shop.total2"), go("shop.other2"), false);
         // What is foreign to the project is no place of it.
         check(seen("lib/x.py get"), crash("KeyError", "", frames), false);
         // Nor is code without a name.
@@ -698,5 +705,36 @@ mod tests {
         };
         let said = "NoException gaps 0 doubts 0 warnings 0";
         check_answer(Required, Known::Crash(&silent), "KeyError", said);
+    }
+
+    #[test]
+    fn a_frame_is_of_a_test_by_its_file_or_its_lines() {
+        let source = "pub fn a() {}\n\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn b() {}\n}\n";
+        let fixed = source.replace("{}", "{\n    }");
+        let test = TestRepo::new();
+        let trees = [source, &fixed]
+            .map(|text| test.tree(&[("src/lib.rs", text), ("src/samples.rs", text)]));
+        let repo = test.open();
+        let policy = Policy::load("version: 1\nextends: [default, rust]\n", "p.yaml");
+        let policy = policy.expect("loads");
+        let change = repo.diff(trees[0], trees[1]).expect("a diff");
+        let is_test_module = |path: &RepoPath| *path == RepoPath::from("src/samples.rs");
+        let split = Split::of(&change, &policy, is_test_module).expect("a split");
+        let regions = test_regions(&repo, &split, trees[1]).expect("regions");
+        for (file, line, expected) in [
+            ("src/lib.rs", 1, false),
+            ("src/lib.rs", 7, true),
+            ("src/other.rs", 7, false),
+            ("src/samples.rs", 1, true),
+            ("tests/a.rs", 1, true),
+        ] {
+            let frame = RaisedIn {
+                file: file.to_owned(),
+                function: "f".to_owned(),
+                line,
+            };
+            let is_test = is_test_frame(&frame, &policy, &split, &regions);
+            assert_eq!(is_test, expected, "{file} {line}");
+        }
     }
 }

@@ -183,8 +183,6 @@ impl<'a> Parts<'a> {
                 names.extend(words(line.text));
             }
         }
-        // Words that look like the head of a method.
-        const BLOCKS: [&str; 6] = ["if", "for", "while", "switch", "catch", "with"];
         names.retain(|name| {
             !known.contains(name) && !name.starts_with("__") && !BLOCKS.contains(name)
         });
@@ -228,6 +226,9 @@ fn exports(change: &Change, line: &Line) -> bool {
     begins(line.text) || outer.is_some_and(begins)
 }
 
+/// Words that look like the head of a method.
+const BLOCKS: [&str; 6] = ["if", "for", "while", "switch", "catch", "with"];
+
 /// The names that a line of production code defines.
 pub(super) fn defined<'a>(path: &RepoPath, text: &'a str) -> Vec<&'a str> {
     let Some(language) = language(path) else {
@@ -237,6 +238,7 @@ pub(super) fn defined<'a>(path: &RepoPath, text: &'a str) -> Vec<&'a str> {
     captures
         .flat_map(|found| found.iter().skip(1).flatten().collect::<Vec<_>>())
         .map(|name| name.as_str())
+        .filter(|name| !BLOCKS.contains(name))
         .collect()
 }
 
@@ -873,10 +875,10 @@ import { total } from '../src/cart.js';
         (stumbled, left): (&[&str], &[&str]),
         expected: &str,
     ) {
-        let source = if tests.0.ends_with(".rs") {
-            "src/cart.rs"
-        } else {
-            "shop/cart.py"
+        let source = match tests.0.rsplit_once('.') {
+            Some((_, "rs")) => "src/cart.rs",
+            Some((_, "rb")) => "lib/cart.rb",
+            _ => "shop/cart.py",
         };
         let change = Change {
             files: vec![file(source, old, new), file(tests.0, "", tests.1)],
@@ -928,6 +930,11 @@ import { total } from '../src/cart.js';
             "assert 'fixed' in repr(cart)\n",
             "1:fixed",
         );
+        check(
+            "class Cart:\n    x = 1\n\n    fixed = 1\n",
+            "class C(Cart, Base):\n    pass\nassert C.fixed\n",
+            "3:fixed",
+        );
         // A local name, one that the parent knows, and one that no test has.
         check("def total():\n    result = 1\n", "result = 2\n", "");
         check("class Cart:\n    x = 1\n", "Cart()\n", "");
@@ -971,6 +978,16 @@ import { total } from '../src/cart.js';
             tests,
             &["tests/test_a.py::test_c"],
             "5:fixed",
+        );
+        // What stands below it has not stumbled.
+        let tests = "def test_b():\n    assert cart.fixed()\nready = cart.fixed is not None\n";
+        let tests = ("tests/test_a.py", tests);
+        check_markers(
+            "x = 1\n",
+            fix,
+            tests,
+            &["tests/test_a.py::test_b"],
+            "3:fixed",
         );
     }
 
@@ -1056,5 +1073,54 @@ import { total } from '../src/cart.js';
             let old = "pub struct Cart;\n";
             check_markers_left(old, fix, tests, (&[], &[left]), expected);
         }
+    }
+
+    #[test]
+    fn an_example_that_stumbled_was_not_ready_and_its_neighbour_was() {
+        let spec =
+            "it 'is fixed' do\n  cart.fixed\nend\nspecify(\"a fix\") do\n  cart.fixed\nend\n";
+        let check = |stumbled: &[&str], expected: &str| {
+            let fix = "class Cart\n  def fixed\n  end\nend\n";
+            let tests = ("spec/cart_spec.rb", spec);
+            check_markers("class Cart\nend\n", fix, tests, stumbled, expected);
+        };
+        check(&[], "1:fixed 2:fixed 5:fixed");
+        check(&["spec/cart_spec.rb::Cart is fixed"], "5:fixed");
+        check(&["spec/cart_spec.rb::Cart is fixed #2"], "5:fixed");
+        check(&["spec/cart_spec.rb::Cart a fix"], "1:fixed 2:fixed");
+        let other = "1:fixed 2:fixed 5:fixed";
+        check(&["spec/cart_spec.rb::Cart a fix #x"], other);
+    }
+
+    #[test]
+    fn each_part_is_searched_for_what_it_may_not_have() {
+        let both = "import pytest\nassert hasattr(cart, 'x')\n";
+        let inline = "fn f() {}\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn a() {\n        assert_eq!(size_of::<Cart>(), 8);\n    }\n}\n";
+        let change = Change {
+            files: vec![
+                file("shop/cart.py", "x = 1\n", both),
+                file("tests/test_a.py", "", both),
+                file("src/cart.rs", "", inline),
+            ],
+        };
+        let split = Split {
+            tests: vec!["tests/test_a.py".into()],
+            fix: vec!["shop/cart.py".into()],
+            ..Split::default()
+        };
+        let found: Vec<String> = doubts(&change, &split)
+            .iter()
+            .map(|doubt| match doubt {
+                Doubt::TestAware { path, line, .. } => format!("aware {path}:{line}"),
+                Doubt::SourceSensitive { path, line, .. } => format!("looking {path}:{line}"),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let expected = [
+            "aware shop/cart.py:1",
+            "looking tests/test_a.py:2",
+            "looking src/cart.rs:6",
+        ];
+        assert_eq!(found, expected);
     }
 }
