@@ -402,7 +402,7 @@ fn lay_out_before(repo: &Path, area: &Path, n_sides: usize) -> anyhow::Result<()
         };
         let tree_id = repo.edit_tree(parent_tree_id, vec![edit])?;
         area.add_side(Some(&base.side), |folder| {
-            repo.export_over(parent_tree_id, tree_id, folder)
+            repo.export_over((parent_tree_id, None), tree_id, folder)
         })?;
     }
     Ok(())
