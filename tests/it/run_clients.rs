@@ -48,7 +48,7 @@ fn drive(client: &str, settings: impl Fn(&str) -> Settings) -> Option<Driven> {
     let places: Vec<&str> = file.iter().map(|(place, _)| *place).collect();
     let repo = shop(
         &json!({
-            "agent": client, "args": args, "attempts": 2, "time": "3m", "network": "allow",
+            "agent": client, "args": args, "attempts": 2, "time": "3m", "network": "allow", "hosts": [model.host()],
             "env": names, "home": places, "readable": [readable],
         })
         .to_string(),
@@ -103,6 +103,7 @@ fn check(driven: Option<Driven>, figures: &str) {
         &shown,
         &[
             "exit: 0",
+            &format!("no network but {}", model.host()),
             "refused: no-test",
             "attempt 2 of 2",
             "fix: total of an empty cart",

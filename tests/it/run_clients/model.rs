@@ -36,6 +36,11 @@ impl Model {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// As `run.hosts` names it.
+    pub fn host(&self) -> String {
+        format!("localhost:{}", self.port)
+    }
+
     pub fn heard(&self) -> Vec<String> {
         self.heard.lock().expect("no panic").clone()
     }
