@@ -734,6 +734,8 @@ namespace PHPUnit\Framework;
     result['__proto__'] = fake;
     result?.["__proto__"].valueOf = () => 7;
     make()[ `__proto__` ] = fake;
+    const key = '__proto__';
+    Reflect.set(result, '__proto__', fake);
 "#;
         check(|language| &language.aware, "src/cart.ts", suspicious, true);
         let plain = r#"

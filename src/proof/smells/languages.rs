@@ -121,7 +121,7 @@ static LANGUAGES: [Language; 7] = [
             | \bprepareStackTrace\b | \bstackTraceLimit\b | \.\s*stack\b | \bcallee\b | \.\s*caller\b | /proc/ | \beval\s*\( | \bFunction\s*\( | \bconstructor\s*\.\s*constructor\b
             | \b(?:Object|Array|Function|Promise|String|Number|RegExp|Error|Map|Set|Reflect|JSON|Math|Date|Symbol)\s*(?:\.\s*prototype)?\s*\.\s*\w+\s*=[^=>]
             | \b(?:defineProperty|defineProperties|assign|setPrototypeOf)\s*\(\s*(?:require\b|(?:globalThis|global|window|process|assert|expect|(?:Object|Array|Function|Promise|String|Number|RegExp|Error|JSON|Math|Date)(?:\.prototype)?)\s*,)
-            | (?:^|[^"'`\w])__proto__\b | [\w$)\]?.]\s*\[\s*["'`]__proto__ | \bSymbol\s*\.\s*for\b | \bimport\.meta\.(?:vitest|jest|env)\b | \bgetBuiltinModule\b
+            | (?:^|[^"'`\w])__proto__\b | [\w$)\]?.]\s*\[\s*["'`]__proto__ | [^=!<>]=\s*["'`]__proto__ | \bReflect\b.*__proto__ | \bSymbol\s*\.\s*for\b | \bimport\.meta\.(?:vitest|jest|env)\b | \bgetBuiltinModule\b
         "#,
         looking: r#"
             \b(?:readFile|readFileSync|createReadStream|stat|statSync|lstatSync|readdir|readdirSync|existsSync|access|accessSync|open|openSync|readSync)\s*\(.*(?:\bsrc\b|\blib\b|\.[cm]?[jt]sx?\b|__filename|\bresolve\s*\(\s*["'`]\.|import\.meta\.(?:url|filename))
