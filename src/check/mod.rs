@@ -316,6 +316,7 @@ fn case<'a>(
         parent_tree_id: subject.parent_tree_id,
         tree_id: subject.tree_id,
         trusted_tree_id: repo.commit(trusted_id)?.tree_id,
+        trusted_id,
         carried,
         issues: issues(settings, policy, subject),
         suite,

@@ -26,6 +26,8 @@ pub struct Case<'a> {
     pub tree_id: ObjectId,
     /// The tree that the policy stands in: nothing of the judged commits is in it. What is installed for the tests comes from there.
     pub trusted_tree_id: ObjectId,
+    /// The commit of that tree.
+    pub trusted_id: ObjectId,
     /// Red tests of earlier commits of the range, and the files they stand in.
     pub carried: &'a Carried,
     /// The production errors that the message says are fixed.

@@ -67,6 +67,9 @@ struct Step<'a> {
     outside: Outside,
 }
 
+/// How far below the trusted commit a tag is looked for.
+const N_COMMITS: usize = 10_000;
+
 /// How much of a command's last words is told.
 const N_LINES: usize = 12;
 
@@ -99,9 +102,11 @@ pub fn install(
         None => (&[][..], &[][..]),
     };
     let mut given = Surroundings::of(site.toolbox, lines, names)?;
-    given.offer(version::env(&site.named(case.trusted_tree_id, &inputs)?));
+    let named = site.named(case.trusted_tree_id, &inputs)?;
+    let told = version::env(&named, || site.nearest_version(case.trusted_id))?;
+    given.offer(told.clone());
     let services = Services::of(site)?;
-    let digest = site.digest(&inputs, &given, &services);
+    let digest = site.digest(&inputs, (&given, &told), &services);
     let (layer, reused) = match site.area.find_layer(&digest)? {
         Some(layer) => (layer, true),
         None => {
@@ -212,6 +217,26 @@ impl Site<'_> {
         Ok(texts)
     }
 
+    /// The version that the nearest tag below a commit names.
+    fn nearest_version(&self, commit_id: ObjectId) -> anyhow::Result<Option<String>> {
+        let mut versions = BTreeMap::new();
+        for tag in self.repo.tag_names()? {
+            if let Some(version) = version::of_tag(&tag)
+                && let Ok(Some(id)) = self.repo.find_ref(&format!("refs/tags/{tag}"))
+            {
+                versions.insert(id, version.to_owned());
+            }
+        }
+        if let Some(version) = versions.get(&commit_id) {
+            return Ok(Some(version.clone()));
+        }
+        // Where a shallow clone ends before, nobody knows.
+        let is_tagged = |id: &ObjectId| versions.contains_key(id);
+        let nearest = self.repo.newest_ancestor(commit_id, is_tagged, N_COMMITS);
+        let nearest = nearest.ok().flatten();
+        Ok(nearest.and_then(|id| versions.remove(&id)))
+    }
+
     /// An earlier, unproved commit may have changed what is to be installed: that is not installed here.
     fn other_inputs(&self, trusted: &[TreeFile], case: &Case) -> anyhow::Result<Option<Doubt>> {
         if case.parent_tree_id == case.trusted_tree_id {
@@ -227,7 +252,12 @@ impl Site<'_> {
     }
 
     /// Everything that decides what the lines install; the content of other files of the tree is the project's to name in `setup_inputs`.
-    fn digest(&self, inputs: &[TreeFile], given: &Surroundings, services: &Services) -> String {
+    fn digest(
+        &self,
+        inputs: &[TreeFile],
+        (given, told): (&Surroundings, &BTreeMap<OsString, OsString>),
+        services: &Services,
+    ) -> String {
         let sandbox = self.area.sandbox();
         let mut parts = vec![
             format!("setup 1, koan-guard {}", env!("CARGO_PKG_VERSION")),
@@ -239,6 +269,10 @@ impl Site<'_> {
             parts.extend(setup.lines.iter().map(|line| format!("line {line}")));
             parts.extend(setup.env.iter().map(|name| format!("env {name}")));
             parts.extend(given.tools.iter().map(|tool| format!("tool {tool}")));
+            parts.extend(
+                told.iter()
+                    .map(|(name, value)| format!("told {name:?} {value:?}")),
+            );
         }
         for service in &services.all {
             let Service {

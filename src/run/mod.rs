@@ -207,6 +207,7 @@ pub fn run(
         settings: &settings,
         policy,
         trusted_tree_id: repo.commit(trusted_id)?.tree_id,
+        trusted_id,
         options: &options,
         texts,
         tell,

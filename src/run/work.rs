@@ -40,6 +40,7 @@ pub struct Session<'a> {
     pub policy: &'a Policy,
     /// Of the commit that the policy stands in.
     pub trusted_tree_id: ObjectId,
+    pub trusted_id: ObjectId,
     pub options: &'a Options,
     pub texts: &'a Texts<'a>,
     pub tell: &'a (dyn Fn(&Event) + Sync),
@@ -370,6 +371,7 @@ impl Session<'_> {
             parent_tree_id: self.head_tree_id,
             tree_id: self.head_tree_id,
             trusted_tree_id: self.trusted_tree_id,
+            trusted_id: self.trusted_id,
             carried: &carried,
             issues: Vec::new(),
             suite: policy.suite,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-/// Above every bound that a tool of its tests may set.
+/// Where no tag names one: above every lower bound that a tool of its tests may set.
 const VERSION: &str = "9999";
 
 /// Where a project names itself, and what counts its tags.
@@ -26,8 +26,24 @@ pub fn is_asked(path: &[u8]) -> bool {
     FILES.contains(&path)
 }
 
-/// What tells such a tool the version; nothing for a project that has none.
-pub fn env(files: &[String]) -> BTreeMap<OsString, OsString> {
+/// The version that a tag names; `None` for one of something else, and for one before a release.
+///
+/// `1.6.0`, `v1.6.0`, `shop-1.6.0`, `release/1.6`
+pub fn of_tag(name: &str) -> Option<&str> {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit());
+    let last = name.rsplit(['/', '-', '_', '@']).next()?;
+    let version = last.strip_prefix(['v', 'V']).unwrap_or(last);
+    let is_version =
+        version.contains('.') && version.len() <= 50 && version.split('.').all(is_number);
+    is_version.then_some(version)
+}
+
+/// What tells such a tool the version; nothing for a project that has none. `version` is asked only then: that of the nearest tag, which is about
+/// what the tool would tell in the checkout, and what other packages are chosen by.
+pub fn env(
+    files: &[String],
+    version: impl FnOnce() -> anyhow::Result<Option<String>>,
+) -> anyhow::Result<BTreeMap<OsString, OsString>> {
     let uses = |words: &[&str]| {
         let mut texts = files.iter();
         texts.any(|text| words.iter().any(|word| text.contains(word)))
@@ -47,10 +63,12 @@ pub fn env(files: &[String]) -> BTreeMap<OsString, OsString> {
             names.push((*name).to_owned());
         }
     }
-    names
-        .into_iter()
-        .map(|name| (name.into(), VERSION.into()))
-        .collect()
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let version = version()?.unwrap_or_else(|| VERSION.to_owned());
+    let told = |name: String| (name.into(), version.clone().into());
+    Ok(names.into_iter().map(told).collect())
 }
 
 /// `attrs` of `name = "attrs"`.
@@ -69,8 +87,29 @@ mod tests {
     #[track_caller]
     fn check(files: &[&str], expected: &[&str]) {
         let files: Vec<String> = files.iter().map(|&text| text.to_owned()).collect();
-        let names: Vec<_> = env(&files).into_keys().collect();
+        let told = env(&files, || Ok(Some("1.6.0".into()))).expect("no error");
+        assert!(told.values().all(|version| version == "1.6.0"));
+        let names: Vec<_> = told.into_keys().collect();
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_tag_of_a_release_names_a_version() {
+        for (tag, version) in [
+            ("1.6.0", Some("1.6.0")),
+            ("v1.6", Some("1.6")),
+            ("shop-1.6.0", Some("1.6.0")),
+            ("release/V1.6.0.1", Some("1.6.0.1")),
+            ("shop@1.6.0", Some("1.6.0")),
+            ("v1", None),
+            ("1.6.0rc1", None),
+            ("1.6.0-rc.1", None),
+            ("1..6", None),
+            ("nightly", None),
+            ("", None),
+        ] {
+            assert_eq!(of_tag(tag), version, "{tag}");
+        }
     }
 
     #[test]

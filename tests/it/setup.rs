@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use insta::assert_snapshot;
 
 use crate::support::Repo;
-use crate::support::samples::{CART, CART_FIXED};
+use crate::support::samples::{CART, CART_FIXED, CART_TEST, CART_TEST_OF_BUG};
 
 /// Installs a module `taxes` into a virtual environment, and a rate into `HOME`.
 const INSTALL: &str = "python3 -m venv --without-pip .venv && cp -r requirements $(echo .venv/lib/python3.*/site-packages)/taxes && echo 7 > ~/rate";
@@ -94,6 +94,39 @@ fn what_setup_installs_is_there_in_every_run_and_is_installed_once() {
         again.contains("\"reused\":true") || again.contains("\"reused\": true"),
         "{again}"
     );
+}
+
+#[test]
+fn a_project_that_counts_tags_is_told_the_nearest_one() {
+    let told = "$SETUPTOOLS_SCM_PRETEND_VERSION_FOR_SHOP";
+    for (tags, version) in [
+        (&["v1.5.0", "nightly", "v1.6.0rc1"][..], "1.5.0"),
+        (&[], "9999"),
+    ] {
+        let repo = Repo::empty();
+        let is_told = format!("test {told} = {version}");
+        let is_told = serde_json::to_string(&is_told).expect("a string");
+        let setup = policy(&format!("  setup: [{is_told}]\n"));
+        repo.write(".koan-guard.yaml", &setup)
+            .write(
+                "pyproject.toml",
+                "requires = ['setuptools-scm']\nname = 'shop'\n",
+            )
+            .write("cart.py", CART)
+            .write("test_cart.py", CART_TEST)
+            .commit("feat: total of a cart");
+        for tag in tags {
+            repo.git(["tag", tag]);
+        }
+        repo.write("readme.txt", "A cart.\n").commit("docs: a cart");
+        repo.write("cart.py", CART_FIXED)
+            .write("test_cart.py", CART_TEST_OF_BUG)
+            .commit("fix: total of an empty cart");
+        // Of what comes after the trusted commit nothing counts.
+        repo.git(["tag", "v2.0.0"]);
+        let answer = repo.guard(["check", "HEAD"]);
+        assert!(answer.starts_with("exit: 0\n"), "{answer}");
+    }
 }
 
 #[test]
