@@ -24,7 +24,7 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 
 use super::spec::Gate;
 use super::sys::{self, Fork};
@@ -54,11 +54,12 @@ pub fn leave_keeper(gates: &[Gate]) -> anyhow::Result<Option<Keeper>> {
         None,
     )
     .context("make a pair of sockets")?;
+    let launcher = getpid();
     match sys::fork().context("fork")? {
         Fork::Parent(_) => Ok(Some(Keeper(ours))),
         Fork::Child => {
             drop(ours);
-            let code = keep(&theirs, gates).map_or(1, |()| 0);
+            let code = keep((launcher, &theirs), gates).map_or(1, |()| 0);
             #[expect(clippy::exit, reason = "a forked child has no caller to return to")]
             std::process::exit(code)
         }
@@ -129,8 +130,10 @@ fn name_hosts(places: &BTreeMap<&str, Ipv4Addr>, new: &Path) -> anyhow::Result<(
 }
 
 /// Takes connections until this process is killed.
-fn keep(launcher: &OwnedFd, gates: &[Gate]) -> anyhow::Result<()> {
+fn keep((parent, launcher): (Pid, &OwnedFd), gates: &[Gate]) -> anyhow::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    // One that died before would never be heard of.
+    ensure!(getppid() == Some(parent), "the launcher is gone");
     // The guard waits for the end of the launcher's output.
     let null = fs::File::options()
         .read(true)
