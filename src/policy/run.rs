@@ -417,10 +417,14 @@ impl Merge<'_> {
             let n = named.len();
             return Err(layer.wrong(at, format!("{n} hosts: at most {MAX_HOSTS}")));
         }
-        Ok(named
-            .iter()
-            .filter_map(|text| Host::read(text).ok())
-            .collect())
+        let mut hosts: Vec<Host> = Vec::new();
+        for host in named.iter().filter_map(|text| Host::read(text).ok()) {
+            // `a.example` and `a.example:443` are one.
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        Ok(hosts)
     }
 
     /// The last layer that names one.
@@ -626,7 +630,8 @@ mod tests {
             run.author.map(|author| author.email),
             Some("b@example.org".into())
         );
-        let hosts = policy("{hosts: [api.example.com, 'localhost:8080']}").expect("a policy");
+        let hosts = policy("{hosts: [api.example.com, 'localhost:8080', 'api.example.com:443']}")
+            .expect("a policy");
         let hosts: Vec<String> = hosts
             .hosts
             .iter()

@@ -81,7 +81,7 @@ impl Ground {
         Built {
             output: self.side.build_output(),
             tree_id: self.planted_tree_id,
-            laid_out: self.side.laid_out(),
+            laid_out: self.side.tree(),
         }
     }
 }

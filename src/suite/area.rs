@@ -68,22 +68,6 @@ pub struct Side {
 #[derive(Clone, Debug)]
 pub struct BuildOutput(Vec<PathBuf>);
 
-impl Side {
-    pub fn build_output(&self) -> BuildOutput {
-        let own = self.folder.join("target");
-        BuildOutput(
-            std::iter::once(own)
-                .chain(self.lower.iter().cloned())
-                .collect(),
-        )
-    }
-
-    /// Where what this side's tree has otherwise than its base's was laid out.
-    pub fn laid_out(&self) -> PathBuf {
-        self.folder.join("tree")
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The tree may be written to (thrown away afterwards), the build output is kept.
@@ -532,8 +516,15 @@ impl Drop for Area {
 }
 
 impl Side {
-    fn tree(&self) -> PathBuf {
+    /// Where what it has otherwise than its base was laid out: all of it where it has none.
+    pub fn tree(&self) -> PathBuf {
         self.folder.join("tree")
+    }
+
+    pub fn build_output(&self) -> BuildOutput {
+        let mut all = vec![self.target()];
+        all.extend_from_slice(&self.lower);
+        BuildOutput(all)
     }
 
     fn target(&self) -> PathBuf {
